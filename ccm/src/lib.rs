@@ -1,0 +1,1 @@
+//! Everbeat ccm: heartbeat media, reliable messaging, membership, DC and the replicated CIB.

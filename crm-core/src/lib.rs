@@ -1,0 +1,1 @@
+//! Everbeat crm-core: the policy engine, transitions, fencing, the controller and the embeddable node.

@@ -1,0 +1,101 @@
+//! The transition graph: what the planner hands to whoever executes a plan.
+//!
+//! A typed mirror of Pacemaker 2.1.5's `transition_graph` document: one synapse for each action, with
+//! the actions that must be confirmed before it may start.
+
+use std::time::Duration;
+
+/// Number of an action within one plan; unique, and printed in transition keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ActionId(pub u32);
+
+/// Who carries an action out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ActionKind {
+    /// An operation of a resource, run by the local resource manager of `node` (`rsc_op`).
+    Resource,
+    /// A marker that is confirmed as soon as its inputs are (`pseudo_event`).
+    Pseudo,
+    /// Something the cluster itself does: fencing, shutdown, clearing a fail count (`crm_event`).
+    Cluster,
+}
+
+/// The resource an action is for, under the names the agent and the history know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraphResource {
+    /// The name the operation history uses (no instance number for anonymous clones).
+    pub id: String,
+    /// The instance, where it differs from `id`.
+    pub long_id: Option<String>,
+    pub class: String,
+    pub provider: Option<String>,
+    pub agent: String,
+}
+
+/// One action of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraphAction {
+    pub id: ActionId,
+    pub kind: ActionKind,
+    /// The task: `start`, `stop`, `monitor`, `promote`, `stonith`, `do_shutdown`, …
+    pub operation: String,
+    /// `RSC_TASK_INTERVALMS`, as in the history.
+    pub operation_key: String,
+    /// The key under the instance's own name, where it differs.
+    pub internal_key: Option<String>,
+    /// Name of the node the action runs on, or is about (fencing).
+    pub on_node: Option<String>,
+    pub on_node_uuid: Option<String>,
+    /// The cluster node that acts for a remote or guest node.
+    pub router_node: Option<String>,
+    pub resource: Option<GraphResource>,
+    /// Parameters and `CRM_meta_…` values, sorted bytewise by name.
+    pub attributes: Vec<(String, String)>,
+    /// Ids of nodes this action takes down when it succeeds.
+    pub downed: Vec<String>,
+    /// Remote nodes whose maintenance mode this action announces: id and whether it is on.
+    pub maintenance: Vec<(String, bool)>,
+    /// Epoch seconds, for actions on a node that holds a shutdown lock.
+    pub shutdown_lock: Option<u64>,
+}
+
+impl GraphAction {
+    /// A parameter or `CRM_meta_…` value by name.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+/// An action and what must be confirmed before it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Synapse {
+    pub id: u32,
+    /// 0 unless the resource or the action has a priority; greater goes first.
+    pub priority: i32,
+    pub action: GraphAction,
+    pub inputs: Vec<ActionId>,
+}
+
+/// One plan, ready to be executed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Graph {
+    /// Option strings as the reference prints them.
+    pub cluster_delay: String,
+    pub stonith_timeout: String,
+    pub failed_stop_offset: String,
+    pub failed_start_offset: String,
+    /// Actions in flight in the cluster, 0 for no limit of the planner's.
+    pub batch_limit: String,
+    /// Live migrations in flight on a node, where limited.
+    pub migration_limit: Option<String>,
+    /// Epoch seconds at which the plan may change by time alone.
+    pub recheck_by: Option<u64>,
+    pub synapses: Vec<Synapse>,
+}
+
+impl Graph {
+    /// How long one action may take to be confirmed beyond its own time-out.
+    pub fn delay(&self) -> Option<Duration> {
+        super::values::parse_duration_ms(&self.cluster_delay).map(Duration::from_millis)
+    }
+}
