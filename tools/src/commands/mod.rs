@@ -1,0 +1,94 @@
+//! The commands and the names they answer to.
+
+mod install_links;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use crate::exit;
+
+/// What `main` calls: the arguments after the command's name; the result is the exit status.
+type Run = fn(&str, Vec<OsString>) -> u8;
+
+/// One command of the binary.
+pub struct Command {
+    /// The name typed after `everbeat`, or the name of the link.
+    pub name: &'static str,
+    /// Whether administrators know it as a program of its own: such a name gets a link.
+    pub classic: bool,
+    /// One line for `everbeat help`.
+    pub about: &'static str,
+    run: Run,
+}
+
+const fn ours(name: &'static str, about: &'static str, run: Run) -> Command {
+    Command { name, classic: false, about, run }
+}
+
+#[allow(dead_code)] // the first classic command uses it
+const fn classic(name: &'static str, about: &'static str, run: Run) -> Command {
+    Command { name, classic: true, about, run }
+}
+
+/// Every command, in the order `everbeat help` lists them. A new command is one file and one line.
+pub const COMMANDS: &[Command] =
+    &[ours("install-links", "make links to this binary under the classic names", install_links::run)];
+
+/// Finds the command by the name of the link or the first word and runs it.
+pub fn dispatch(called_as: &OsStr, mut arguments: Vec<OsString>) -> u8 {
+    let link = Path::new(called_as).file_name().and_then(OsStr::to_str).unwrap_or_default();
+    if let Some(command) = COMMANDS.iter().find(|c| c.classic && c.name == link) {
+        return (command.run)(command.name, arguments);
+    }
+    if arguments.is_empty() {
+        print_help();
+        return exit::USAGE;
+    }
+    let word = arguments.remove(0);
+    let word = word.to_string_lossy();
+    match word.as_ref() {
+        "help" | "--help" | "-h" => {
+            print_help();
+            exit::OK
+        }
+        "version" | "--version" | "-V" => {
+            println!("everbeat {}", env!("CARGO_PKG_VERSION"));
+            exit::OK
+        }
+        _ => match COMMANDS.iter().find(|c| c.name == word) {
+            Some(command) => (command.run)(command.name, arguments),
+            None => {
+                eprintln!("everbeat: unknown command {word:?}{}; see everbeat help", suggestion(&word));
+                exit::USAGE
+            }
+        },
+    }
+}
+
+fn suggestion(word: &str) -> String {
+    let near = |c: &&Command| {
+        let (a, b) = (c.name.replace('-', "_"), word.replace('-', "_"));
+        a == b || a.starts_with(&b) || b.starts_with(&a)
+    };
+    COMMANDS.iter().find(near).map_or_else(String::new, |c| format!(" (did you mean {}?)", c.name))
+}
+
+fn print_help() {
+    println!("Everbeat, a cluster resource manager.\n\nUsage: everbeat COMMAND [ARGUMENT...]\n\nCommands:");
+    for command in COMMANDS {
+        println!("  {:16} {}", command.name, command.about);
+    }
+    println!("\nClassic names also work as links to this binary: everbeat install-links DIR");
+}
+
+/// Parses the arguments of a command by its clap definition. `Err` is the exit status: help and
+/// version have been printed and are 0, wrong usage has been explained and is 64.
+pub fn parse<A: clap::Parser>(name: &str, arguments: Vec<OsString>) -> Result<A, u8> {
+    let words = std::iter::once(OsString::from(name)).chain(arguments);
+    A::try_parse_from(words).map_err(|error| {
+        let status = if error.use_stderr() { exit::USAGE } else { exit::OK };
+        // A reader that has gone away is no failure of ours.
+        let _ = error.print();
+        status
+    })
+}
