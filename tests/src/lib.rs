@@ -1,1 +1,8 @@
-//! tests
+//! What tests that span crates share: hosts made of namespaces, the binary under test, and one way to
+//! say that something a test needs is not there.
+//!
+//! Start with [`hosts::Lab`] for a real cluster on one machine.
+
+pub mod binary;
+pub mod hosts;
+pub mod need;

@@ -1,0 +1,22 @@
+//! Where the `everbeat` binary under test lies.
+
+use std::path::PathBuf;
+
+/// `EVERBEAT_BIN`, else the binary that cargo built beside the running test.
+///
+/// # Panics
+/// If there is none: the message says how to build it.
+pub fn everbeat() -> PathBuf {
+    if let Some(path) = std::env::var_os("EVERBEAT_BIN") {
+        return PathBuf::from(path);
+    }
+    let test = std::env::current_exe().unwrap_or_default();
+    // target/PROFILE/deps/TEST → target/PROFILE/everbeat
+    let built = test.ancestors().nth(2).map(|profile| profile.join("everbeat")).unwrap_or_default();
+    assert!(
+        built.is_file(),
+        "no binary at {}: build it with `cargo build -p tools` in the same profile, or set EVERBEAT_BIN",
+        built.display()
+    );
+    built
+}
