@@ -1,1 +1,13 @@
 //! The cluster information base as a value: an XML document with versions, operations and patches.
+//!
+//! Start with [`Cib`], a document that is cheap to copy, and [`Element`], the tree it is made of. Nothing here knows of
+//! clusters or networks, and without the feature `disk` nothing touches a file.
+
+pub mod digest;
+mod document;
+mod version;
+pub mod xml;
+
+pub use document::{Cib, CibError};
+pub use version::{FEATURE_SET, SCHEMA_NEWEST, Version, VersionError};
+pub use xml::{Element, Position, XmlError};

@@ -1,0 +1,437 @@
+//! The XML tree: persistent elements, shared between versions of a document and copied when written to.
+//!
+//! An [`Element`] is a pointer: cloning it is O(1) and takes a snapshot. Writing through `&mut Element` copies that one
+//! element if somebody else holds it, never what lies below. Attribute order and comments are kept. White space between
+//! elements, other text and processing instructions are not: they mean nothing in a CIB and nothing prints them.
+
+mod name;
+mod parse;
+mod print;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub(crate) use name::{Name, is_xml_name};
+pub use parse::{DEPTH_MAX, XmlError};
+
+/// Where an element began in the text it was parsed from; both count from 1, columns in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    pub line: u32,
+    pub column: u32,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {} column {}", self.line, self.column)
+    }
+}
+
+/// An element of the tree (or, inside this crate, a comment).
+///
+/// Equality compares names, attributes in order, comments and children, not positions.
+#[derive(Clone)]
+pub struct Element(Arc<Node>);
+
+#[derive(Clone)]
+struct Node {
+    name: Name,
+    attrs: Vec<Attr>,
+    /// The values of all attributes, one after the other; of a comment its text.
+    text: String,
+    nodes: Vec<Element>,
+    /// 0: not parsed from a text.
+    line: u32,
+    column: u32,
+}
+
+#[derive(Clone)]
+struct Attr {
+    name: Name,
+    /// Where the value ends in `text`; it begins where the one before ends.
+    end: u32,
+}
+
+impl Node {
+    fn value_start(&self, index: usize) -> usize {
+        match index.checked_sub(1) {
+            Some(before) => self.attrs.get(before).map_or(0, |attr| attr.end as usize),
+            None => 0,
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.attrs
+            .iter()
+            .position(|attr| attr.name.as_str() == name)
+    }
+}
+
+/// The name under which a comment is kept; no XML name begins so.
+const COMMENT: &str = "#comment";
+
+impl Element {
+    /// An element without attributes and children.
+    pub fn new(name: &str) -> Element {
+        Element(Arc::new(Node {
+            name: Name::new(name),
+            attrs: Vec::new(),
+            text: String::new(),
+            nodes: Vec::new(),
+            line: 0,
+            column: 0,
+        }))
+    }
+
+    /// A comment, to be given to [`Element::push_node`].
+    pub fn comment(text: &str) -> Element {
+        let mut comment = Element::new(COMMENT);
+        comment.node_mut().text = text.to_string();
+        comment
+    }
+
+    pub fn name(&self) -> &str {
+        self.0.name.as_str()
+    }
+
+    /// Whether this is a comment; only [`Element::nodes`] and its like ever show one.
+    pub fn is_comment(&self) -> bool {
+        self.name() == COMMENT
+    }
+
+    /// The text of a comment.
+    pub fn comment_text(&self) -> Option<&str> {
+        self.is_comment().then_some(self.0.text.as_str())
+    }
+
+    /// The value of an attribute.
+    #[inline]
+    pub fn attr(&self, name: &str) -> Option<&str> {
+        let mut start = 0;
+        for attr in &self.0.attrs {
+            let end = attr.end as usize;
+            if attr.name.as_str() == name {
+                return self.0.text.get(start..end);
+            }
+            start = end;
+        }
+        None
+    }
+
+    /// Attributes in document order.
+    pub fn attrs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut start = 0;
+        self.0.attrs.iter().map(move |attr| {
+            let value = self.0.text.get(start..attr.end as usize).unwrap_or("");
+            start = attr.end as usize;
+            (attr.name.as_str(), value)
+        })
+    }
+
+    /// How many attributes there are.
+    pub fn attr_count(&self) -> usize {
+        self.0.attrs.len()
+    }
+
+    /// The attribute `id`.
+    #[inline]
+    pub fn id(&self) -> Option<&str> {
+        self.attr("id")
+    }
+
+    /// Child elements, without comments.
+    pub fn children(&self) -> impl DoubleEndedIterator<Item = &Element> {
+        self.0.nodes.iter().filter(|node| !node.is_comment())
+    }
+
+    /// Children with comments: what a patch counts as positions.
+    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = &Element> + ExactSizeIterator {
+        self.0.nodes.iter()
+    }
+
+    /// The first child of that name.
+    pub fn child(&self, name: &str) -> Option<&Element> {
+        self.0.nodes.iter().find(|node| node.name() == name)
+    }
+
+    pub fn children_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Element> {
+        self.0.nodes.iter().filter(move |node| node.name() == name)
+    }
+
+    /// Whether there is no child element.
+    pub fn is_leaf(&self) -> bool {
+        self.children().next().is_none()
+    }
+
+    /// The first child of the first name, its first child of the second, and so on; the element itself for no name.
+    pub fn path(&self, names: &[&str]) -> Option<&Element> {
+        names
+            .iter()
+            .try_fold(self, |element, name| element.child(name))
+    }
+
+    /// The first element called `name` with this id, here or below, in document order.
+    pub fn find(&self, name: &str, id: &str) -> Option<&Element> {
+        self.descendants()
+            .find(|element| element.name() == name && element.id() == Some(id))
+    }
+
+    /// This element and all below it, in document order, without comments.
+    pub fn descendants(&self) -> impl Iterator<Item = &Element> {
+        let mut stack = vec![self];
+        std::iter::from_fn(move || {
+            let next = stack.pop()?;
+            stack.extend(next.children().rev());
+            Some(next)
+        })
+    }
+
+    #[must_use]
+    pub fn with_attr(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.set_attr(name, value);
+        self
+    }
+
+    #[must_use]
+    pub fn with_child(mut self, child: Element) -> Self {
+        self.push(child);
+        self
+    }
+
+    /// Set an attribute: in its place when present, else behind the others.
+    pub fn set_attr(&mut self, name: &str, value: impl Into<String>) {
+        let value: String = value.into();
+        if self.attr(name) == Some(value.as_str()) {
+            return;
+        }
+        let node = self.node_mut();
+        match node.find(name) {
+            Some(index) => {
+                let start = node.value_start(index);
+                let end = node
+                    .attrs
+                    .get(index)
+                    .map_or(start, |attr| attr.end as usize);
+                node.text.replace_range(start..end, &value);
+                let (grown, shrunk) = (value.len() as u32, (end - start) as u32);
+                for attr in node.attrs.iter_mut().skip(index) {
+                    attr.end = attr.end + grown - shrunk;
+                }
+            }
+            None => {
+                node.text.push_str(&value);
+                let end = node.text.len() as u32;
+                node.attrs.push(Attr {
+                    name: Name::new(name),
+                    end,
+                });
+            }
+        }
+    }
+
+    /// Remove an attribute; absent is fine.
+    pub fn remove_attr(&mut self, name: &str) {
+        let Some(index) = self.0.find(name) else {
+            return;
+        };
+        let node = self.node_mut();
+        let start = node.value_start(index);
+        let end = node
+            .attrs
+            .get(index)
+            .map_or(start, |attr| attr.end as usize);
+        node.text.replace_range(start..end, "");
+        node.attrs.remove(index);
+        for attr in node.attrs.iter_mut().skip(index) {
+            attr.end -= (end - start) as u32;
+        }
+    }
+
+    /// Remove every attribute.
+    pub fn clear_attrs(&mut self) {
+        if self.attr_count() > 0 {
+            let node = self.node_mut();
+            node.attrs.clear();
+            node.text.clear();
+        }
+    }
+
+    /// Append a child.
+    pub fn push(&mut self, child: Element) {
+        self.node_mut().nodes.push(child);
+    }
+
+    /// Append a child or comment.
+    pub fn push_node(&mut self, node: Element) {
+        self.push(node);
+    }
+
+    /// The child or comment at `index`, counting comments.
+    pub fn node_at(&self, index: usize) -> Option<&Element> {
+        self.0.nodes.get(index)
+    }
+
+    pub fn node_at_mut(&mut self, index: usize) -> Option<&mut Element> {
+        if index >= self.0.nodes.len() {
+            return None;
+        }
+        self.node_mut().nodes.get_mut(index)
+    }
+
+    /// Put a child or comment before the one at `index` (counting comments), at the end when there is none.
+    pub fn insert_node(&mut self, index: usize, node: Element) {
+        let nodes = &mut self.node_mut().nodes;
+        nodes.insert(index.min(nodes.len()), node);
+    }
+
+    /// Take the child or comment at `index` (counting comments) out.
+    pub fn remove_node(&mut self, index: usize) -> Option<Element> {
+        (index < self.0.nodes.len()).then(|| self.node_mut().nodes.remove(index))
+    }
+
+    pub fn child_mut(&mut self, name: &str) -> Option<&mut Element> {
+        let index = self.0.nodes.iter().position(|node| node.name() == name)?;
+        self.node_mut().nodes.get_mut(index)
+    }
+
+    /// The first child of that name, appended empty when there is none.
+    pub fn child_or_insert(&mut self, name: &str) -> &mut Element {
+        let found = self.0.nodes.iter().position(|node| node.name() == name);
+        let node = self.node_mut();
+        let index = found.unwrap_or_else(|| {
+            node.nodes.push(Element::new(name));
+            node.nodes.len() - 1
+        });
+        &mut node.nodes[index]
+    }
+
+    /// Child elements for writing. Each is copied only when it is written to.
+    pub fn children_mut(&mut self) -> impl Iterator<Item = &mut Element> {
+        self.node_mut()
+            .nodes
+            .iter_mut()
+            .filter(|node| !node.is_comment())
+    }
+
+    /// Keep the child elements for which `keep` says so; comments stay.
+    pub fn retain_children(&mut self, mut keep: impl FnMut(&Element) -> bool) {
+        self.retain_nodes(|node| node.is_comment() || keep(node));
+    }
+
+    /// Keep the children and comments for which `keep` says so.
+    pub fn retain_nodes(&mut self, mut keep: impl FnMut(&Element) -> bool) {
+        let kept: Vec<bool> = self.0.nodes.iter().map(&mut keep).collect();
+        if kept.iter().all(|&kept| kept) {
+            return;
+        }
+        let mut kept = kept.into_iter();
+        self.node_mut()
+            .nodes
+            .retain(|_| kept.next().unwrap_or(true));
+    }
+
+    /// Remove children and comments.
+    pub fn clear_nodes(&mut self) {
+        if !self.0.nodes.is_empty() {
+            self.node_mut().nodes.clear();
+        }
+    }
+
+    /// Where it began in the text it was parsed from.
+    pub fn position(&self) -> Option<Position> {
+        (self.0.line > 0).then_some(Position {
+            line: self.0.line,
+            column: self.0.column,
+        })
+    }
+
+    /// Whether both are the very same element: equal without looking at it.
+    pub fn ptr_eq(&self, other: &Element) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Parse a document.
+    ///
+    /// Refused besides text that is not well formed: entities other than the five of XML and character references, a
+    /// document type with an external or internal subset, nesting deeper than [`DEPTH_MAX`].
+    ///
+    /// # Errors
+    /// The place (line and column) and a sentence.
+    pub fn parse(text: &str) -> Result<Element, XmlError> {
+        parse::parse(text)
+    }
+
+    /// Parse bytes that ought to be UTF-8.
+    ///
+    /// # Errors
+    /// As [`Element::parse`]; also the place where the text stops being UTF-8.
+    pub fn parse_bytes(bytes: &[u8]) -> Result<Element, XmlError> {
+        parse::parse_bytes(bytes)
+    }
+
+    /// The printed form of files and of `cibadmin`: an element a line, two spaces a level, a line end after the last.
+    pub fn to_xml(&self) -> String {
+        print::formatted(self)
+    }
+
+    /// The same without white space between elements.
+    pub fn to_xml_compact(&self) -> String {
+        print::compact(self)
+    }
+
+    /// The form digests are made of: compact, with Pacemaker's escapes (cib.md §6.4).
+    pub(crate) fn write_digest_form(
+        &self,
+        sorted: bool,
+        filter: &dyn Fn(&str) -> bool,
+        out: &mut Vec<u8>,
+    ) {
+        print::digest_form(self, sorted, filter, out);
+    }
+
+    fn node_mut(&mut self) -> &mut Node {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl PartialEq for Element {
+    fn eq(&self, other: &Self) -> bool {
+        if self.ptr_eq(other) {
+            return true;
+        }
+        let (a, b) = (&*self.0, &*other.0);
+        a.name == b.name
+            && a.text == b.text
+            && a.attrs.len() == b.attrs.len()
+            && a.attrs
+                .iter()
+                .zip(&b.attrs)
+                .all(|(x, y)| x.end == y.end && x.name == y.name)
+            && a.nodes == b.nodes
+    }
+}
+
+impl Eq for Element {}
+
+impl fmt::Debug for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_xml_compact())
+    }
+}
+
+impl fmt::Display for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_xml_compact())
+    }
+}
+
+impl std::str::FromStr for Element {
+    type Err = XmlError;
+
+    fn from_str(text: &str) -> Result<Element, XmlError> {
+        Element::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests;
