@@ -32,3 +32,11 @@ index!(
     /// An action; action `n` has the printed number `n + 1`.
     ActionIx
 );
+index!(
+    /// A location record: one `rsc_location` with a node, or one of its rules.
+    LocationIx
+);
+index!(
+    /// A colocation of two resources.
+    ColocationIx
+);
