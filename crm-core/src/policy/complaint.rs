@@ -56,8 +56,21 @@ pub struct Complaints {
 
 impl Complaints {
     /// Adds a complaint with a remedy.
-    pub fn add(&mut self, severity: Severity, code: &'static str, ids: &[&str], text: String, remedy: &'static str) {
-        self.list.push(Complaint { code, severity, ids: ids.iter().map(|s| s.to_string()).collect(), text, remedy });
+    pub fn add(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        ids: &[&str],
+        text: String,
+        remedy: &'static str,
+    ) {
+        self.list.push(Complaint {
+            code,
+            severity,
+            ids: ids.iter().map(|s| s.to_string()).collect(),
+            text,
+            remedy,
+        });
     }
 
     pub fn error(&mut self, code: &'static str, id: &str, text: String) {

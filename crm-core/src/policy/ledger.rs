@@ -13,20 +13,33 @@ pub enum Source<'a> {
     /// The base that a symmetric cluster gives every node.
     Symmetric,
     /// A location constraint; `rule` where a rule of it decided.
-    Location { constraint: &'a str, rule: Option<&'a str> },
+    Location {
+        constraint: &'a str,
+        rule: Option<&'a str>,
+    },
     /// Node health under the named strategy.
-    Health { strategy: &'a str },
+    Health {
+        strategy: &'a str,
+    },
     Stickiness,
     /// An unmanaged resource stays where it is.
     Unmanaged,
     /// A failed stop, a hard or fatal error, a masked probe, …: the reference's tag.
-    History { tag: &'a str },
+    History {
+        tag: &'a str,
+    },
     /// The fail count reached the migration threshold.
-    FailureThreshold { fail_count: i32, threshold: i32 },
+    FailureThreshold {
+        fail_count: i32,
+        threshold: i32,
+    },
     /// Probing is exclusive to other nodes.
     ExclusiveDiscovery,
     /// A ticket is lost, missing or in standby.
-    Ticket { ticket: &'a str, constraint: &'a str },
+    Ticket {
+        ticket: &'a str,
+        constraint: &'a str,
+    },
     ShutdownLock,
     /// More than one node has the resource, and the policy is to stop it.
     MultiplyActive,
@@ -35,9 +48,15 @@ pub enum Source<'a> {
     /// The resource's planned role is Stopped (`target-role`, a failure, …).
     StopRequested,
     /// A colocation in which the resource is the dependent: `primary` decided.
-    ColocatedWith { constraint: &'a str, primary: ResourceIx },
+    ColocatedWith {
+        constraint: &'a str,
+        primary: ResourceIx,
+    },
     /// A wish of a resource that will follow this one, or be followed by it.
-    ColocationWish { constraint: &'a str, other: ResourceIx },
+    ColocationWish {
+        constraint: &'a str,
+        other: ResourceIx,
+    },
     /// The node has not enough capacity.
     Utilization,
     /// A clone limit: the node has its instances, or is not allowed for the clone.

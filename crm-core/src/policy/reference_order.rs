@@ -16,7 +16,9 @@ pub fn compare_names(a: &str, b: &str) -> Ordering {
             (None, Some(_)) => return Ordering::Less,
             (Some(_), None) => return Ordering::Greater,
             (Some(x), Some(y)) if x.is_ascii_digit() && y.is_ascii_digit() => {
-                let run = |s: &[u8], from: usize| from + s.iter().skip(from).take_while(|c| c.is_ascii_digit()).count();
+                let run = |s: &[u8], from: usize| {
+                    from + s.iter().skip(from).take_while(|c| c.is_ascii_digit()).count()
+                };
                 let (ie, je) = (run(a, i), run(b, j));
                 let strip = |s: &[u8], from: usize, to: usize| {
                     from + s.iter().take(to).skip(from).take_while(|c| **c == b'0').count()
@@ -66,7 +68,8 @@ pub fn merge_sort<T: Copy>(list: &mut Vec<T>, compare: &mut impl FnMut(&T, &T) -
 
 /// Primes that a table of `1 << index` slots divides by.
 const PRIMES: [u32; 20] = [
-    1, 2, 3, 7, 13, 31, 61, 127, 251, 509, 1021, 2039, 4093, 8191, 16_381, 32_749, 65_521, 131_071, 262_139, 524_287,
+    1, 2, 3, 7, 13, 31, 61, 127, 251, 509, 1021, 2039, 4093, 8191, 16_381, 32_749, 65_521, 131_071, 262_139,
+    524_287,
 ];
 
 /// Positions (into `keys`) in the order in which a GLib 2.74 hash table iterates over them, when they were

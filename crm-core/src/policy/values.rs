@@ -54,7 +54,9 @@ pub fn scan(text: &str) -> Scan {
     let mut value: i64 = 0;
     for d in number.bytes() {
         let digit = i64::from(d - b'0');
-        let next = value.checked_mul(10).and_then(|v| if negative { v.checked_sub(digit) } else { v.checked_add(digit) });
+        let next = value
+            .checked_mul(10)
+            .and_then(|v| if negative { v.checked_sub(digit) } else { v.checked_add(digit) });
         match next {
             Some(v) => value = v,
             None => return Scan::Clipped(if negative { i64::MIN } else { i64::MAX }),
@@ -76,7 +78,9 @@ pub fn scan_note(text: &str, default: i64) -> Option<String> {
     match scan(text) {
         Scan::Clean(_) => None,
         Scan::Rest(_, rest) => Some(format!("Characters left over after parsing '{text}': '{rest}'")),
-        Scan::None => Some(format!("Could not parse integer from '{text}' (using {default} instead): No digits found")),
+        Scan::None => {
+            Some(format!("Could not parse integer from '{text}' (using {default} instead): No digits found"))
+        }
         Scan::Clipped(v) => Some(format!("Integer parsed from '{text}' was clipped to {v}")),
     }
 }
@@ -267,7 +271,12 @@ mod tests {
         ] {
             assert_eq!(parse_msec(text), ms, "{text}");
         }
-        for (text, ms) in [("PT1M30S", Some(90_000)), ("P1D", Some(0)), ("P1W", Some(518_400_000)), ("5000000", Some(4_294_967_295))] {
+        for (text, ms) in [
+            ("PT1M30S", Some(90_000)),
+            ("P1D", Some(0)),
+            ("P1W", Some(518_400_000)),
+            ("5000000", Some(4_294_967_295)),
+        ] {
             assert_eq!(parse_duration_ms(text), ms, "{text}");
         }
     }

@@ -94,18 +94,44 @@ pub enum EffectPhase {
 #[derive(Debug, Clone)]
 pub enum Effect {
     /// Fencing (optional until it is decided) of a node that just became unclean.
-    Fence { node: NodeIx, reason: String, priority_delay: bool },
-    ClearFailCount { resource: ResourceIx, node: NodeIx, reason: &'static str },
+    Fence {
+        node: NodeIx,
+        reason: String,
+        priority_delay: bool,
+    },
+    ClearFailCount {
+        resource: ResourceIx,
+        node: NodeIx,
+        reason: &'static str,
+    },
     /// A recurring operation that runs there already: optional.
-    Recurring { resource: ResourceIx, node: NodeIx, key: String, task: String, interval_ms: u32 },
+    Recurring {
+        resource: ResourceIx,
+        node: NodeIx,
+        key: String,
+        task: String,
+        interval_ms: u32,
+    },
     /// A required stop.
-    Stop { resource: ResourceIx, node: NodeIx },
+    Stop {
+        resource: ResourceIx,
+        node: NodeIx,
+    },
     /// A required demote.
-    Demote { resource: ResourceIx, node: NodeIx },
+    Demote {
+        resource: ResourceIx,
+        node: NodeIx,
+    },
     /// Stops of the resource there, found so far, become optional (it turned out to be stopped).
-    StopsOptional { resource: ResourceIx, node: NodeIx },
+    StopsOptional {
+        resource: ResourceIx,
+        node: NodeIx,
+    },
     /// The history entry goes (expired or superseded shutdown lock): `lrm_delete`.
-    DeleteHistory { resource: ResourceIx, node: NodeIx },
+    DeleteHistory {
+        resource: ResourceIx,
+        node: NodeIx,
+    },
 }
 
 /// One entry of the failed operations, for display.
@@ -158,6 +184,9 @@ pub struct State {
     /// Earliest time (epoch seconds) at which time alone may change the plan.
     pub recheck_by: Option<i64>,
     pub complaints: Complaints,
+    /// What `crm_simulate -s` prints, collected where the situation asks for it.
+    pub score_lines: Vec<crate::policy::placement::lines::ScoreLine>,
+    pub collect_scores: bool,
     /// Instances: all, disabled, blocked (primitives; orphans only where active).
     pub counts: Counts,
     pub(crate) node_ids: IndexMap<String, NodeIx>,
@@ -274,7 +303,10 @@ impl State {
     /// A guest node that a bundle made.
     pub fn is_bundle_node(&self, n: NodeIx) -> bool {
         self.is_guest_node(n)
-            && self[n].connection.and_then(|c| self[c].parent).is_some_and(|p| self[p].variant() == Variant::Bundle)
+            && self[n]
+                .connection
+                .and_then(|c| self[c].parent)
+                .is_some_and(|p| self[p].variant() == Variant::Bundle)
     }
 
     /// The container of a guest node's connection.
@@ -289,8 +321,7 @@ impl State {
             Kind::Primitive => {
                 rsc.running_on.iter().any(|n| {
                     let node = &self[*n];
-                    !node.unclean && (node.online || node.is_remote_kind())
-                        || node.unclean
+                    !node.unclean && (node.online || node.is_remote_kind()) || node.unclean
                 }) && !rsc.running_on.is_empty()
             }
             _ => {
@@ -310,9 +341,10 @@ impl State {
 
     /// The node of this id (any case).
     pub fn node_by_id(&self, id: &str) -> Option<NodeIx> {
-        self.node_ids.get(id).copied().or_else(|| {
-            self.node_order.iter().copied().find(|n| self[*n].id.eq_ignore_ascii_case(id))
-        })
+        self.node_ids
+            .get(id)
+            .copied()
+            .or_else(|| self.node_order.iter().copied().find(|n| self[*n].id.eq_ignore_ascii_case(id)))
     }
 
     /// All nodes, in no order that may be shown.

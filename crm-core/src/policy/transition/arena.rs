@@ -250,26 +250,15 @@ impl Actions {
     /// The newest action of `resource` with this key on `node`, or on no node yet.
     ///
     /// With no node wanted, the newest of that key wherever it is.
-    pub fn find(
-        &self,
-        resource: ResourceIx,
-        key: &Key,
-        node: Option<NodeIx>,
-    ) -> Option<ActionIx> {
+    pub fn find(&self, resource: ResourceIx, key: &Key, node: Option<NodeIx>) -> Option<ActionIx> {
         self.of(resource).iter().rev().copied().find(|&ix| {
             let action = &self[ix];
-            action.key == *key
-                && (node.is_none() || action.node.is_none() || action.node == node)
+            action.key == *key && (node.is_none() || action.node.is_none() || action.node == node)
         })
     }
 
     /// Actions of `resource` with this key, newest first; with a node, only those on it.
-    pub fn matching(
-        &self,
-        resource: ResourceIx,
-        key: &Key,
-        node: Option<NodeIx>,
-    ) -> Vec<ActionIx> {
+    pub fn matching(&self, resource: ResourceIx, key: &Key, node: Option<NodeIx>) -> Vec<ActionIx> {
         let matching = self.of(resource).iter().rev().copied().filter(|&ix| {
             let action = &self[ix];
             action.key == *key && (node.is_none() || action.node == node)
@@ -283,12 +272,7 @@ impl Actions {
     }
 
     /// Adds an ordering between the non-recurring tasks of two resources.
-    pub fn order_tasks(
-        &mut self,
-        first: (ResourceIx, Task),
-        then: (ResourceIx, Task),
-        flags: EdgeFlags,
-    ) {
+    pub fn order_tasks(&mut self, first: (ResourceIx, Task), then: (ResourceIx, Task), flags: EdgeFlags) {
         self.order(End::task(first.0, first.1), End::task(then.0, then.1), flags);
     }
 

@@ -1,0 +1,3 @@
+//! Who runs where.
+
+pub mod lines;
