@@ -1,1 +1,9 @@
 //! Everbeat ccm: heartbeat media, reliable messaging, membership, DC and the replicated CIB.
+
+pub mod bus;
+pub mod codec;
+pub mod election;
+pub mod group;
+pub mod membership;
+pub mod replication;
+pub mod seam;

@@ -1,0 +1,3 @@
+//! Who is in, who leads, who may write: edges, lease, views, quorum (protocol §5–8, §11, §15).
+
+pub mod quorum;

@@ -1,0 +1,338 @@
+//! May this set of members write? A pure function of the electorate and of facts (protocol §15).
+
+use std::collections::BTreeSet;
+
+use crate::codec::{CodecError, Reader, Wire, Writer, wire_struct};
+use crate::seam::NodeId;
+
+/// One link of the quorum chain (R15.2). Asked in order; the first that does not say "tie" or
+/// "not me" decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Policy {
+    /// More than half of the votes; exactly half is a tie.
+    Majority,
+    /// On a tie, the half with the named node.
+    TieNode(String),
+    /// On a tie, the half that reaches more than half of the ping nodes. Not exclusive.
+    Ping,
+    /// Exactly two voters: one alone goes on, under the rules of R15.7. Not exclusive.
+    TwoNodes,
+    /// Every voter needed for a majority is confirmed fenced. Exclusive.
+    Fenced,
+    /// Always. Not exclusive.
+    Ignore,
+}
+
+impl Policy {
+    /// `majority:fenced:ping:twonodes`: Heartbeat's default, with evidence asked before trust.
+    pub fn default_chain() -> Vec<Self> {
+        vec![Self::Majority, Self::Fenced, Self::TwoNodes]
+    }
+}
+
+/// A voter. The identity is unknown until the node was first seen in a writable view.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Voter {
+    pub name: String,
+    pub id: Option<NodeId>,
+    pub votes: u64,
+}
+wire_struct!(Voter { name, id, votes });
+
+impl Voter {
+    pub fn is(&self, id: NodeId, name: &str) -> bool {
+        match self.id {
+            Some(own) => own == id,
+            None => self.name.eq_ignore_ascii_case(name),
+        }
+    }
+}
+
+/// Who votes (R15.1); part of the replicated state.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Electorate {
+    /// Ordered by name.
+    pub voters: Vec<Voter>,
+    /// How often it changed.
+    pub number: u64,
+}
+
+impl Wire for Electorate {
+    fn write(&self, w: &mut Writer) {
+        w.put(&self.voters).u64(self.number);
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self { voters: r.get()?, number: r.u64()? })
+    }
+}
+
+impl Electorate {
+    pub fn votes(&self) -> u64 {
+        self.voters.iter().map(|v| v.votes).sum()
+    }
+
+    pub fn voter(&self, id: NodeId, name: &str) -> Option<&Voter> {
+        self.voters.iter().find(|v| v.is(id, name))
+    }
+}
+
+/// A candidate as the quorum rules see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    pub id: NodeId,
+    pub name: String,
+    pub verified: bool,
+    pub regressed: bool,
+    pub facts: Facts,
+}
+
+/// What one node knows that may break a tie; carried in its beats and promises.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// At least one medium has carrier.
+    pub carrier: bool,
+    /// Ping nodes configured and reached.
+    pub pings: u64,
+    pub pings_reached: u64,
+    /// Must fence before going on alone.
+    pub fencing: bool,
+    /// Last view record was `alone` and writable (R15.7a).
+    pub was_alone: bool,
+    /// Nodes it has shared a view with since its start (R15.7b).
+    pub together: Vec<NodeId>,
+    /// Nodes confirmed fenced since they were last heard (R15.5, R15.7c).
+    pub fenced: Vec<NodeId>,
+    /// The administrator's word (R15.7d).
+    pub assume_alone: bool,
+    /// Nodes heard in at least one direction.
+    pub heard: Vec<NodeId>,
+}
+wire_struct!(Facts {
+    carrier,
+    pings,
+    pings_reached,
+    fencing,
+    was_alone,
+    together,
+    fenced,
+    assume_alone,
+    heard
+});
+
+/// The answer of the chain.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Verdict {
+    pub exclusive: bool,
+    pub writable: bool,
+    /// Votes counted.
+    pub votes: u64,
+    /// Half of the votes, undecided.
+    pub tie: bool,
+    pub why: String,
+}
+
+/// Applies the chain to `members` under `electorate`. `all_promised`: every voter is among those
+/// who promised, so nobody is missing who could know more (R15.10a). `promisers_verified`: some
+/// promiser is verified.
+pub fn verdict(
+    chain: &[Policy],
+    electorate: &Electorate,
+    members: &[Candidate],
+    promisers_verified: bool,
+    all_promised: bool,
+) -> Verdict {
+    let total = electorate.votes();
+    // R15.10: where anybody is verified, only the verified count, unless nobody is missing.
+    let counts = |c: &Candidate| all_promised || !promisers_verified || c.verified;
+    let votes: u64 = members
+        .iter()
+        .filter(|c| counts(c))
+        .filter_map(|c| electorate.voter(c.id, &c.name))
+        .map(|v| v.votes)
+        .sum();
+    let mut answer = Verdict { votes, ..Verdict::default() };
+    let absent: Vec<_> = electorate
+        .voters
+        .iter()
+        .filter(|v| v.votes > 0 && !members.iter().any(|c| v.is(c.id, &c.name)))
+        .collect();
+    let fenced: BTreeSet<NodeId> = members.iter().flat_map(|c| c.facts.fenced.iter().copied()).collect();
+    let absent_heard =
+        absent.iter().any(|v| v.id.is_some_and(|id| members.iter().any(|c| c.facts.heard.contains(&id))));
+    let half = total > 0 && votes * 2 == total;
+    for policy in chain {
+        match policy {
+            Policy::Majority => {
+                if votes * 2 > total {
+                    return Verdict {
+                        exclusive: true,
+                        writable: true,
+                        why: format!("{votes} of {total} votes"),
+                        ..answer
+                    };
+                }
+                answer.why = format!("{votes} of {total} votes are no majority");
+                answer.tie = half;
+            }
+            Policy::TieNode(name) => {
+                if half && members.iter().any(|c| c.name.eq_ignore_ascii_case(name)) {
+                    return Verdict {
+                        exclusive: true,
+                        writable: true,
+                        why: format!("half of the votes and the tie node {name}"),
+                        ..answer
+                    };
+                }
+            }
+            Policy::Fenced => {
+                // Votes of absent voters confirmed dead are not needed any more (R15.5).
+                let dead: u64 = absent
+                    .iter()
+                    .filter(|v| v.id.is_some_and(|id| fenced.contains(&id)))
+                    .map(|v| v.votes)
+                    .sum();
+                if dead > 0 && votes > 0 && (votes + dead) * 2 > total && !absent_heard {
+                    return Verdict {
+                        exclusive: true,
+                        writable: true,
+                        why: format!("{votes} of {total} votes, {dead} more confirmed fenced"),
+                        ..answer
+                    };
+                }
+            }
+            Policy::Ping => {
+                if half && !absent_heard && members.iter().any(|c| c.facts.pings_reached * 2 > c.facts.pings)
+                {
+                    return Verdict {
+                        writable: true,
+                        why: "half of the votes and most ping nodes".into(),
+                        ..answer
+                    };
+                }
+            }
+            Policy::TwoNodes => {
+                let two = electorate.voters.iter().filter(|v| v.votes > 0).count() == 2;
+                if two && absent.len() == 1 && votes > 0 {
+                    match two_nodes(members, &absent, absent_heard, &fenced) {
+                        Ok(why) => return Verdict { writable: true, why: why.into(), ..answer },
+                        Err(why) => {
+                            answer.why = why.into();
+                            answer.tie = true;
+                        }
+                    }
+                }
+            }
+            Policy::Ignore => {
+                if absent_heard {
+                    answer.why = "an absent voter is still heard".into();
+                } else {
+                    return Verdict {
+                        writable: true,
+                        why: "quorum is not asked for by policy".into(),
+                        ..answer
+                    };
+                }
+            }
+        }
+    }
+    answer
+}
+
+/// R15.7 and design.md "Two nodes": may the half that is left go on?
+fn two_nodes(
+    members: &[Candidate],
+    absent: &[&Voter],
+    absent_heard: bool,
+    fenced: &BTreeSet<NodeId>,
+) -> Result<&'static str, &'static str> {
+    if absent_heard {
+        return Err("the other node is heard and not a member: not writing past it"); // R15.7e
+    }
+    let other = absent.first().and_then(|v| v.id);
+    let dead = other.is_some_and(|id| fenced.contains(&id));
+    if dead {
+        return Ok("the other of two nodes is confirmed fenced");
+    }
+    let any = |f: &dyn Fn(&Candidate) -> bool| members.iter().any(f);
+    let seen = other.is_some_and(|id| any(&|c| c.facts.together.contains(&id)));
+    let alone = any(&|c| c.facts.was_alone && !c.regressed);
+    let told = any(&|c| c.facts.assume_alone);
+    if !(seen || alone || told) {
+        return Err("waiting for the other node: it may know more (wait for all)");
+    }
+    if any(&|c| c.facts.fencing) {
+        return Err("the other of two nodes is not confirmed fenced");
+    }
+    if any(&|c| c.facts.pings > 0) {
+        return if any(&|c| c.facts.pings_reached > 0) {
+            Ok("one of two nodes, a ping node is reached")
+        } else {
+            Err("no ping node is reached: this node may be the one that is cut off")
+        };
+    }
+    if any(&|c| c.facts.carrier) {
+        Ok("one of two nodes, with carrier")
+    } else {
+        Err("no medium has carrier: this node is cut off")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn electorate(n: u8) -> Electorate {
+        Electorate {
+            voters: (0..n)
+                .map(|i| Voter { name: format!("n{i}"), id: Some(NodeId([i; 16])), votes: 1 })
+                .collect(),
+            number: 0,
+        }
+    }
+
+    fn candidate(i: u8, facts: Facts) -> Candidate {
+        Candidate { id: NodeId([i; 16]), name: format!("n{i}"), verified: true, regressed: false, facts }
+    }
+
+    fn decide(n: u8, members: &[Candidate]) -> Verdict {
+        verdict(&Policy::default_chain(), &electorate(n), members, true, false)
+    }
+
+    /// Two of three are a majority, one of three is not and no two-node rule helps it.
+    #[test]
+    fn majority() {
+        let two = [candidate(0, Facts::default()), candidate(1, Facts::default())];
+        assert!(decide(3, &two).exclusive);
+        assert!(!decide(3, &two[..1]).writable);
+        assert!(decide(1, &two[..1]).exclusive);
+    }
+
+    /// One of two goes on only if it has shared a view with the other since its start, has
+    /// carrier, and does not hear it.
+    #[test]
+    fn one_of_two() {
+        let with = |f: Facts| decide(2, &[candidate(0, f)]);
+        let other = NodeId([1; 16]);
+        let good = Facts { carrier: true, together: vec![other], ..Facts::default() };
+        let v = with(good.clone());
+        assert!(v.writable && !v.exclusive, "{v:?}");
+        assert!(!with(Facts { together: vec![], ..good.clone() }).writable);
+        assert!(!with(Facts { carrier: false, ..good.clone() }).writable);
+        assert!(!with(Facts { heard: vec![other], ..good.clone() }).writable);
+        assert!(!with(Facts { fencing: true, ..good.clone() }).writable);
+        assert!(with(Facts { fencing: true, fenced: vec![other], ..good.clone() }).exclusive);
+        assert!(!with(Facts { pings: 1, ..good.clone() }).writable);
+        assert!(with(Facts { pings: 1, pings_reached: 1, carrier: false, ..good }).writable);
+    }
+
+    /// A blank disk's vote does not count beside a verified one.
+    #[test]
+    fn only_verified_votes_count() {
+        let mut members = [candidate(0, Facts::default()), candidate(1, Facts::default())];
+        members[1].verified = false;
+        let chain = Policy::default_chain();
+        assert!(!verdict(&chain, &electorate(3), &members, true, false).writable);
+        assert!(verdict(&chain, &electorate(3), &members, true, true).writable);
+        assert!(verdict(&chain, &electorate(3), &members, false, false).writable);
+    }
+}

@@ -1,0 +1,3 @@
+//! The replicated CIB: histories, updates within a view, transfer between views (protocol §9–14).
+
+pub mod delta;
