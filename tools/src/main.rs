@@ -4,8 +4,10 @@
 //! a link of a command's name (`everbeat install-links DIR` makes them) it is that command. Each
 //! command is one file below [`commands`]: it parses arguments, calls a library or the API, prints.
 
+mod api;
 mod commands;
 mod exit;
+mod logging;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

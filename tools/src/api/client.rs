@@ -1,0 +1,146 @@
+//! What the commands use to speak to the daemon.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tonic::transport::{Channel, Endpoint, Uri};
+
+use super::proto::management_client::ManagementClient;
+use super::proto::status_client::StatusClient;
+use super::proto::{self, ActionReply, CibReply, CibRequest, ClusterState};
+use super::server::MESSAGE_LIMIT;
+
+/// Why the daemon could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens: the cluster software does not run here.
+    #[error("no cluster software is running here ({path}: {error}); start it with: everbeat start")]
+    NotRunning { path: PathBuf, error: io::Error },
+    /// We may not ask.
+    #[error("{0}")]
+    Denied(String),
+    /// The daemon answered with an error of the transport, or went away.
+    #[error("the daemon did not answer: {0}")]
+    Transport(String),
+}
+
+impl ClientError {
+    /// Exit status of a command that ends with this error.
+    pub fn exit(&self) -> u8 {
+        match self {
+            Self::NotRunning { .. } => crate::exit::DISCONNECT,
+            Self::Denied(_) => crate::exit::PERMISSION,
+            Self::Transport(_) => crate::exit::DISCONNECT,
+        }
+    }
+}
+
+impl From<tonic::Status> for ClientError {
+    fn from(status: tonic::Status) -> Self {
+        match status.code() {
+            tonic::Code::PermissionDenied | tonic::Code::Unauthenticated => {
+                Self::Denied(status.message().to_owned())
+            }
+            _ => Self::Transport(status.message().to_owned()),
+        }
+    }
+}
+
+/// A connection to the daemon, for code that is not asynchronous.
+pub struct Client {
+    runtime: tokio::runtime::Runtime,
+    management: ManagementClient<Channel>,
+    status: StatusClient<Channel>,
+}
+
+impl Client {
+    /// Connects to the daemon whose files lie below `root`.
+    pub fn connect(root: &Path) -> Result<Self, ClientError> {
+        let path = super::socket_path(root);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| ClientError::NotRunning { path: path.clone(), error })?;
+        // The first connection shows plainly whether anybody is there.
+        let trial = std::os::unix::net::UnixStream::connect(&path);
+        trial.map_err(|error| ClientError::NotRunning { path: path.clone(), error })?;
+        let channel = runtime.block_on(connect_channel(path))?;
+        let management = ManagementClient::new(channel.clone())
+            .max_decoding_message_size(MESSAGE_LIMIT)
+            .max_encoding_message_size(MESSAGE_LIMIT);
+        Ok(Self { runtime, management, status: StatusClient::new(channel) })
+    }
+
+    /// One operation on the cluster's CIB.
+    pub fn cib(&mut self, request: CibRequest) -> Result<CibReply, ClientError> {
+        Ok(self.runtime.block_on(self.management.cib(request))?.into_inner())
+    }
+
+    /// The node's present view of the cluster.
+    pub fn state(&mut self) -> Result<ClusterState, ClientError> {
+        let mut found = None;
+        self.watch(true, |state| {
+            found = Some(state);
+            false
+        })?;
+        found.ok_or_else(|| ClientError::Transport("it ended without a state".into()))
+    }
+
+    /// Calls `each` with the state now and after every change, until it returns false.
+    pub fn watch(
+        &mut self,
+        once: bool,
+        mut each: impl FnMut(ClusterState) -> bool,
+    ) -> Result<(), ClientError> {
+        let management = &mut self.management;
+        self.runtime.block_on(async {
+            let mut states = management.watch(proto::WatchRequest { once }).await?.into_inner();
+            while let Some(state) = states.message().await? {
+                if !each(state) {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets history so that resources are probed again.
+    pub fn cleanup(&mut self, request: proto::CleanupRequest) -> Result<ActionReply, ClientError> {
+        Ok(self.runtime.block_on(self.management.cleanup(request))?.into_inner())
+    }
+
+    /// Records a failure.
+    pub fn fail(&mut self, request: proto::FailRequest) -> Result<ActionReply, ClientError> {
+        Ok(self.runtime.block_on(self.management.fail(request))?.into_inner())
+    }
+
+    /// Sets or deletes a node attribute.
+    pub fn set_attribute(&mut self, request: proto::SetAttributeRequest) -> Result<ActionReply, ClientError> {
+        Ok(self.runtime.block_on(self.management.set_attribute(request))?.into_inner())
+    }
+
+    /// Stops the node cleanly.
+    pub fn shutdown(&mut self) -> Result<ActionReply, ClientError> {
+        Ok(self.runtime.block_on(self.management.shutdown(proto::ShutdownRequest {}))?.into_inner())
+    }
+
+    /// The redacted status.
+    pub fn status(&mut self) -> Result<proto::StatusReply, ClientError> {
+        Ok(self.runtime.block_on(self.status.get(proto::StatusRequest {}))?.into_inner())
+    }
+}
+
+async fn connect_channel(path: PathBuf) -> Result<Channel, ClientError> {
+    let shown = path.clone();
+    let connector = tower::service_fn(move |_: Uri| {
+        let path = path.clone();
+        async move { Ok::<_, io::Error>(TokioIo::new(UnixStream::connect(path).await?)) }
+    });
+    // The address is never used: the connector goes to the socket.
+    Endpoint::from_static("http://localhost")
+        .connect_with_connector(connector)
+        .await
+        .map_err(|error| ClientError::NotRunning { path: shown, error: io::Error::other(error.to_string()) })
+}
