@@ -2,6 +2,7 @@
 
 pub mod bus;
 pub mod codec;
+pub mod config;
 pub mod election;
 pub mod group;
 pub mod membership;
