@@ -8,3 +8,4 @@ pub mod group;
 pub mod membership;
 pub mod replication;
 pub mod seam;
+pub mod wire;

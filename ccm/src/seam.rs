@@ -83,6 +83,9 @@ pub enum LinkEvent {
     Carrier { any: bool },
     /// A classic `t=shutdone`/`Bye` was heard.
     Left { peer: NodeId, inc: Incarnation },
+    /// A peer with a proven session remembers a higher generation of this node (R3.2): the core
+    /// raises its own to `known` + 1, restarts its incarnation and sets `regressed`.
+    OldGeneration { known: u64 },
     /// Two nodes that must not be there together: same UUID or same name, with both addresses.
     Duplicate { what: DuplicateWhat, name: String, addresses: [String; 2] },
 }
