@@ -10,13 +10,8 @@ use md5::{Digest, Md5};
 use crate::Element;
 
 /// Attributes that say who wrote a document and when, left out where two documents are compared for content.
-pub const BOOKKEEPING: [&str; 5] = [
-    "crm-debug-origin",
-    "cib-last-written",
-    "update-origin",
-    "update-client",
-    "update-user",
-];
+pub const BOOKKEEPING: [&str; 5] =
+    ["crm-debug-origin", "cib-last-written", "update-origin", "update-client", "update-user"];
 
 /// The digest of a file (`cib.xml.sig`) and of patches of format 1: everything, attributes in document order.
 pub fn file(element: &Element) -> String {
@@ -42,10 +37,7 @@ pub fn parameters(element: &Element) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    Md5::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -121,21 +121,11 @@ mod tests {
     fn the_empty_configuration_is_complete() {
         let mut cib = Cib::empty();
         assert!(cib.crm_config().is_some() && cib.nodes().is_some() && cib.status().is_some());
-        assert!(
-            cib.resources().is_some()
-                && cib.constraints().is_some()
-                && cib.configuration().is_some()
-        );
+        assert!(cib.resources().is_some() && cib.constraints().is_some() && cib.configuration().is_some());
         assert_eq!(cib.version(), Version::default());
-        assert_eq!(
-            (cib.feature_set(), cib.validate_with()),
-            ("3.16.1", "pacemaker-3.9")
-        );
+        assert_eq!((cib.feature_set(), cib.validate_with()), ("3.16.1", "pacemaker-3.9"));
         cib.set_version(Version::new(1, 2, 3));
-        assert_eq!(
-            Cib::parse(&cib.root().to_xml()).unwrap().version(),
-            Version::new(1, 2, 3)
-        );
+        assert_eq!(Cib::parse(&cib.root().to_xml()).unwrap().version(), Version::new(1, 2, 3));
         assert_eq!(Cib::parse("<x/>"), Err(CibError::Root("x".to_string())));
     }
 }

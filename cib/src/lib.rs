@@ -3,6 +3,7 @@
 //! Start with [`Cib`], a document that is cheap to copy, and [`Element`], the tree it is made of. Nothing here knows of
 //! clusters or networks, and without the feature `disk` nothing touches a file.
 
+pub mod convert;
 pub mod digest;
 mod document;
 mod version;

@@ -24,11 +24,7 @@ pub struct Version {
 
 impl Version {
     pub const fn new(admin_epoch: u64, epoch: u64, num_updates: u64) -> Version {
-        Version {
-            admin_epoch,
-            epoch,
-            num_updates,
-        }
+        Version { admin_epoch, epoch, num_updates }
     }
 
     /// The counters among the attributes of `element`; a missing or unreadable one is 0.
@@ -51,11 +47,7 @@ impl Version {
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.{}.{}",
-            self.admin_epoch, self.epoch, self.num_updates
-        )
+        write!(f, "{}.{}.{}", self.admin_epoch, self.epoch, self.num_updates)
     }
 }
 
@@ -64,15 +56,9 @@ impl std::str::FromStr for Version {
 
     fn from_str(text: &str) -> Result<Version, VersionError> {
         let bad = || VersionError(text.to_string());
-        let mut parts = text
-            .split('.')
-            .map(|part| parse_counter(part).ok_or_else(bad));
+        let mut parts = text.split('.').map(|part| parse_counter(part).ok_or_else(bad));
         let mut next = || parts.next().unwrap_or_else(|| Err(bad()));
-        let version = Version {
-            admin_epoch: next()?,
-            epoch: next()?,
-            num_updates: next()?,
-        };
+        let version = Version { admin_epoch: next()?, epoch: next()?, num_updates: next()? };
         match parts.next() {
             None => Ok(version),
             Some(_) => Err(bad()),
@@ -88,11 +74,7 @@ pub struct VersionError(String);
 fn parse_counter(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.strip_prefix('+').unwrap_or(text);
-    digits
-        .bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| digits.parse().ok())
-        .flatten()
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@
 
 mod authkeys;
 mod check;
+mod conversion;
 mod directives;
 mod logd;
 mod parse;

@@ -61,9 +61,7 @@ impl Node {
     }
 
     fn find(&self, name: &str) -> Option<usize> {
-        self.attrs
-            .iter()
-            .position(|attr| attr.name.as_str() == name)
+        self.attrs.iter().position(|attr| attr.name.as_str() == name)
     }
 }
 
@@ -165,15 +163,12 @@ impl Element {
 
     /// The first child of the first name, its first child of the second, and so on; the element itself for no name.
     pub fn path(&self, names: &[&str]) -> Option<&Element> {
-        names
-            .iter()
-            .try_fold(self, |element, name| element.child(name))
+        names.iter().try_fold(self, |element, name| element.child(name))
     }
 
     /// The first element called `name` with this id, here or below, in document order.
     pub fn find(&self, name: &str, id: &str) -> Option<&Element> {
-        self.descendants()
-            .find(|element| element.name() == name && element.id() == Some(id))
+        self.descendants().find(|element| element.name() == name && element.id() == Some(id))
     }
 
     /// This element and all below it, in document order, without comments.
@@ -208,10 +203,7 @@ impl Element {
         match node.find(name) {
             Some(index) => {
                 let start = node.value_start(index);
-                let end = node
-                    .attrs
-                    .get(index)
-                    .map_or(start, |attr| attr.end as usize);
+                let end = node.attrs.get(index).map_or(start, |attr| attr.end as usize);
                 node.text.replace_range(start..end, &value);
                 let (grown, shrunk) = (value.len() as u32, (end - start) as u32);
                 for attr in node.attrs.iter_mut().skip(index) {
@@ -221,10 +213,7 @@ impl Element {
             None => {
                 node.text.push_str(&value);
                 let end = node.text.len() as u32;
-                node.attrs.push(Attr {
-                    name: Name::new(name),
-                    end,
-                });
+                node.attrs.push(Attr { name: Name::new(name), end });
             }
         }
     }
@@ -236,10 +225,7 @@ impl Element {
         };
         let node = self.node_mut();
         let start = node.value_start(index);
-        let end = node
-            .attrs
-            .get(index)
-            .map_or(start, |attr| attr.end as usize);
+        let end = node.attrs.get(index).map_or(start, |attr| attr.end as usize);
         node.text.replace_range(start..end, "");
         node.attrs.remove(index);
         for attr in node.attrs.iter_mut().skip(index) {
@@ -307,10 +293,7 @@ impl Element {
 
     /// Child elements for writing. Each is copied only when it is written to.
     pub fn children_mut(&mut self) -> impl Iterator<Item = &mut Element> {
-        self.node_mut()
-            .nodes
-            .iter_mut()
-            .filter(|node| !node.is_comment())
+        self.node_mut().nodes.iter_mut().filter(|node| !node.is_comment())
     }
 
     /// Keep the child elements for which `keep` says so; comments stay.
@@ -325,9 +308,7 @@ impl Element {
             return;
         }
         let mut kept = kept.into_iter();
-        self.node_mut()
-            .nodes
-            .retain(|_| kept.next().unwrap_or(true));
+        self.node_mut().nodes.retain(|_| kept.next().unwrap_or(true));
     }
 
     /// Remove children and comments.
@@ -339,10 +320,7 @@ impl Element {
 
     /// Where it began in the text it was parsed from.
     pub fn position(&self) -> Option<Position> {
-        (self.0.line > 0).then_some(Position {
-            line: self.0.line,
-            column: self.0.column,
-        })
+        (self.0.line > 0).then_some(Position { line: self.0.line, column: self.0.column })
     }
 
     /// Whether both are the very same element: equal without looking at it.
@@ -380,12 +358,7 @@ impl Element {
     }
 
     /// The form digests are made of: compact, with Pacemaker's escapes (cib.md §6.4).
-    pub(crate) fn write_digest_form(
-        &self,
-        sorted: bool,
-        filter: &dyn Fn(&str) -> bool,
-        out: &mut Vec<u8>,
-    ) {
+    pub(crate) fn write_digest_form(&self, sorted: bool, filter: &dyn Fn(&str) -> bool, out: &mut Vec<u8>) {
         print::digest_form(self, sorted, filter, out);
     }
 
@@ -403,10 +376,7 @@ impl PartialEq for Element {
         a.name == b.name
             && a.text == b.text
             && a.attrs.len() == b.attrs.len()
-            && a.attrs
-                .iter()
-                .zip(&b.attrs)
-                .all(|(x, y)| x.end == y.end && x.name == y.name)
+            && a.attrs.iter().zip(&b.attrs).all(|(x, y)| x.end == y.end && x.name == y.name)
             && a.nodes == b.nodes
     }
 }

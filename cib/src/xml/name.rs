@@ -67,9 +67,8 @@ pub(crate) fn is_xml_name(text: &str) -> bool {
     };
     let start = |c: char| c.is_alphabetic() || c == '_' || c == ':';
     start(first)
-        && chars.all(|c| {
-            start(c) || c.is_numeric() || matches!(c, '-' | '.' | '\u{b7}' | '\u{300}'..='\u{36f}')
-        })
+        && chars
+            .all(|c| start(c) || c.is_numeric() || matches!(c, '-' | '.' | '\u{b7}' | '\u{300}'..='\u{36f}'))
 }
 
 const BUCKETS: usize = 2048;
@@ -94,10 +93,7 @@ fn known(text: &str) -> Option<u16> {
         if index == u16::MAX {
             return None;
         }
-        if VOCABULARY
-            .get(index as usize)
-            .is_some_and(|word| *word == text)
-        {
+        if VOCABULARY.get(index as usize).is_some_and(|word| *word == text) {
             return Some(index);
         }
         slot = (slot + 1) % BUCKETS;
@@ -409,11 +405,7 @@ mod tests {
     #[test]
     fn the_vocabulary_has_no_duplicates_and_finds_itself() {
         for (index, word) in VOCABULARY.iter().enumerate() {
-            assert_eq!(
-                known(word),
-                Some(index as u16),
-                "{word} stands twice or is not found"
-            );
+            assert_eq!(known(word), Some(index as u16), "{word} stands twice or is not found");
         }
         assert_eq!(Name::new("id"), Name::known("id").expect("id is known"));
         assert_eq!(Name::new("strange").as_str(), "strange");

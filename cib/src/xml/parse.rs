@@ -34,23 +34,14 @@ pub(super) fn parse_bytes(bytes: &[u8]) -> Result<Element, XmlError> {
             let valid = std::str::from_utf8(valid).unwrap_or("");
             let mut place = Place::default();
             place.advance(valid, valid.len());
-            Err(XmlError {
-                line: place.line,
-                column: place.column,
-                text: "not UTF-8 from here".to_string(),
-            })
+            Err(XmlError { line: place.line, column: place.column, text: "not UTF-8 from here".to_string() })
         }
     }
 }
 
 pub(super) fn parse(text: &str) -> Result<Element, XmlError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut parser = Parser {
-        text,
-        place: Place::default(),
-        names: HashMap::new(),
-        scratch: String::new(),
-    };
+    let mut parser = Parser { text, place: Place::default(), names: HashMap::new(), scratch: String::new() };
     if text.len() > TEXT_MAX {
         return Err(parser.error(0, "the document is longer than 2 GiB"));
     }
@@ -67,11 +58,7 @@ struct Place {
 
 impl Default for Place {
     fn default() -> Self {
-        Place {
-            offset: 0,
-            line: 1,
-            column: 1,
-        }
+        Place { offset: 0, line: 1, column: 1 }
     }
 }
 
@@ -123,9 +110,7 @@ impl<'a> Parser<'a> {
                 }
                 Event::Start(tag) => {
                     if open.len() >= DEPTH_MAX {
-                        return Err(
-                            self.error(at, &format!("elements are nested deeper than {DEPTH_MAX}"))
-                        );
+                        return Err(self.error(at, &format!("elements are nested deeper than {DEPTH_MAX}")));
                     }
                     (false, tag)
                 }
@@ -157,9 +142,7 @@ impl<'a> Parser<'a> {
                 Event::GeneralRef(reference) => {
                     let known = matches!(&*reference, "lt" | "gt" | "amp" | "quot" | "apos");
                     if !known && char_reference(&reference).is_none() {
-                        return Err(
-                            self.error(at, &format!("unknown entity \"&{};\"", &*reference))
-                        );
+                        return Err(self.error(at, &format!("unknown entity \"&{};\"", &*reference)));
                     }
                     continue;
                 }
@@ -179,34 +162,17 @@ impl<'a> Parser<'a> {
             }
         }
         if let Some(node) = open.last() {
-            let text = format!(
-                "the element \"{}\" of line {} is not closed",
-                node.name.as_str(),
-                node.line
-            );
+            let text = format!("the element \"{}\" of line {} is not closed", node.name.as_str(), node.line);
             return Err(self.error(self.text.len(), &text));
         }
         root.ok_or_else(|| self.error(self.text.len(), "there is no root element"))
     }
 
-    fn element(
-        &mut self,
-        at: usize,
-        start: usize,
-        length: usize,
-        tag: &str,
-    ) -> Result<Node, XmlError> {
+    fn element(&mut self, at: usize, start: usize, length: usize, tag: &str) -> Result<Node, XmlError> {
         self.place.advance(self.text, at);
         let (line, column) = (self.place.line, self.place.column);
         let name = self.name(start, start + length)?;
-        let mut node = Node {
-            name,
-            attrs: Vec::new(),
-            text: String::new(),
-            nodes: Vec::new(),
-            line,
-            column,
-        };
+        let mut node = Node { name, attrs: Vec::new(), text: String::new(), nodes: Vec::new(), line, column };
         // `tag` is the text from the name to before the closing `>` or `/>`.
         self.attributes(&mut node, start + length, start + tag.len())?;
         node.attrs.shrink_to_fit();
@@ -258,10 +224,7 @@ impl<'a> Parser<'a> {
                 at += 1;
             }
             if bytes.get(at) != Some(&b'=') {
-                return Err(self.error(
-                    start,
-                    &format!("the attribute \"{}\" has no value", name.as_str()),
-                ));
+                return Err(self.error(start, &format!("the attribute \"{}\" has no value", name.as_str())));
             }
             at += 1;
             while space(bytes.get(at)) {
@@ -270,10 +233,7 @@ impl<'a> Parser<'a> {
             let quote = match bytes.get(at) {
                 Some(&quote @ (b'"' | b'\'')) => quote,
                 _ => {
-                    return Err(self.error(
-                        at,
-                        &format!("the value of \"{}\" is not quoted", name.as_str()),
-                    ));
+                    return Err(self.error(at, &format!("the value of \"{}\" is not quoted", name.as_str())));
                 }
             };
             at += 1;
@@ -281,10 +241,9 @@ impl<'a> Parser<'a> {
             loop {
                 match bytes.get(at) {
                     None => {
-                        return Err(self.error(
-                            start,
-                            &format!("the value of \"{}\" is not closed", name.as_str()),
-                        ));
+                        return Err(
+                            self.error(start, &format!("the value of \"{}\" is not closed", name.as_str()))
+                        );
                     }
                     Some(&byte) if byte == quote => break,
                     Some(b'<') => return Err(self.error(at, "\"<\" within an attribute value")),
@@ -293,24 +252,17 @@ impl<'a> Parser<'a> {
                 at += 1;
             }
             if node.attrs.iter().any(|attr| attr.name == name) {
-                return Err(self.error(
-                    start,
-                    &format!("the attribute \"{}\" stands twice", name.as_str()),
-                ));
+                return Err(self.error(start, &format!("the attribute \"{}\" stands twice", name.as_str())));
             }
             if plain {
-                self.scratch
-                    .push_str(self.text.get(start..at).unwrap_or(""));
+                self.scratch.push_str(self.text.get(start..at).unwrap_or(""));
             } else {
                 self.unescape(start, at)?;
             }
             if node.attrs.is_empty() {
                 node.attrs.reserve(4);
             }
-            node.attrs.push(Attr {
-                name,
-                end: self.scratch.len() as u32,
-            });
+            node.attrs.push(Attr { name, end: self.scratch.len() as u32 });
             at += 1;
         }
         node.text = self.scratch.as_str().to_string();
@@ -339,8 +291,7 @@ impl<'a> Parser<'a> {
                         _ => match char_reference(entity) {
                             Some(c) => c,
                             None => {
-                                return Err(self
-                                    .error(start + at, &format!("unknown entity \"&{entity};\"")));
+                                return Err(self.error(start + at, &format!("unknown entity \"&{entity};\"")));
                             }
                         },
                     };
@@ -349,11 +300,7 @@ impl<'a> Parser<'a> {
                 }
                 '\r' => {
                     self.scratch.push(' ');
-                    at += if rest.as_bytes().get(1) == Some(&b'\n') {
-                        2
-                    } else {
-                        1
-                    };
+                    at += if rest.as_bytes().get(1) == Some(&b'\n') { 2 } else { 1 };
                 }
                 '\t' | '\n' => {
                     self.scratch.push(' ');
@@ -387,10 +334,8 @@ impl<'a> Parser<'a> {
         if plain {
             return Ok(());
         }
-        Err(self.error(
-            at,
-            "document type declarations with external references or entities are not accepted",
-        ))
+        Err(self
+            .error(at, "document type declarations with external references or entities are not accepted"))
     }
 
     fn error(&mut self, at: usize, text: &str) -> XmlError {
@@ -398,17 +343,9 @@ impl<'a> Parser<'a> {
         while !self.text.is_char_boundary(at) {
             at -= 1;
         }
-        let mut place = if at >= self.place.offset {
-            self.place.clone()
-        } else {
-            Place::default()
-        };
+        let mut place = if at >= self.place.offset { self.place.clone() } else { Place::default() };
         place.advance(self.text, at);
-        XmlError {
-            line: place.line,
-            column: place.column,
-            text: text.to_string(),
-        }
+        XmlError { line: place.line, column: place.column, text: text.to_string() }
     }
 }
 
@@ -423,14 +360,11 @@ fn attach(element: Element, open: &mut [Node], root: &mut Option<Element>) {
 fn char_reference(entity: &str) -> Option<char> {
     let digits = entity.strip_prefix('#')?;
     let code = match digits.strip_prefix('x') {
-        Some(hex) if hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            u32::from_str_radix(hex, 16).ok()?
-        }
+        Some(hex) if hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => u32::from_str_radix(hex, 16).ok()?,
         None if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok()?,
         _ => return None,
     };
     let c = char::from_u32(code)?;
-    let allowed =
-        matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{fffe}' | '\u{ffff}'));
+    let allowed = matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{fffe}' | '\u{ffff}'));
     allowed.then_some(c)
 }

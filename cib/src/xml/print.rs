@@ -133,12 +133,7 @@ fn needs_escape(byte: u8) -> bool {
 /// (tab as four blanks, `\n`, `\r`, other bytes as octal; nothing after two consecutive bytes above 0x7f).
 ///
 /// Source: Pacemaker 2.1.5, observed through `cibadmin -5` and `-6`.
-pub(super) fn digest_form(
-    element: &Element,
-    sorted: bool,
-    filter: &dyn Fn(&str) -> bool,
-    out: &mut Vec<u8>,
-) {
+pub(super) fn digest_form(element: &Element, sorted: bool, filter: &dyn Fn(&str) -> bool, out: &mut Vec<u8>) {
     let node = &*element.0;
     if let Some(text) = element.comment_text() {
         out.extend_from_slice(b"<!--");
@@ -161,9 +156,7 @@ pub(super) fn digest_form(
     if sorted {
         let mut attrs: Vec<_> = element.attrs().collect();
         attrs.sort_unstable();
-        attrs
-            .into_iter()
-            .for_each(|(name, value)| write(name, value));
+        attrs.into_iter().for_each(|(name, value)| write(name, value));
     } else {
         element.attrs().for_each(|(name, value)| write(name, value));
     }
@@ -182,10 +175,7 @@ pub(super) fn digest_form(
 
 fn digest_escape(value: &str, out: &mut Vec<u8>) {
     let bytes = value.as_bytes();
-    if bytes
-        .iter()
-        .all(|&byte| (0x20..0x7f).contains(&byte) && !needs_escape(byte))
-    {
+    if bytes.iter().all(|&byte| (0x20..0x7f).contains(&byte) && !needs_escape(byte)) {
         out.extend_from_slice(bytes);
         return;
     }

@@ -15,16 +15,13 @@ fn refused(text: &str, place: (u32, u32), sentence: &str) {
 #[test]
 fn what_we_print_parses_to_the_same_text() {
     round("<cib/>\n");
-    round(
-        "<cib z=\"1\" a=\"2\">\n  <!-- why: a < b -->\n  <b/>\n  <c>\n    <d id=\"x\"/>\n  </c>\n</cib>\n",
-    );
+    round("<cib z=\"1\" a=\"2\">\n  <!-- why: a < b -->\n  <b/>\n  <c>\n    <d id=\"x\"/>\n  </c>\n</cib>\n");
     round("<a v=\"&lt;&gt;&quot;&apos;&amp;&#9;&#10;&#13; ä €\"/>\n");
 }
 
 #[test]
 fn values_are_normalised_as_xml_says() {
-    let element =
-        Element::parse("<?xml version='1.0'?>\n<a b = 'x\ny\tz' c='&#65;&#x42;&lt;'/>").unwrap();
+    let element = Element::parse("<?xml version='1.0'?>\n<a b = 'x\ny\tz' c='&#65;&#x42;&lt;'/>").unwrap();
     assert_eq!(element.attr("b"), Some("x y z"));
     assert_eq!(element.attr("c"), Some("AB<"));
 }
@@ -52,43 +49,23 @@ fn refusals_name_the_place() {
 fn nesting_has_a_limit() {
     let deep = |n: usize| format!("{}{}", "<a>".repeat(n), "</a>".repeat(n));
     assert!(Element::parse(&deep(DEPTH_MAX)).is_ok());
-    assert!(
-        Element::parse(&deep(DEPTH_MAX + 1))
-            .unwrap_err()
-            .text
-            .contains("deeper")
-    );
+    assert!(Element::parse(&deep(DEPTH_MAX + 1)).unwrap_err().text.contains("deeper"));
     assert!(Element::parse(&"<a>".repeat(2_000_000)).is_err());
 }
 
 #[test]
 fn positions_count_lines_and_characters() {
     let root = Element::parse("<a ä='ö'>\n  <b/><c/>\n</a>").unwrap();
-    let places: Vec<_> = root
-        .children()
-        .map(|child| child.position().unwrap())
-        .collect();
-    assert_eq!(
-        places,
-        [
-            Position { line: 2, column: 3 },
-            Position { line: 2, column: 7 }
-        ]
-    );
+    let places: Vec<_> = root.children().map(|child| child.position().unwrap()).collect();
+    assert_eq!(places, [Position { line: 2, column: 3 }, Position { line: 2, column: 7 }]);
     assert_eq!(Element::new("x").position(), None);
 }
 
 #[test]
 fn attributes_keep_their_order() {
-    let mut element = Element::new("a")
-        .with_attr("x", "1")
-        .with_attr("y", "22")
-        .with_attr("z", "333");
+    let mut element = Element::new("a").with_attr("x", "1").with_attr("y", "22").with_attr("z", "333");
     element.set_attr("y", "4444");
-    assert_eq!(
-        element.attrs().collect::<Vec<_>>(),
-        [("x", "1"), ("y", "4444"), ("z", "333")]
-    );
+    assert_eq!(element.attrs().collect::<Vec<_>>(), [("x", "1"), ("y", "4444"), ("z", "333")]);
     element.remove_attr("x");
     element.remove_attr("none");
     element.set_attr("w", "");
