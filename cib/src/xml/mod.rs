@@ -252,6 +252,16 @@ impl Element {
         self.push(node);
     }
 
+    /// The element reached by these indices (counting comments), the element itself for none.
+    pub fn at(&self, path: &[usize]) -> Option<&Element> {
+        path.iter().try_fold(self, |element, &index| element.node_at(index))
+    }
+
+    /// As [`Element::at`], for writing.
+    pub fn at_mut(&mut self, path: &[usize]) -> Option<&mut Element> {
+        path.iter().try_fold(self, |element, &index| element.node_at_mut(index))
+    }
+
     /// The child or comment at `index`, counting comments.
     pub fn node_at(&self, index: usize) -> Option<&Element> {
         self.0.nodes.get(index)
