@@ -8,8 +8,6 @@ mod api;
 mod commands;
 mod exit;
 mod logging;
-mod request;
-mod source;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -18,7 +18,7 @@ pub(super) fn edit(root: &mut Element, request: &Request) -> Result<(), OpError>
         Operation::Create => create(root, section, &input, request),
         Operation::Modify => modify_section(root, section, &input, request),
         Operation::Replace if input.name() == "cib" => replace_all(root, input),
-        Operation::Replace => replace(root, section, &input),
+        Operation::Replace => replace(root, section, &input, request.options.allow_create),
         _ => {
             delete(root, section, &input);
             Ok(())
@@ -203,7 +203,12 @@ fn replace_all(root: &mut Element, mut input: Element) -> Result<(), OpError> {
     Ok(())
 }
 
-fn replace(root: &mut Element, section: Option<&str>, input: &Element) -> Result<(), OpError> {
+fn replace(
+    root: &mut Element,
+    section: Option<&str>,
+    input: &Element,
+    allow_create: bool,
+) -> Result<(), OpError> {
     let path = match section {
         Some(section) if section != input.name() => {
             section::locate(root, section).ok_or_else(|| not_found(input))?
@@ -214,11 +219,21 @@ fn replace(root: &mut Element, section: Option<&str>, input: &Element) -> Result
     let fits = |element: &Element| {
         element.name() == input.name() && (input.id().is_none() || element.id() == input.id())
     };
-    let below = find(top, &fits, false).ok_or_else(|| not_found(input))?;
-    if let Some(target) = root.at_mut(&[path, below].concat()) {
-        *target = input.clone();
+    match find(top, &fits, false) {
+        Some(below) => {
+            if let Some(target) = root.at_mut(&[path, below].concat()) {
+                *target = input.clone();
+            }
+            Ok(())
+        }
+        None if allow_create => {
+            if let Some(top) = root.at_mut(&path) {
+                top.push(input.clone());
+            }
+            Ok(())
+        }
+        None => Err(not_found(input)),
     }
-    Ok(())
 }
 
 fn delete(root: &mut Element, section: Option<&str>, input: &Element) {

@@ -84,7 +84,7 @@ impl Operation {
 /// How to do it; all off by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Modify: append the object when it is not there.
+    /// Modify, replace: append the object when it is not there.
     pub allow_create: bool,
     /// Query: the element without what it contains.
     pub no_children: bool,

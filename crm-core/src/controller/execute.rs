@@ -1,0 +1,413 @@
+//! Carrying out the DC's orders on this node, and reporting what came of them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ccm::bus::BusAddress;
+use ccm::group::Level;
+use ccm::seam::NodeId;
+use lrm::{AgentRef, CallId, OpRequest, OpResult, OpStatus, rc};
+
+use super::history::is_recorded;
+use super::{Asker, Controller, ControllerAction, LRMD, Leaving};
+use crate::attributes::AttributeEvent;
+use crate::message::Message;
+use crate::now::Now;
+use crate::policy::graph::{ActionKind, GraphAction};
+use crate::transition::Key;
+
+/// Controllers answer for an operation with a longer start delay at once, so that the transition goes
+/// on (specification `agents.md` §5.7).
+const LONGEST_START_DELAY_MS: u64 = 300_000;
+
+impl Controller {
+    pub(super) fn message(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        message: Message,
+        out: &mut Vec<ControllerAction>,
+    ) {
+        let sender = self.view().and_then(|v| v.member(from)).map(|m| m.name.clone());
+        let Some(sender) = sender else { return };
+        match message {
+            Message::Execute { key, action, fatal_start } => {
+                if self.view().is_some_and(|v| v.dc == from) {
+                    self.execute(now, from, key, &action, fatal_start, out);
+                } else {
+                    self.log(
+                        Level::Warning,
+                        LRMD,
+                        format!("an order of {sender} is ignored: it is not the DC"),
+                        out,
+                    );
+                }
+            }
+            Message::Done { key, ok, reason, .. } => self.order_done(now, &sender, &key, ok, &reason, out),
+            Message::Ask { id, ask } => self.asked(now, Asker::Node(from, id), ask, out),
+            Message::Flush { name } => {
+                if from != self.config.id {
+                    self.attribute_step(now, AttributeEvent::Flush { name }, out);
+                }
+            }
+            // Answered to the core, or for the fencing machine.
+            Message::Answer { .. }
+            | Message::Fence { .. }
+            | Message::FenceResult { .. }
+            | Message::FenceNews(_) => {}
+        }
+    }
+
+    pub(super) fn dropped(&mut self, now: Now, message: Message, out: &mut Vec<ControllerAction>) {
+        if let Message::Execute { key, .. } = message {
+            self.order_dropped(now, &key, out);
+        }
+    }
+
+    fn execute(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        key: Key,
+        action: &GraphAction,
+        fatal_start: bool,
+        out: &mut Vec<ControllerAction>,
+    ) {
+        let done = |ok: bool, rc: i32, reason: &str| ControllerAction::Send {
+            to: BusAddress::Node(from),
+            message: Message::Done { key: key.clone(), ok, rc, reason: reason.to_owned() },
+        };
+        let stopping = matches!(action.operation.as_str(), "stop" | "demote" | "cancel" | "do_shutdown");
+        if (self.suspended || self.is_cut_off() || self.storage_lost) && !stopping {
+            out.push(done(false, rc::ERROR, "Controller cannot attempt actions at this time"));
+            return;
+        }
+        if matches!(self.leaving, Leaving::Alone | Leaving::Gone) && action.operation == "start" {
+            out.push(done(false, rc::ERROR, "Not attempting start due to shutdown in progress"));
+            return;
+        }
+        let rsc = action.resource.as_ref().map(|r| r.id.clone()).unwrap_or_default();
+        match (action.kind, action.operation.as_str()) {
+            (ActionKind::Cluster, "do_shutdown") => {
+                out.push(done(true, rc::OK, ""));
+                if self.leaving == Leaving::No {
+                    self.leaving = Leaving::Asked { since: now.mono };
+                }
+                self.leave(out);
+            }
+            (ActionKind::Cluster, "clear_failcount") => {
+                self.clear_failures(now, &rsc, None, None, out);
+                out.push(done(true, rc::OK, ""));
+            }
+            (_, "lrm_delete" | "delete") => {
+                self.forget(&rsc, out);
+                out.push(done(true, rc::OK, ""));
+            }
+            (ActionKind::Cluster, _) => out.push(done(true, rc::OK, "")),
+            (_, "cancel") => self.cancel(&rsc, action, key, out),
+            _ => match self.request(&rsc, action, &key) {
+                Ok(request) => self.begin(now, from, request, key, fatal_start, out),
+                Err(reason) => {
+                    self.log(Level::Error, LRMD, format!("{}: {reason}", action.operation_key), out);
+                    self.refuse_for_good(now, action, &key, &reason, out);
+                    out.push(done(false, rc::NOT_CONFIGURED, &reason));
+                }
+            },
+        }
+    }
+
+    fn request(&self, rsc: &str, action: &GraphAction, key: &Key) -> Result<OpRequest, String> {
+        let resource = action.resource.as_ref().ok_or("the order names no resource")?;
+        let agent = AgentRef::from_cib(&resource.class, resource.provider.as_deref(), &resource.agent)
+            .map_err(|e| e.to_string())?;
+        let number = |name: &str| action.attribute(name).and_then(|v| v.parse::<u64>().ok()).unwrap_or(0);
+        let params: BTreeMap<String, String> = action.attributes.iter().cloned().collect();
+        Ok(OpRequest {
+            rsc: rsc.to_owned(),
+            agent,
+            action: action.operation.clone(),
+            interval_ms: number("CRM_meta_interval"),
+            timeout_ms: number("CRM_meta_timeout"),
+            start_delay_ms: number("CRM_meta_start_delay"),
+            params,
+            key: key.to_string(),
+            expected_rc: key.expected,
+        })
+    }
+
+    fn begin(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        request: OpRequest,
+        key: Key,
+        fatal_start: bool,
+        out: &mut Vec<ControllerAction>,
+    ) {
+        let operation_key = request.operation_key();
+        self.log(
+            Level::Info,
+            LRMD,
+            format!(
+                "Requesting local execution of {} operation for {} on {} | transition_key={key} op_key={operation_key}",
+                request.action, request.rsc, self.config.name
+            ),
+            out,
+        );
+        let record =
+            request.params.get("CRM_meta_record_pending").is_none_or(|v| v.eq_ignore_ascii_case("true"));
+        let pending = self.history.pending(&self.config.name, &request, now.seconds());
+        if record && request.interval_ms == 0 {
+            self.write_status(pending, &[], out);
+        }
+        if request.start_delay_ms > LONGEST_START_DELAY_MS {
+            out.push(ControllerAction::Send {
+                to: BusAddress::Node(from),
+                message: Message::Done { key: key.clone(), ok: true, rc: rc::OK, reason: String::new() },
+            });
+        }
+        self.running.insert(operation_key, Running { key, fatal_start });
+        out.push(ControllerAction::Submit(request));
+    }
+
+    /// An order that can never be carried out here is a result of its own: without one, the planner
+    /// would give it again and again.
+    fn refuse_for_good(
+        &mut self,
+        now: Now,
+        action: &GraphAction,
+        key: &Key,
+        reason: &str,
+        out: &mut Vec<ControllerAction>,
+    ) {
+        self.log(
+            Level::Error,
+            LRMD,
+            format!(
+                "{} cannot be carried out on {}: {reason} ({key})",
+                action.operation_key, self.config.name
+            ),
+            out,
+        );
+        self.record_lost(now, action, out);
+    }
+
+    fn cancel(&mut self, rsc: &str, action: &GraphAction, key: Key, out: &mut Vec<ControllerAction>) {
+        let operation = action.attribute("CRM_meta_operation").unwrap_or("monitor").to_owned();
+        let interval_ms =
+            action.attribute("CRM_meta_interval").and_then(|v| v.parse::<u64>().ok()).unwrap_or_default();
+        self.cancels.insert((rsc.to_owned(), operation.clone(), interval_ms), key);
+        out.push(ControllerAction::Cancel { rsc: rsc.to_owned(), action: operation, interval_ms });
+    }
+
+    pub(super) fn not_cancelled(
+        &mut self,
+        rsc: &str,
+        action: &str,
+        interval_ms: u64,
+        gone: bool,
+        out: &mut Vec<ControllerAction>,
+    ) {
+        if gone {
+            self.delete_ops(rsc, &[format!("{rsc}_{action}_{interval_ms}")], out);
+        }
+        self.cancel_done(rsc, action, interval_ms, out);
+    }
+
+    fn cancel_done(&mut self, rsc: &str, action: &str, interval_ms: u64, out: &mut Vec<ControllerAction>) {
+        let what = (rsc.to_owned(), action.to_owned(), interval_ms);
+        if let Some(key) = self.cancels.remove(&what)
+            && let Some(dc) = self.view().map(|v| v.dc)
+        {
+            out.push(ControllerAction::Send {
+                to: BusAddress::Node(dc),
+                message: Message::Done { key, ok: true, rc: rc::OK, reason: String::new() },
+            });
+        }
+    }
+
+    /// An operation of this node has ended.
+    pub(super) fn reported(&mut self, now: Now, result: OpResult, out: &mut Vec<ControllerAction>) {
+        self.greatest_call = self.greatest_call.max(result.call_id.0);
+        let operation_key = result.operation_key();
+        let running = if result.status == OpStatus::Cancelled || result.interval_ms == 0 {
+            self.running.remove(&operation_key)
+        } else {
+            self.running.get(&operation_key).cloned()
+        };
+        self.say_result(&result, out);
+        if result.status == OpStatus::Cancelled {
+            self.cancel_done(&result.rsc, &result.action, result.interval_ms, out);
+        }
+        let recorded = self.history.record(&self.config.name, &result);
+        let mut writes = Vec::new();
+        if recorded.failed {
+            let fatal_start = running.as_ref().is_none_or(|r| r.fatal_start);
+            writes = self.count_failure(now, &result, fatal_start, out);
+        }
+        self.write_status(recorded.update, &writes, out);
+        self.delete_ops(&result.rsc, &recorded.removed, out);
+        if !is_recorded(&result.action)
+            && let Some(running) = running
+            && let Some(dc) = self.view().map(|v| v.dc)
+        {
+            out.push(ControllerAction::Send {
+                to: BusAddress::Node(dc),
+                message: Message::Done {
+                    key: running.key,
+                    // A notification that fails changes nothing (specification `agents.md` §1.8).
+                    ok: true,
+                    rc: result.rc,
+                    reason: result.reason.clone(),
+                },
+            });
+        }
+        self.let_go_result(now, &result, out);
+    }
+
+    fn say_result(&self, result: &OpResult, out: &mut Vec<ControllerAction>) {
+        let what = if result.interval_ms == 0 && result.action == "monitor" {
+            "probe"
+        } else {
+            result.action.as_str()
+        };
+        let ended = match result.status {
+            OpStatus::Done => rc::text(result.rc).to_owned(),
+            OpStatus::Timeout => format!("{} after {}", result.status, show_ms(result.timeout_ms)),
+            status => status.to_string(),
+        };
+        let level = match result.status {
+            OpStatus::Done | OpStatus::Cancelled => Level::Info,
+            _ => Level::Error,
+        };
+        let mut text =
+            format!("Result of {what} operation for {} on {}: {ended}", result.rsc, self.config.name);
+        if !result.reason.is_empty() {
+            text.push_str(&format!(" ({})", result.reason));
+        }
+        text.push_str(&format!(" | call={} key={}", result.call_id.0, result.operation_key()));
+        if result.status == OpStatus::Done {
+            text.push_str(&format!(" rc={}", result.rc));
+        }
+        self.log(level, LRMD, text, out);
+        let failed = result.status != OpStatus::Cancelled && result.rc != result.expected_rc;
+        if failed {
+            for line in result.output.lines().take(20) {
+                let text = format!(
+                    "{}_{}_{}@{} output [ {line} ]",
+                    result.rsc, result.action, result.interval_ms, self.config.name
+                );
+                self.log(Level::Info, LRMD, text, out);
+            }
+        }
+    }
+
+    /// Counts a failure in this node's attributes (specification `membership.md` §10).
+    fn count_failure(
+        &mut self,
+        now: Now,
+        result: &OpResult,
+        fatal_start: bool,
+        out: &mut Vec<ControllerAction>,
+    ) -> Vec<(String, String)> {
+        let counted = result.interval_ms > 0
+            || matches!(result.action.as_str(), "start" | "stop" | "promote" | "demote" | "asyncmon");
+        if !counted {
+            return Vec::new();
+        }
+        let ignored = result.params.get("CRM_meta_on_fail").is_some_and(|v| v == "ignore");
+        let what = format!("{}#{}_{}", result.rsc, result.action, result.interval_ms);
+        let mut writes = Vec::new();
+        if !ignored {
+            let value = match result.action.as_str() {
+                "stop" => "INFINITY",
+                "start" if fatal_start => "INFINITY",
+                _ => "value++",
+            };
+            let set = AttributeEvent::Set {
+                name: format!("fail-count-{what}"),
+                value: Some(value.to_owned()),
+                delay: Some(Duration::ZERO),
+            };
+            writes.extend(self.attribute_writes(now, set, out));
+        }
+        let set = AttributeEvent::Set {
+            name: format!("last-failure-{what}"),
+            value: Some(now.seconds().to_string()),
+            delay: Some(Duration::ZERO),
+        };
+        writes.extend(self.attribute_writes(now, set, out));
+        writes.into_iter().filter_map(|(name, value)| value.map(|v| (name, v))).collect()
+    }
+
+    /// Forgets a resource everywhere on this node.
+    pub(super) fn forget(&mut self, rsc: &str, out: &mut Vec<ControllerAction>) {
+        out.push(ControllerAction::Flush { rsc: rsc.to_owned() });
+        self.history.forget(rsc);
+        let name = self.config.name.clone();
+        self.forget_for(&name, rsc, out);
+    }
+
+    pub(super) fn cleanup(
+        &mut self,
+        now: Now,
+        rsc: &str,
+        operation: Option<&str>,
+        interval_ms: Option<u64>,
+        out: &mut Vec<ControllerAction>,
+    ) {
+        let known: Vec<String> = self
+            .history
+            .known()
+            .filter(|known| *known == rsc || known.split(':').next() == Some(rsc))
+            .map(str::to_owned)
+            .collect();
+        for name in known {
+            self.forget(&name, out);
+        }
+        self.clear_failures(now, rsc, operation, interval_ms, out);
+    }
+
+    /// Records a failure that nobody observed (`crm_resource --fail`). False if the resource has no
+    /// history here.
+    pub(super) fn fail(&mut self, now: Now, rsc: &str, out: &mut Vec<ControllerAction>) -> bool {
+        let Some(agent) = self.history.agent(rsc).cloned() else { return false };
+        let result = OpResult {
+            call_id: CallId(self.greatest_call),
+            rsc: rsc.to_owned(),
+            agent,
+            action: "asyncmon".into(),
+            interval_ms: 0,
+            timeout_ms: 0,
+            rc: rc::ERROR,
+            status: OpStatus::Done,
+            expected_rc: rc::OK,
+            reason: "Simulated failure".into(),
+            output: String::new(),
+            exec_ms: 0,
+            queue_ms: 0,
+            started_wall_s: now.seconds(),
+            changed_wall_s: now.seconds(),
+            key: Key::unplanned(i64::try_from(self.greatest_call).unwrap_or(0), 0).to_string(),
+            params: BTreeMap::new(),
+        };
+        self.reported(now, result, out);
+        true
+    }
+}
+
+/// An operation that was ordered and has not ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Running {
+    pub key: Key,
+    pub fatal_start: bool,
+}
+
+fn show_ms(ms: u64) -> String {
+    match ms {
+        0 => "0s".into(),
+        ms if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
+        ms => format!("{ms}ms"),
+    }
+}

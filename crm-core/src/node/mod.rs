@@ -1,0 +1,163 @@
+//! A node of the cluster, embedded in a program of yours: watch its status, change the configuration,
+//! stop it, all through a [`NodeHandle`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use crate::client::{
+    AttributeChange, Cleanup, ClientRequest, Lifetime, Outcome, RequestError, RequestOptions,
+};
+use crate::status::NodeStatus;
+
+/// A running node. Clones speak to the same node; the node runs on when all are dropped.
+#[derive(Clone)]
+pub struct NodeHandle {
+    requests: Requests,
+    status: watch::Receiver<Arc<NodeStatus>>,
+    ended: watch::Receiver<Option<NodeEnd>>,
+}
+
+/// How a node ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeEnd {
+    /// Exit status for the process: 0 after a clean stop; 100 when a restart would not help.
+    pub code: i32,
+    /// Why, in one sentence; empty after a clean stop that was asked for.
+    pub reason: String,
+}
+
+/// How requests reach the core's thread.
+pub type Requests =
+    Arc<dyn Fn(ClientRequest, oneshot::Sender<Result<Outcome, RequestError>>) -> bool + Send + Sync>;
+
+impl NodeHandle {
+    /// A handle on any driver of a core: `requests` hands a request over and says whether it could.
+    pub fn new(
+        requests: Requests,
+        status: watch::Receiver<Arc<NodeStatus>>,
+        ended: watch::Receiver<Option<NodeEnd>>,
+    ) -> Self {
+        Self { requests, status, ended }
+    }
+
+    /// The status now, and notice of every change. Changes that follow quickly are merged.
+    pub fn watch(&self) -> watch::Receiver<Arc<NodeStatus>> {
+        self.status.clone()
+    }
+
+    /// The status now.
+    pub fn status(&self) -> Arc<NodeStatus> {
+        self.status.borrow().clone()
+    }
+
+    /// Any request.
+    ///
+    /// # Errors
+    /// See [`RequestError`]; only [`RequestError::Unknown`] leaves open whether something changed.
+    pub async fn ask(&self, request: ClientRequest) -> Result<Outcome, RequestError> {
+        let (answer, answered) = oneshot::channel();
+        if !(self.requests)(request, answer) {
+            return Err(RequestError::Stopped);
+        }
+        answered.await.unwrap_or(Err(RequestError::Stopped))
+    }
+
+    /// An operation on the CIB. A change is acknowledged when every member has it on disk.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn request(
+        &self,
+        request: cib::Request,
+        options: RequestOptions,
+    ) -> Result<Outcome, RequestError> {
+        self.ask(ClientRequest::Cib { request: Box::new(request), options }).await
+    }
+
+    /// Forgets histories and fail counts, so that resources are probed again.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn cleanup(&self, what: Cleanup) -> Result<Outcome, RequestError> {
+        self.ask(ClientRequest::Cleanup(what)).await
+    }
+
+    /// Forgets the whole history of a resource (all with `None`), failed or not.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn refresh(&self, resource: Option<&str>, node: Option<&str>) -> Result<Outcome, RequestError> {
+        self.cleanup(Cleanup {
+            resource: resource.map(str::to_owned),
+            node: node.map(str::to_owned),
+            ..Cleanup::default()
+        })
+        .await
+    }
+
+    /// Sets or removes an attribute of a node.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn set_attribute(
+        &self,
+        node: &str,
+        name: &str,
+        value: Option<&str>,
+        lifetime: Lifetime,
+    ) -> Result<Outcome, RequestError> {
+        self.ask(ClientRequest::SetAttribute(AttributeChange {
+            node: node.to_owned(),
+            name: name.to_owned(),
+            value: value.map(str::to_owned),
+            lifetime,
+            set: None,
+            delay: None,
+        }))
+        .await
+    }
+
+    /// Records that a resource failed on a node.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn fail(&self, resource: &str, node: &str) -> Result<Outcome, RequestError> {
+        self.ask(ClientRequest::Fail { resource: resource.to_owned(), node: node.to_owned() }).await
+    }
+
+    /// Fences a node.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn fence(
+        &self,
+        target: &str,
+        action: &str,
+        timeout: Duration,
+    ) -> Result<Outcome, RequestError> {
+        self.ask(ClientRequest::Fence { target: target.to_owned(), action: action.to_owned(), timeout }).await
+    }
+
+    /// Begins a clean stop: resources first. Wait for the end with [`NodeHandle::ended`].
+    ///
+    /// # Errors
+    /// [`RequestError::Stopped`] if it has already ended.
+    pub async fn shutdown(&self) -> Result<Outcome, RequestError> {
+        self.ask(ClientRequest::Shutdown).await
+    }
+
+    /// Waits until the node has ended, and says how.
+    pub async fn ended(&self) -> NodeEnd {
+        let mut ended = self.ended.clone();
+        loop {
+            if let Some(end) = ended.borrow_and_update().clone() {
+                return end;
+            }
+            if ended.changed().await.is_err() {
+                return NodeEnd { code: 1, reason: "the core's thread has ended unexpectedly".to_owned() };
+            }
+        }
+    }
+}
