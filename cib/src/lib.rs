@@ -9,6 +9,7 @@ pub mod digest;
 mod document;
 pub mod ops;
 pub mod patch;
+pub mod schema;
 mod version;
 pub mod xml;
 pub mod xpath;

@@ -4,5 +4,6 @@
 //! Start with [`hosts::Lab`] for a real cluster on one machine.
 
 pub mod binary;
+pub mod cluster;
 pub mod hosts;
 pub mod need;

@@ -10,8 +10,14 @@ pub const PERMISSION: u8 = 4;
 pub const CONFIG: u8 = 6;
 /// "Incorrect usage".
 pub const USAGE: u8 = 64;
+/// "Invalid data given".
+pub const DATA: u8 = 65;
 /// "Input file not available".
 pub const NOINPUT: u8 = 66;
+/// "I/O error occurred".
+pub const IO: u8 = 74;
+/// "Invalid configuration".
+pub const BAD_CONFIG: u8 = 78;
 /// "Not connected".
 pub const DISCONNECT: u8 = 102;
 /// "No such object".

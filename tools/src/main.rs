@@ -8,6 +8,8 @@ mod api;
 mod commands;
 mod exit;
 mod logging;
+mod request;
+mod source;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -13,6 +13,9 @@ use crate::need;
 const INIT: &str = include_str!("init.sh");
 /// The host that polls services; it has only a network of its own.
 pub const CLIENT: &str = "client";
+/// Its number on every network; the tutorial's ping node.
+const CLIENT_NUMBER: u8 = 153;
+const FIRST_NET: u8 = 228;
 
 /// What went wrong in building or using hosts.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +49,8 @@ struct Host {
 
 impl Lab {
     /// Powers on hosts of these names, each with `nets` interfaces `eth0`…: host number i (from 1) has
-    /// the addresses `10.91.NET.i`, the client `10.91.NET.254`.
+    /// the address `192.168.228.i` on the first, `192.168.229.i` on the second; the client is number 153.
+    /// (The networks of a well-known tutorial, so that its files are used unchanged.)
     pub fn new(names: &[&str], nets: u8) -> Result<Self, LabError> {
         let state = tempfile::Builder::new().prefix("everbeat-lab-").tempdir()?;
         let log = state.path().join("lab.log");
@@ -66,7 +70,7 @@ impl Lab {
             ))?;
             lab.switch_ip(&format!("link set br{net} up"))?;
         }
-        lab.wire(CLIENT, 254, lab.client.pid)?;
+        lab.wire(CLIENT, CLIENT_NUMBER, lab.client.pid)?;
         for (name, number) in names.iter().zip(1u8..) {
             lab.hosts.insert((*name).to_owned(), Host { number, holder: None });
             lab.power_on(name)?;
@@ -78,11 +82,6 @@ impl Lab {
     pub fn address(&self, host: &str, net: u8) -> Result<String, LabError> {
         let number = self.hosts.get(host).ok_or_else(|| LabError::NoHost(host.to_owned()))?.number;
         Ok(address(number, net))
-    }
-
-    /// An address on the first network that no host has, for a service.
-    pub fn service_address(&self, index: u8) -> String {
-        format!("10.91.0.{}", 100u8.saturating_add(index))
     }
 
     /// Where commands for this host are run.
@@ -205,7 +204,10 @@ impl Lab {
             ))?;
             self.switch_ip(&format!("link set {port} master br{net} up"))?;
             let own = address(number, net);
-            ip(inside, &format!("addr add {own}/24 brd 10.91.{net}.255 dev eth{net}"))?;
+            ip(
+                inside,
+                &format!("addr add {own}/24 brd 192.168.{}.255 dev eth{net}", FIRST_NET.saturating_add(net)),
+            )?;
             ip(inside, &format!("link set eth{net} up"))?;
         }
         Ok(())
@@ -224,7 +226,7 @@ impl Drop for Lab {
 }
 
 fn address(number: u8, net: u8) -> String {
-    format!("10.91.{net}.{number}")
+    format!("192.168.{}.{number}", FIRST_NET.saturating_add(net))
 }
 
 /// Name of the switch's end of a cable; interface names hold 15 bytes.

@@ -1,0 +1,92 @@
+//! Our tree as the validator sees it, and its findings in our words.
+
+use relax_ng::{Content, DatatypeRegistry, Element as Seen, ExpandedName, Schema, ValidationErrorKind};
+
+use super::complaint::{Complaint, Severity};
+use super::{SchemaError, remedy};
+use crate::Element;
+
+/// The structural complaints about a document.
+pub(super) fn structure(root: &Element, schema: &Schema) -> Result<Vec<Complaint>, SchemaError> {
+    let registry = DatatypeRegistry::new();
+    let seen = View { element: root, id: None, is_root: true };
+    let found = schema
+        .validate(&registry, &seen)
+        .map_err(|error| SchemaError::Grammar { dialect: "cib".into(), why: error.to_string() })?;
+    Ok(found.iter().map(|error| complaint(error.kind(), error.location())).collect())
+}
+
+/// An element with the id of its nearest ancestor that has one.
+struct View<'a> {
+    element: &'a Element,
+    id: Option<&'a str>,
+    is_root: bool,
+}
+
+impl<'a> Seen for View<'a> {
+    type Location = (&'a Element, Option<&'a str>);
+
+    fn name(&self) -> ExpandedName {
+        local(self.element.name())
+    }
+
+    fn attributes(&self) -> impl Iterator<Item = (ExpandedName, String)> {
+        let attributes =
+            self.element.attrs().filter(|(name, _)| *name != "xmlns" && !name.starts_with("xmlns:"));
+        attributes.map(|(name, value)| (local(name), value.to_owned()))
+    }
+
+    fn children(&self) -> impl Iterator<Item = Content<Self>> {
+        // Anything is allowed below status: it is not looked at.
+        let hide = self.element.name() == "status" && !self.is_root;
+        let id = self.element.id().or(self.id);
+        let children = self.element.children().filter(move |_| !hide);
+        children.map(move |element| Content::Element(View { element, id, is_root: false }))
+    }
+
+    fn location(&self) -> Option<Self::Location> {
+        Some((self.element, self.element.id().or(self.id)))
+    }
+}
+
+fn local(name: &str) -> ExpandedName {
+    ExpandedName::new(None::<String>, name)
+}
+
+fn complaint(kind: &ValidationErrorKind, place: Option<&(&Element, Option<&str>)>) -> Complaint {
+    let element = place.map_or("cib", |(element, _)| element.name());
+    let (code, text, remedy) = match kind {
+        ValidationErrorKind::UnexpectedElement(name) => (
+            "unexpected-element",
+            format!("element <{}> is not allowed here", name.local),
+            remedy::element(&name.local, element),
+        ),
+        ValidationErrorKind::UnexpectedText => {
+            ("unexpected-text", "text is not allowed here".to_owned(), "remove the text".to_owned())
+        }
+        ValidationErrorKind::UnexpectedAttribute(name) => (
+            "unexpected-attribute",
+            format!("attribute \"{}\" is not allowed here", name.local),
+            remedy::attribute(&name.local, element),
+        ),
+        ValidationErrorKind::InvalidAttributeValue(name, value) => (
+            "invalid-value",
+            format!("attribute {}=\"{value}\" has no valid value", name.local),
+            remedy::value(&name.local, value, element),
+        ),
+        ValidationErrorKind::MissingContent => (
+            "missing-content",
+            "something that must be there is missing".to_owned(),
+            remedy::missing(element),
+        ),
+    };
+    Complaint {
+        code,
+        severity: Severity::Error,
+        position: place.and_then(|(element, _)| element.position()),
+        element: element.to_owned(),
+        id: place.and_then(|(_, id)| id.map(str::to_owned)),
+        text,
+        remedy,
+    }
+}

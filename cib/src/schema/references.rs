@@ -1,0 +1,122 @@
+//! Ids are unique, and what refers to an id finds it: the two things a grammar cannot say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::complaint::{Complaint, Severity};
+use super::grammar::SchemaVersion;
+use super::{Dialect, remedy};
+use crate::Element;
+
+/// Complaints about ids of the configuration. In the modern language an id is unique in the whole
+/// document; in the Heartbeat 2.x dialect among elements of one name.
+pub(super) fn check(root: &Element, dialect: Dialect) -> Vec<Complaint> {
+    let mut ids = Ids { dialect, first: BTreeMap::new(), all: BTreeSet::new(), complaints: Vec::new() };
+    let parts: Vec<&Element> = root.children().filter(|child| child.name() != "status").collect();
+    for part in &parts {
+        ids.collect(part);
+    }
+    for part in &parts {
+        ids.resolve(part, None);
+    }
+    ids.complaints
+}
+
+struct Ids<'a> {
+    dialect: Dialect,
+    /// (element name where ids are unique per name, id) → where it was first seen.
+    first: BTreeMap<(&'a str, &'a str), &'a Element>,
+    all: BTreeSet<&'a str>,
+    complaints: Vec<Complaint>,
+}
+
+impl<'a> Ids<'a> {
+    fn collect(&mut self, element: &'a Element) {
+        if let Some(id) = element.id()
+            && self.defines(element)
+        {
+            self.all.insert(id);
+            let scope = if self.dialect == Dialect::Heartbeat2 { element.name() } else { "" };
+            match self.first.get(&(scope, id)) {
+                None => {
+                    self.first.insert((scope, id), element);
+                }
+                Some(first) => {
+                    let other = first.position().map(|at| format!(" in {at}")).unwrap_or_default();
+                    let text = format!("id \"{id}\" was used before, by <{}>{other}", first.name());
+                    self.complain(
+                        "duplicate-id",
+                        element,
+                        Some(id),
+                        text,
+                        "give this element another id".into(),
+                    );
+                }
+            }
+        }
+        for child in element.children() {
+            self.collect(child);
+        }
+    }
+
+    /// Whether the `id` of this element is its own, not a reference or a free text.
+    fn defines(&self, element: &Element) -> bool {
+        match element.name() {
+            "resource_ref" | "role" | "role_ref" | "obj_ref" => false,
+            "node" | "acl_target" | "acl_group" => self.dialect == Dialect::Heartbeat2,
+            _ => true,
+        }
+    }
+
+    fn resolve(&mut self, element: &'a Element, above: Option<&'a str>) {
+        let id = element.id().or(above);
+        for (name, value) in element.attrs() {
+            if self.refers(element.name(), name) && !self.all.contains(value) {
+                let text = format!("attribute {name}=\"{value}\" refers to an id that does not exist");
+                let remedy = remedy::reference(value, &self.all);
+                self.complain("unknown-reference", element, id, text, remedy);
+            }
+        }
+        for child in element.children() {
+            self.resolve(child, id);
+        }
+    }
+
+    fn refers(&self, element: &str, attribute: &str) -> bool {
+        let Dialect::Modern(version) = self.dialect else {
+            return matches!(
+                (element, attribute),
+                ("rsc_location", "rsc") | ("rsc_order" | "rsc_colocation", "from" | "to")
+            );
+        };
+        match attribute {
+            "id-ref" | "rsc" | "with-rsc" | "first" | "then" | "template" => element != "lrm_resource",
+            "reference" => element == "acl_permission",
+            "ref" => matches!(element, "read" | "write" | "deny"),
+            "id" => match element {
+                "resource_ref" | "role" | "role_ref" => true,
+                "obj_ref" => version < SchemaVersion(3, 3),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    fn complain(
+        &mut self,
+        code: &'static str,
+        element: &Element,
+        id: Option<&str>,
+        text: String,
+        remedy: String,
+    ) {
+        self.complaints.push(Complaint {
+            code,
+            severity: Severity::Error,
+            position: element.position(),
+            element: element.name().to_owned(),
+            id: id.map(str::to_owned),
+            text,
+            remedy,
+        });
+    }
+}

@@ -1,0 +1,140 @@
+//! Every recorded CIB gets the verdict that the reference's schemas give it.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+fn recorded(folder: &str) -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/conformance");
+    let root = std::env::var_os("EVERBEAT_CONFORMANCE").map_or(beside, PathBuf::from);
+    let found = root.join(folder);
+    if found.is_dir() {
+        return Some(found);
+    }
+    let missing = format!("no recorded cases at {}; set EVERBEAT_CONFORMANCE", found.display());
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing}");
+    eprintln!("LEFT OUT: {missing}");
+    None
+}
+
+#[test]
+fn recorded_cibs_validate() {
+    let Some(folder) = recorded("scheduler/xml") else { return };
+    let mut complaints = Vec::new();
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let root = cib::Element::parse(&text).unwrap();
+        count += 1;
+        match cib::schema::validate(&root) {
+            Ok(found) => complaints.extend(found.iter().map(|c| format!("{}: {c}", path.display()))),
+            Err(error) => complaints.push(format!("{}: {error}", path.display())),
+        }
+    }
+    assert!(count > 500, "{count} cases");
+    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
+}
+
+/// A small generator of its own, so that a seed means the same for ever.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % (sides as u64)).unwrap()
+    }
+}
+
+/// Changes one thing about one random element of the configuration.
+fn mutate(root: &mut cib::Element, dice: &mut Dice) {
+    let mut element = root.child_mut("configuration").unwrap();
+    let stop = 1 + dice.roll(5);
+    for _ in 0..stop {
+        let children = element.children().count();
+        if children == 0 {
+            break;
+        }
+        let chosen = dice.roll(children);
+        element = element.children_mut().nth(chosen).unwrap();
+    }
+    let names: Vec<String> = element.attrs().map(|(name, _)| name.to_owned()).collect();
+    let attribute = if names.is_empty() { "id".to_owned() } else { names[dice.roll(names.len())].clone() };
+    match dice.roll(8) {
+        0 => element.remove_attr(&attribute),
+        1 => element.set_attr("bogus", "1"),
+        2 => element.set_attr(
+            &attribute,
+            ["", "0", "true", "yes", "INFINITY", "1 a", "no-such-thing", "Started"][dice.roll(8)],
+        ),
+        3 => {
+            let value = element.attr(&attribute).unwrap_or("x").to_owned();
+            element.remove_attr(&attribute);
+            element.set_attr(&format!("{attribute}s"), value);
+        }
+        4 => element.push(cib::Element::new("bogus")),
+        5 => {
+            let tags =
+                ["primitive", "group", "meta_attributes", "op", "rule", "nvpair", "rsc_location", "node"];
+            element.push(cib::Element::new(tags[dice.roll(tags.len())]).with_attr("id", "new-id"));
+        }
+        6 => {
+            let first = element.children().next().cloned();
+            if let Some(child) = first {
+                element.push(child);
+            }
+        }
+        _ => {
+            let all = element.children().count();
+            if all > 0 {
+                let gone = dice.roll(all);
+                let mut index = 0;
+                element.retain_children(|_| {
+                    index += 1;
+                    index - 1 != gone
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn three_hundred_mutations_get_the_same_verdict_from_the_peer() {
+    let Some(folder) = recorded("scheduler/xml") else { return };
+    if !Path::new("/usr/sbin/crm_verify").exists() {
+        let missing = "crm_verify is not installed (Debian: pacemaker-cli-utils)";
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing}");
+        eprintln!("LEFT OUT: {missing}");
+        return;
+    }
+    let mut cases: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    let scratch = tempfile::tempdir().unwrap();
+    let mut differences = Vec::new();
+    let mut accepted = 0;
+    for seed in 0..300u64 {
+        let mut dice = Dice(seed);
+        let case = &cases[dice.roll(cases.len())];
+        let mut root = cib::Element::parse(&std::fs::read_to_string(case).unwrap()).unwrap();
+        mutate(&mut root, &mut dice);
+        let text = root.to_xml();
+        let file = scratch.path().join("mutated.xml");
+        std::fs::write(&file, &text).unwrap();
+        let peer =
+            std::process::Command::new("/usr/sbin/crm_verify").arg("-VVx").arg(&file).output().unwrap();
+        let said = String::from_utf8_lossy(&peer.stderr).into_owned();
+        let theirs = !said.contains("did not pass schema validation");
+        let complaints = cib::schema::validate(&cib::Element::parse(&text).unwrap());
+        let ours = complaints.as_ref().is_ok_and(Vec::is_empty);
+        accepted += usize::from(ours);
+        if ours != theirs {
+            differences.push(format!("seed {seed}, {}: ours {complaints:?}, peer {said}", case.display()));
+        }
+    }
+    assert!((30..270).contains(&accepted), "{accepted} of 300 accepted: the mutations say little");
+    assert!(differences.is_empty(), "{} of 300 differ:\n{}", differences.len(), differences.join("\n"));
+}

@@ -1,0 +1,181 @@
+//! Where a command finds the CIB: a file (`CIB_file`), a shadow (`CIB_shadow`), or the live cluster.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use cib::{Applied, Cib, CibError, Element, Operation, Request};
+
+use crate::api;
+use crate::api::client::{Client, ClientError};
+use crate::api::proto::ClusterState;
+use crate::exit;
+use crate::request::from_cib_request;
+
+/// Why a command could not read or change the CIB.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("{path}: {error}")]
+    File { path: PathBuf, error: io::Error },
+    #[error("{path}:{error}")]
+    Parse { path: PathBuf, error: CibError },
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The change was looked at and refused.
+    #[error("{text}")]
+    Refused { code: u8, text: String },
+    /// The change may or may not have been made.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+impl SourceError {
+    /// Exit status of a command that ends with this error.
+    pub fn exit(&self) -> u8 {
+        match self {
+            Self::File { error, .. } if error.kind() == io::ErrorKind::NotFound => exit::NOSUCH,
+            Self::File { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => exit::PERMISSION,
+            Self::File { .. } => exit::IO,
+            Self::Parse { .. } => exit::DATA,
+            Self::Client(error) => error.exit(),
+            Self::Refused { code, .. } => *code,
+            Self::Unknown(_) => exit::TIMEOUT,
+        }
+    }
+}
+
+/// An open source.
+pub enum Source {
+    File(PathBuf),
+    Live { client: Box<Client>, name: String },
+}
+
+impl Source {
+    /// Opens what the environment names. `program` goes into the change's `update-client`.
+    ///
+    /// # Errors
+    /// The cluster is not running here, or may not be asked.
+    pub fn open(program: &str) -> Result<Self, SourceError> {
+        if let Some(file) = file_from_environment() {
+            return Ok(Self::File(file));
+        }
+        let client = Box::new(Client::connect(&api::root_from_environment())?);
+        Ok(Self::Live { client, name: program.to_owned() })
+    }
+
+    /// The whole document.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn cib(&mut self) -> Result<Cib, SourceError> {
+        match self {
+            Self::File(path) => read_cib(path),
+            Self::Live { client, .. } => {
+                let state = client.state()?;
+                parse(&state.cib, Path::new("(the cluster)"))
+            }
+        }
+    }
+
+    /// The live cluster's state; none for a file.
+    ///
+    /// # Errors
+    /// The daemon cannot be asked.
+    pub fn state(&mut self) -> Result<Option<ClusterState>, SourceError> {
+        match self {
+            Self::File(_) => Ok(None),
+            Self::Live { client, .. } => Ok(Some(client.state()?)),
+        }
+    }
+
+    /// The live cluster's client; none for a file.
+    pub fn client(&mut self) -> Option<&mut Client> {
+        match self {
+            Self::File(_) => None,
+            Self::Live { client, .. } => Some(client),
+        }
+    }
+
+    /// Carries out one operation; the answer of a query, if it is one. A change of a file is there
+    /// after a power failure; one of the cluster is acknowledged when every member has it on disk.
+    ///
+    /// # Errors
+    /// See [`SourceError`]; only [`SourceError::Unknown`] leaves open whether something changed.
+    pub fn apply(&mut self, request: &Request, force: bool) -> Result<Option<Element>, SourceError> {
+        match self {
+            Self::File(path) => apply_to_file(path, request),
+            Self::Live { client, name } => {
+                let mut asked = from_cib_request(request, name);
+                asked.force = force;
+                let reply = client.cib(asked)?;
+                if reply.unknown {
+                    return Err(SourceError::Unknown(reply.error));
+                }
+                if reply.code != 0 {
+                    let code = u8::try_from(reply.code).unwrap_or(exit::ERROR);
+                    return Err(SourceError::Refused { code, text: reply.error });
+                }
+                if reply.output.is_empty() {
+                    return Ok(None);
+                }
+                let error =
+                    |error: cib::XmlError| SourceError::Unknown(format!("the answer is not XML: {error}"));
+                Element::parse(&reply.output).map(Some).map_err(error)
+            }
+        }
+    }
+}
+
+/// The file that stands for the cluster: `CIB_file`, else the shadow named by `CIB_shadow`.
+pub fn file_from_environment() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(file) = set("CIB_file") {
+        return Some(PathBuf::from(file));
+    }
+    set("CIB_shadow").map(|name| {
+        let dir = set("CIB_shadow_dir")
+            .map_or_else(|| api::root_from_environment().join("var/lib/heartbeat/crm"), PathBuf::from);
+        let mut file = std::ffi::OsString::from("shadow.");
+        file.push(name);
+        dir.join(file)
+    })
+}
+
+/// Reads a document from a file.
+///
+/// # Errors
+/// It cannot be read, or is no CIB.
+pub fn read_cib(path: &Path) -> Result<Cib, SourceError> {
+    let text =
+        fs::read_to_string(path).map_err(|error| SourceError::File { path: path.to_owned(), error })?;
+    parse(&text, path)
+}
+
+fn parse(text: &str, path: &Path) -> Result<Cib, SourceError> {
+    Cib::parse(text).map_err(|error| SourceError::Parse { path: path.to_owned(), error })
+}
+
+fn apply_to_file(path: &Path, request: &Request) -> Result<Option<Element>, SourceError> {
+    let before = read_cib(path)?;
+    let applied = cib::apply(&before, request)
+        .map_err(|error| SourceError::Refused { code: error.code.exit(), text: error.to_string() })?;
+    let Applied { cib, output, changed } = applied;
+    if changed && request.op != Operation::Query && !request.options.dry_run {
+        replace_file(path, &cib.root().to_xml())
+            .map_err(|error| SourceError::File { path: path.to_owned(), error })?;
+    }
+    Ok(output)
+}
+
+/// Replaces a file at once and for good: a new file, synced, renamed over the old one.
+pub fn replace_file(path: &Path, text: &str) -> io::Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(text.as_bytes())?;
+    let mode = fs::metadata(path).map_or(0o600, |data| data.permissions().mode());
+    file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    fs::File::open(dir)?.sync_all()
+}
