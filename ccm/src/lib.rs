@@ -5,6 +5,7 @@ pub mod codec;
 pub mod config;
 pub mod election;
 pub mod group;
+pub mod link;
 pub mod membership;
 pub mod replication;
 pub mod seam;

@@ -1,0 +1,181 @@
+//! Nodes and links as the classic log and `cl_status` show them (specification §11): who was heard, on
+//! which medium, and for how long not. Views are not decided here: membership goes by beats and ticks.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::types::{Level, LogLine, NodeKind};
+
+#[derive(Debug)]
+struct LinkHealth {
+    last: Duration,
+    up: bool,
+}
+
+#[derive(Debug)]
+struct NodeHealth {
+    kind: NodeKind,
+    status: String,
+    /// Last status packet; before the first, the start of waiting.
+    last: Duration,
+    heard: bool,
+    deadtime: Duration,
+    links: BTreeMap<usize, LinkHealth>,
+}
+
+/// The table.
+#[derive(Debug)]
+pub struct Health {
+    nodes: BTreeMap<String, NodeHealth>,
+    media: Vec<String>,
+    deadtime: Duration,
+    warntime: Duration,
+}
+
+/// A node that died.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Death {
+    pub name: String,
+    pub kind: NodeKind,
+}
+
+fn line(level: Level, text: String) -> LogLine {
+    LogLine { level, text }
+}
+
+impl Health {
+    /// `expected` are the other nodes of ha.cf: declared dead if not heard within `initdead`.
+    pub fn new(
+        media: Vec<String>,
+        expected: &[String],
+        ping: &[(String, Duration)],
+        [deadtime, warntime, initdead]: [Duration; 3],
+    ) -> Health {
+        let mut nodes = BTreeMap::new();
+        let waiting = |kind, deadtime| NodeHealth {
+            kind,
+            status: "init".to_owned(),
+            last: Duration::ZERO,
+            heard: false,
+            deadtime,
+            links: BTreeMap::new(),
+        };
+        for name in expected {
+            nodes.insert(name.clone(), waiting(NodeKind::Normal, initdead));
+        }
+        for (name, deadping) in ping {
+            nodes.insert(name.clone(), waiting(NodeKind::Ping, initdead.max(*deadping)));
+        }
+        Health { nodes, media, deadtime, warntime }
+    }
+
+    /// Begins the count of `initdead`.
+    pub fn start(&mut self, now: Duration) {
+        for node in self.nodes.values_mut() {
+            node.last = now;
+        }
+    }
+
+    /// A packet newer than all before it on that medium came from the node.
+    pub fn heard_on(&mut self, now: Duration, name: &str, medium: usize, log: &mut Vec<LogLine>) {
+        let Some(node) = self.nodes.get_mut(name) else { return };
+        let link = node.links.entry(medium).or_insert(LinkHealth { last: now, up: false });
+        link.last = now;
+        if !link.up {
+            link.up = true;
+            let medium = self.media.get(medium).map_or("?", String::as_str);
+            log.push(line(Level::Info, format!("Link {name}:{medium} up.")));
+        }
+    }
+
+    /// A status packet: `status` is the sender's word for itself, `deadtime` what it announces.
+    pub fn status(
+        &mut self,
+        now: Duration,
+        name: &str,
+        kind: NodeKind,
+        status: &str,
+        deadtime: Duration,
+        log: &mut Vec<LogLine>,
+    ) {
+        let node = self.nodes.entry(name.to_owned()).or_insert_with(|| NodeHealth {
+            kind,
+            status: "init".to_owned(),
+            last: now,
+            heard: false,
+            deadtime,
+            links: BTreeMap::new(),
+        });
+        let interval = now.saturating_sub(node.last);
+        if node.heard && node.status != "dead" && kind != NodeKind::Ping && interval > self.warntime {
+            let ms = interval.as_millis();
+            log.push(line(Level::Warn, format!("Late heartbeat: Node {name}: interval {ms} ms")));
+        }
+        node.kind = kind;
+        node.last = now;
+        node.heard = true;
+        node.deadtime = deadtime;
+        if node.status != status {
+            let status: String = status.chars().filter(|c| c.is_alphanumeric()).take(16).collect();
+            if node.status != status {
+                log.push(line(Level::Info, format!("Status update for node {name}: status {status}")));
+                node.status = status;
+            }
+        }
+    }
+
+    /// The node said it leaves: dead without a warning.
+    pub fn left(&mut self, name: &str, log: &mut Vec<LogLine>) {
+        if let Some(node) = self.nodes.get_mut(name)
+            && node.status != "dead"
+        {
+            node.status = "dead".to_owned();
+            log.push(line(Level::Info, format!("Status update for node {name}: status dead")));
+        }
+    }
+
+    /// Declares dead what has been silent long enough.
+    pub fn wake(&mut self, now: Duration, log: &mut Vec<LogLine>) -> Vec<Death> {
+        let mut deaths = Vec::new();
+        for (name, node) in &mut self.nodes {
+            for (medium, link) in &mut node.links {
+                if link.up && link.last + self.deadtime <= now {
+                    link.up = false;
+                    let medium = self.media.get(*medium).map_or("?", String::as_str);
+                    log.push(line(Level::Info, format!("Link {name}:{medium} dead.")));
+                }
+            }
+            if node.status != "dead" && node.last + node.deadtime <= now {
+                node.status = "dead".to_owned();
+                log.push(line(Level::Warn, format!("node {name}: is dead")));
+                deaths.push(Death { name: name.clone(), kind: node.kind });
+            }
+        }
+        deaths
+    }
+
+    /// When [`Health::wake`] is due.
+    pub fn deadline(&self) -> Option<Duration> {
+        let nodes = self.nodes.values().filter(|n| n.status != "dead").map(|n| n.last + n.deadtime);
+        let links = self.nodes.values().flat_map(|n| n.links.values()).filter(|l| l.up);
+        nodes.chain(links.map(|l| l.last + self.deadtime)).min()
+    }
+
+    /// Whether every node waited for was heard or given up.
+    pub fn all_known(&self) -> bool {
+        self.nodes.values().all(|n| n.heard || n.status == "dead" || n.kind == NodeKind::Ping)
+    }
+
+    /// Status word of a node.
+    pub fn status_of(&self, name: &str) -> Option<&str> {
+        self.nodes.get(name).map(|n| n.status.as_str())
+    }
+
+    /// Name, kind, status, and for each link heard on its medium and whether it is up.
+    pub fn list(&self) -> impl Iterator<Item = (&str, NodeKind, &str, Vec<(usize, bool)>)> {
+        self.nodes.iter().map(|(name, n)| {
+            let links = n.links.iter().map(|(m, l)| (*m, l.up)).collect();
+            (name.as_str(), n.kind, n.status.as_str(), links)
+        })
+    }
+}
