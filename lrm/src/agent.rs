@@ -24,14 +24,8 @@ pub enum Class {
 
 impl Class {
     /// Every class, in the order tools list them.
-    pub const ALL: [Class; 6] = [
-        Class::Ocf,
-        Class::Lsb,
-        Class::Service,
-        Class::Systemd,
-        Class::Heartbeat,
-        Class::Stonith,
-    ];
+    pub const ALL: [Class; 6] =
+        [Class::Ocf, Class::Lsb, Class::Service, Class::Systemd, Class::Heartbeat, Class::Stonith];
 
     /// The name used in the CIB and on command lines.
     pub fn as_str(self) -> &'static str {
@@ -59,18 +53,14 @@ impl FromStr for Class {
         Class::ALL
             .into_iter()
             .find(|c| c.as_str() == text)
-            .ok_or_else(|| AgentError::Class {
-                found: text.to_owned(),
-            })
+            .ok_or_else(|| AgentError::Class { found: text.to_owned() })
     }
 }
 
 /// Why a name of an agent was refused. Nothing was run.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AgentError {
-    #[error(
-        "unknown class of agent \"{found}\" (known: ocf, lsb, service, systemd, heartbeat, stonith)"
-    )]
+    #[error("unknown class of agent \"{found}\" (known: ocf, lsb, service, systemd, heartbeat, stonith)")]
     Class { found: String },
     #[error(
         "{what} \"{found}\" of an agent may hold only letters, digits, '.', '_' and '-', and may not begin with '.'"
@@ -102,10 +92,7 @@ impl AgentRef {
             (Class::Ocf, found) => {
                 let found = found.unwrap_or("heartbeat");
                 if !is_name(found, "") {
-                    return Err(AgentError::Name {
-                        what: "provider",
-                        found: found.to_owned(),
-                    });
+                    return Err(AgentError::Name { what: "provider", found: found.to_owned() });
                 }
                 Some(found.to_owned())
             }
@@ -113,10 +100,7 @@ impl AgentRef {
             // Heartbeat 2 wrote provider="heartbeat" for scripts of its own directory.
             (Class::Heartbeat | Class::Stonith | Class::Lsb, Some("heartbeat")) => None,
             (class, Some(found)) => {
-                return Err(AgentError::Provider {
-                    class,
-                    found: found.to_owned(),
-                });
+                return Err(AgentError::Provider { class, found: found.to_owned() });
             }
         };
         let ok = match class {
@@ -125,27 +109,16 @@ impl AgentRef {
             Class::Ocf | Class::Lsb | Class::Heartbeat => is_name(kind, ""),
         };
         if !ok {
-            return Err(AgentError::Name {
-                what: "type",
-                found: kind.to_owned(),
-            });
+            return Err(AgentError::Name { what: "type", found: kind.to_owned() });
         }
-        Ok(AgentRef {
-            class,
-            provider,
-            kind: kind.to_owned(),
-        })
+        Ok(AgentRef { class, provider, kind: kind.to_owned() })
     }
 
     /// [`AgentRef::new`] with the class as it stands in the CIB.
     ///
     /// # Errors
     /// [`AgentError`] for an unknown class or an unsafe name.
-    pub fn from_cib(
-        class: &str,
-        provider: Option<&str>,
-        kind: &str,
-    ) -> Result<AgentRef, AgentError> {
+    pub fn from_cib(class: &str, provider: Option<&str>, kind: &str) -> Result<AgentRef, AgentError> {
         AgentRef::new(class.parse()?, provider, kind)
     }
 
@@ -180,9 +153,7 @@ impl FromStr for AgentRef {
     type Err = AgentError;
 
     fn from_str(text: &str) -> Result<AgentRef, AgentError> {
-        let syntax = || AgentError::Syntax {
-            found: text.to_owned(),
-        };
+        let syntax = || AgentError::Syntax { found: text.to_owned() };
         let (class, rest) = text.split_once(':').ok_or_else(syntax)?;
         let class: Class = class.parse()?;
         if class != Class::Ocf {
@@ -215,31 +186,11 @@ mod tests {
 
     #[test]
     fn names_that_would_leave_the_directory_of_agents_are_refused() {
-        for bad in [
-            "",
-            ".",
-            "..",
-            ".hidden",
-            "a/b",
-            "../../bin/sh",
-            "a b",
-            "a\0",
-            "-rf",
-            "é",
-        ] {
-            assert!(
-                AgentRef::new(Class::Ocf, Some("heartbeat"), bad).is_err(),
-                "type {bad:?}"
-            );
-            assert!(
-                AgentRef::new(Class::Lsb, None, bad).is_err(),
-                "script {bad:?}"
-            );
+        for bad in ["", ".", "..", ".hidden", "a/b", "../../bin/sh", "a b", "a\0", "-rf", "é"] {
+            assert!(AgentRef::new(Class::Ocf, Some("heartbeat"), bad).is_err(), "type {bad:?}");
+            assert!(AgentRef::new(Class::Lsb, None, bad).is_err(), "script {bad:?}");
             if !bad.is_empty() {
-                assert!(
-                    AgentRef::new(Class::Ocf, Some(bad), "Dummy").is_err(),
-                    "provider {bad:?}"
-                );
+                assert!(AgentRef::new(Class::Ocf, Some(bad), "Dummy").is_err(), "provider {bad:?}");
             }
         }
         assert!(AgentRef::new(Class::Stonith, None, "external/../x").is_err());
@@ -249,26 +200,13 @@ mod tests {
 
     #[test]
     fn a_name_reads_back_as_it_prints() {
-        for text in [
-            "ocf:heartbeat:Dummy",
-            "lsb:nginx",
-            "systemd:a@b",
-            "stonith:fence_dummy",
-            "heartbeat:IPaddr",
-        ] {
+        for text in
+            ["ocf:heartbeat:Dummy", "lsb:nginx", "systemd:a@b", "stonith:fence_dummy", "heartbeat:IPaddr"]
+        {
             assert_eq!(text.parse::<AgentRef>().unwrap().to_string(), text);
         }
-        assert_eq!(
-            "ocf:Dummy".parse::<AgentRef>().unwrap().to_string(),
-            "ocf:heartbeat:Dummy"
-        );
-        assert_eq!(
-            "ocf::heartbeat:Dummy"
-                .parse::<AgentRef>()
-                .unwrap()
-                .to_string(),
-            "ocf:heartbeat:Dummy"
-        );
+        assert_eq!("ocf:Dummy".parse::<AgentRef>().unwrap().to_string(), "ocf:heartbeat:Dummy");
+        assert_eq!("ocf::heartbeat:Dummy".parse::<AgentRef>().unwrap().to_string(), "ocf:heartbeat:Dummy");
         assert!("Dummy".parse::<AgentRef>().is_err());
     }
 }

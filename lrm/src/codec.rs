@@ -62,6 +62,7 @@ impl Writer {
         }
     }
 
+    #[cfg(feature = "runtime")]
     pub fn option<T>(&mut self, v: Option<T>, write: impl FnOnce(&mut Writer, T)) {
         self.u8(u8::from(v.is_some()));
         if let Some(v) = v {
@@ -80,6 +81,7 @@ impl<'a> Reader<'a> {
         Reader { rest: bytes }
     }
 
+    #[cfg(feature = "runtime")]
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
@@ -109,11 +111,7 @@ impl<'a> Reader<'a> {
     /// A count of things of at least one byte each, so never more than what is left.
     pub fn len(&mut self) -> Result<usize, Truncated> {
         let n = usize::try_from(self.u32()?).map_err(|_| Truncated)?;
-        if n > self.rest.len() {
-            Err(Truncated)
-        } else {
-            Ok(n)
-        }
+        if n > self.rest.len() { Err(Truncated) } else { Ok(n) }
     }
 
     pub fn bytes(&mut self) -> Result<&'a [u8], Truncated> {
@@ -124,9 +122,7 @@ impl<'a> Reader<'a> {
     }
 
     pub fn str(&mut self) -> Result<String, Truncated> {
-        std::str::from_utf8(self.bytes()?)
-            .map(str::to_owned)
-            .map_err(|_| Truncated)
+        std::str::from_utf8(self.bytes()?).map(str::to_owned).map_err(|_| Truncated)
     }
 
     pub fn pairs(&mut self) -> Result<BTreeMap<String, String>, Truncated> {
@@ -139,6 +135,7 @@ impl<'a> Reader<'a> {
         Ok(out)
     }
 
+    #[cfg(feature = "runtime")]
     pub fn option<T>(
         &mut self,
         read: impl FnOnce(&mut Reader<'a>) -> Result<T, Truncated>,

@@ -66,9 +66,7 @@ impl SpawnError {
     /// The sentence for the operator.
     pub fn text(&self) -> &str {
         match self {
-            SpawnError::NotFound(text) | SpawnError::Permission(text) | SpawnError::Other(text) => {
-                text
-            }
+            SpawnError::NotFound(text) | SpawnError::Permission(text) | SpawnError::Other(text) => text,
         }
     }
 }
@@ -88,22 +86,12 @@ pub struct Outcome {
 impl Outcome {
     /// An outcome without output: for simulated agents and for what never ran.
     pub fn of(end: End, ran: Duration) -> Outcome {
-        Outcome {
-            end,
-            program: 0,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-            ran,
-        }
+        Outcome { end, program: 0, stdout: Vec::new(), stderr: Vec::new(), ran }
     }
 
     /// stderr if there is any, else stdout.
     pub fn output(&self) -> String {
-        let bytes = if self.stderr.is_empty() {
-            &self.stdout
-        } else {
-            &self.stderr
-        };
+        let bytes = if self.stderr.is_empty() { &self.stdout } else { &self.stderr };
         String::from_utf8_lossy(bytes).into_owned()
     }
 }

@@ -26,6 +26,10 @@ mod agent;
 pub mod class;
 mod codec;
 mod command;
+#[cfg(feature = "runtime")]
+pub mod exec;
+#[cfg(feature = "runtime")]
+pub mod executor;
 mod op;
 mod queue;
 

@@ -160,10 +160,7 @@ impl OpRequest {
 
     /// How long one run may take. `None`: without limit.
     pub fn limit(&self) -> Option<Duration> {
-        [self.timeout_ms, self.interval_ms]
-            .into_iter()
-            .find(|ms| *ms > 0)
-            .map(Duration::from_millis)
+        [self.timeout_ms, self.interval_ms].into_iter().find(|ms| *ms > 0).map(Duration::from_millis)
     }
 
     /// A probe asks for the state of a resource nobody has started yet.
@@ -252,11 +249,7 @@ pub struct Verdict {
 
 impl Verdict {
     pub fn done(rc: i32) -> Verdict {
-        Verdict {
-            rc,
-            status: OpStatus::Done,
-            reason: String::new(),
-        }
+        Verdict { rc, status: OpStatus::Done, reason: String::new() }
     }
 
     pub fn new(rc: i32, status: OpStatus, reason: impl Into<String>) -> Verdict {
@@ -272,10 +265,7 @@ pub const REASON_MAX: usize = 128;
 /// Shortens `text` to at most `max` bytes, at a border of characters.
 pub(crate) fn cut(text: &mut String, max: usize) {
     if text.len() > max {
-        let end = (0..=max)
-            .rev()
-            .find(|i| text.is_char_boundary(*i))
-            .unwrap_or(0);
+        let end = (0..=max).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
         text.truncate(end);
     }
 }

@@ -24,9 +24,7 @@ use std::time::Duration;
 
 use crate::class::{self, Prepared, Reading, Roots};
 use crate::op::{is_instance_param, rc};
-use crate::{
-    CallId, Class, Command, End, ExecId, Now, OpRequest, OpResult, OpStatus, Outcome, Verdict,
-};
+use crate::{CallId, Class, Command, End, ExecId, Now, OpRequest, OpResult, OpStatus, Outcome, Verdict};
 
 /// What happens to the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,11 +34,7 @@ pub enum Event {
     Submit(OpRequest),
     /// End an operation: one that waits goes, a recurring one that runs is killed; one that runs once is
     /// let finish. Answered by a `Report` with [`OpStatus::Cancelled`] or by [`Action::NotCancelled`].
-    Cancel {
-        rsc: String,
-        action: String,
-        interval_ms: u64,
-    },
+    Cancel { rsc: String, action: String, interval_ms: u64 },
     /// The end of what [`Action::Spawn`] asked for.
     Exited { exec: ExecId, outcome: Outcome },
     /// Forget a resource and all its operations; one that runs is let finish. Answered by
@@ -193,17 +187,12 @@ impl Queue {
     /// When [`Event::Wake`] is due, on the monotonic clock.
     pub fn deadline(&self) -> Option<Duration> {
         let first = |set: &BTreeSet<(Duration, CallId)>| set.first().map(|(at, _)| *at);
-        [first(&self.sleeping), first(&self.polling)]
-            .into_iter()
-            .flatten()
-            .min()
+        [first(&self.sleeping), first(&self.polling)].into_iter().flatten().min()
     }
 
     /// Whether nothing runs or waits for its turn; operations between two intervals do not count.
     pub fn is_idle(&self) -> bool {
-        self.resources
-            .values()
-            .all(|r| r.running.is_none() && r.line.is_empty())
+        self.resources.values().all(|r| r.running.is_none() && r.line.is_empty())
     }
 
     /// The recurring operations of a resource: action and interval in milliseconds.
@@ -224,11 +213,7 @@ impl Queue {
     pub fn handle(&mut self, now: Now, event: Event, out: &mut Vec<Action>) {
         match event {
             Event::Submit(request) => self.submit(now, request, out),
-            Event::Cancel {
-                rsc,
-                action,
-                interval_ms,
-            } => self.cancel(now, &rsc, &action, interval_ms, out),
+            Event::Cancel { rsc, action, interval_ms } => self.cancel(now, &rsc, &action, interval_ms, out),
             Event::Exited { exec, outcome } => self.exited(now, exec, &outcome, out),
             Event::Flush { rsc } => self.flush(now, rsc, out),
             Event::Adopt { exec, op } => self.adopt(now, exec, op, out),
@@ -242,9 +227,7 @@ impl Queue {
             tracing::error!(rsc = %request.rsc, action = %request.action, "an interval makes no sense here and is ignored");
             request.interval_ms = 0;
         }
-        if request.interval_ms == 0
-            && !matches!(request.action.as_str(), "monitor" | "status" | "notify")
-        {
+        if request.interval_ms == 0 && !matches!(request.action.as_str(), "monitor" | "status" | "notify") {
             self.end_recurring(now, &request.rsc, out);
         }
         let shown = self.call();
@@ -295,25 +278,12 @@ impl Queue {
         self.ops.iter().find(|(_, op)| same(op)).map(|(id, _)| *id)
     }
 
-    fn cancel(
-        &mut self,
-        now: Now,
-        rsc: &str,
-        action: &str,
-        interval_ms: u64,
-        out: &mut Vec<Action>,
-    ) {
-        let refuse = |why| Action::NotCancelled {
-            rsc: rsc.to_owned(),
-            action: action.to_owned(),
-            interval_ms,
-            why,
-        };
+    fn cancel(&mut self, now: Now, rsc: &str, action: &str, interval_ms: u64, out: &mut Vec<Action>) {
+        let refuse =
+            |why| Action::NotCancelled { rsc: rsc.to_owned(), action: action.to_owned(), interval_ms, why };
         match self.find(rsc, action, interval_ms) {
             None => out.push(refuse(Refusal::Unknown)),
-            Some(id)
-                if interval_ms == 0 && self.ops.get(&id).is_some_and(|op| op.run.is_some()) =>
-            {
+            Some(id) if interval_ms == 0 && self.ops.get(&id).is_some_and(|op| op.run.is_some()) => {
                 out.push(refuse(Refusal::Running));
             }
             Some(id) => self.end(now, id, out),
@@ -343,13 +313,7 @@ impl Queue {
                 op.cancelled = true;
                 out.push(Action::Kill { exec: run.exec });
             }
-            Some(_) | None => self.finish(
-                now,
-                id,
-                &Verdict::new(rc::OK, OpStatus::Cancelled, ""),
-                None,
-                out,
-            ),
+            Some(_) | None => self.finish(now, id, &Verdict::new(rc::OK, OpStatus::Cancelled, ""), None, out),
         }
     }
 
@@ -361,11 +325,7 @@ impl Queue {
             .map(|(id, _)| *id)
             .collect();
         for id in ids {
-            if self
-                .ops
-                .get(&id)
-                .is_some_and(|op| op.run.is_none() || op.request.interval_ms > 0)
-            {
+            if self.ops.get(&id).is_some_and(|op| op.run.is_none() || op.request.interval_ms > 0) {
                 self.end(now, id, out);
             }
         }
@@ -434,8 +394,7 @@ impl Queue {
                 Reading::Again(pause) => match run.op.limit() {
                     Some(limit) if run.spent + pause >= limit => {
                         let late = Outcome::of(End::Timeout, run.spent);
-                        class::unless_exited(&run.op, &late, "Resource agent")
-                            .unwrap_or_else(Verdict::done)
+                        class::unless_exited(&run.op, &late, "Resource agent").unwrap_or_else(Verdict::done)
                     }
                     _ => {
                         run.spent += pause;
@@ -481,9 +440,7 @@ impl Queue {
             Some((rc, status, since)) if (rc, status) == (verdict.rc, verdict.status) => since,
             _ => now.wall_s,
         };
-        let changed = op
-            .last
-            .is_none_or(|(rc, status, _)| (rc, status) != (verdict.rc, verdict.status));
+        let changed = op.last.is_none_or(|(rc, status, _)| (rc, status) != (verdict.rc, verdict.status));
         if changed || op.owed || op.request.interval_ms == 0 {
             let result = OpResult {
                 call_id: op.shown,
@@ -512,19 +469,12 @@ impl Queue {
         let flushing = self.resources.get(&rsc).is_some_and(|r| r.flushing);
         if op.request.interval_ms > 0 && !cancelled && !flushing {
             op.last = Some((verdict.rc, verdict.status, changed_wall_s));
-            op.since = now
-                .mono
-                .saturating_add(Duration::from_millis(op.request.interval_ms));
+            op.since = now.mono.saturating_add(Duration::from_millis(op.request.interval_ms));
             self.sleeping.insert((op.since, id));
             self.ops.insert(id, op);
         }
         self.refresh(&rsc);
-        if flushing
-            && self
-                .resources
-                .get(&rsc)
-                .is_some_and(|r| r.running.is_none())
-        {
+        if flushing && self.resources.get(&rsc).is_some_and(|r| r.running.is_none()) {
             // What was submitted since the flush goes on, in a resource that remembers nothing.
             if self.ops.values().any(|op| op.request.rsc == rsc) {
                 if let Some(resource) = self.resources.get_mut(&rsc) {
@@ -541,32 +491,18 @@ impl Queue {
 
     /// Lets everything happen whose time has come.
     fn advance(&mut self, now: Now, out: &mut Vec<Action>) {
-        while let Some((at, id)) = self
-            .polling
-            .first()
-            .copied()
-            .filter(|(at, _)| *at <= now.mono)
-        {
+        while let Some((at, id)) = self.polling.first().copied().filter(|(at, _)| *at <= now.mono) {
             self.polling.remove(&(at, id));
             self.spawn_again(now, id, out);
         }
-        while let Some((at, id)) = self
-            .sleeping
-            .first()
-            .copied()
-            .filter(|(at, _)| *at <= now.mono)
-        {
+        while let Some((at, id)) = self.sleeping.first().copied().filter(|(at, _)| *at <= now.mono) {
             self.sleeping.remove(&(at, id));
             self.join_line(id);
         }
         loop {
             let full = self.busy >= self.limit;
             let next = self.ready.iter().copied().find(|(_, id)| {
-                !full
-                    || self
-                        .ops
-                        .get(id)
-                        .is_some_and(|op| op.request.agent.class() == Class::Stonith)
+                !full || self.ops.get(id).is_some_and(|op| op.request.agent.class() == Class::Stonith)
             });
             let Some((_, id)) = next else { break };
             self.run(now, id, out);
@@ -604,11 +540,7 @@ impl Queue {
             return;
         };
         let Some(op) = self.ops.get(&id) else { return };
-        let defer = if op.request.interval_ms > 0 {
-            DEFER
-        } else {
-            Duration::ZERO
-        };
+        let defer = if op.request.interval_ms > 0 { DEFER } else { Duration::ZERO };
         let entry = (op.since.saturating_add(defer), id);
         resource.ready = Some(entry);
         self.ready.insert(entry);
@@ -630,9 +562,7 @@ impl Queue {
             self.busy += 1;
         }
         let exec = self.next_exec();
-        let queue = now
-            .mono
-            .saturating_sub(self.ops.get(&id).map_or(now.mono, |op| op.since));
+        let queue = now.mono.saturating_sub(self.ops.get(&id).map_or(now.mono, |op| op.since));
         if queue > LONG_WAIT {
             tracing::warn!(
                 rsc,
@@ -650,23 +580,13 @@ impl Queue {
             _ => class::prepare(&request, &self.roots),
         };
         if let Some(op) = self.ops.get_mut(&id) {
-            op.run = Some(Run {
-                exec,
-                op: request.clone(),
-                started: now,
-                spent: Duration::ZERO,
-                queue,
-            });
+            op.run = Some(Run { exec, op: request.clone(), started: now, spent: Duration::ZERO, queue });
         }
         match prepared {
             Prepared::Run(command) => {
                 tracing::debug!(rsc, action = request.action, call = id.0, "executing");
                 self.execs.insert(exec, id);
-                out.push(Action::Spawn {
-                    exec,
-                    op: request,
-                    command,
-                });
+                out.push(Action::Spawn { exec, op: request, command });
             }
             Prepared::Answer(verdict) => self.finish(now, id, &verdict, None, out),
         }
@@ -703,10 +623,7 @@ impl Resource {
         if verdict.status != OpStatus::Done {
             return;
         }
-        let runs = matches!(
-            verdict.rc,
-            rc::OK | rc::PROMOTED | rc::DEGRADED | rc::DEGRADED_PROMOTED
-        );
+        let runs = matches!(verdict.rc, rc::OK | rc::PROMOTED | rc::DEGRADED | rc::DEGRADED_PROMOTED);
         match op.action.as_str() {
             "start" if runs => {
                 self.registered = true;
@@ -746,11 +663,7 @@ fn millis(time: Duration) -> u64 {
 
 /// The line administrators know from the reference (agents.md 5.14).
 fn log_result(r: &OpResult) {
-    let what = if r.interval_ms == 0 && r.action == "monitor" {
-        "probe"
-    } else {
-        r.action.as_str()
-    };
+    let what = if r.interval_ms == 0 && r.action == "monitor" { "probe" } else { r.action.as_str() };
     match r.status {
         OpStatus::Done => tracing::info!(
             rsc = %r.rsc, rc = r.rc,

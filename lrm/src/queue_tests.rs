@@ -25,10 +25,7 @@ impl Desk {
 
     fn event(&mut self, event: Event) {
         let mut out = Vec::new();
-        let now = Now {
-            mono: self.mono,
-            wall_s: 1000 + self.mono.as_secs() as i64,
-        };
+        let now = Now { mono: self.mono, wall_s: 1000 + self.mono.as_secs() as i64 };
         self.queue.handle(now, event, &mut out);
         for action in out {
             match action {
@@ -46,18 +43,11 @@ impl Desk {
                     self.log.push(format!("kill {}", op.operation_key()));
                 }
                 Action::Report(r) => {
-                    self.log.push(format!(
-                        "report {} {} {}",
-                        r.operation_key(),
-                        r.rc,
-                        r.status
-                    ));
+                    self.log.push(format!("report {} {} {}", r.operation_key(), r.rc, r.status));
                     self.reports.push(r);
                 }
                 Action::Confirm(_) => {}
-                Action::NotCancelled { why, .. } => {
-                    self.log.push(format!("not cancelled: {why:?}"))
-                }
+                Action::NotCancelled { why, .. } => self.log.push(format!("not cancelled: {why:?}")),
                 Action::Flushed { rsc } => self.log.push(format!("flushed {rsc}")),
             }
         }
@@ -68,16 +58,9 @@ impl Desk {
     }
 
     fn exit(&mut self, rsc: &str, end: End) {
-        let at = self
-            .running
-            .iter()
-            .position(|(_, op)| op.rsc == rsc)
-            .unwrap();
+        let at = self.running.iter().position(|(_, op)| op.rsc == rsc).unwrap();
         let (exec, _) = self.running.remove(at);
-        self.event(Event::Exited {
-            exec,
-            outcome: Outcome::of(end, Duration::from_millis(5)),
-        });
+        self.event(Event::Exited { exec, outcome: Outcome::of(end, Duration::from_millis(5)) });
     }
 
     /// Moves the clock to the next deadline.
@@ -113,10 +96,7 @@ fn operations_of_one_resource_run_one_after_the_other() {
     d.submit("b", "start", 0);
     assert_eq!(d.said(), ["run a_start_0", "run b_start_0"]);
     d.exit("a", End::Code(0));
-    assert_eq!(
-        d.said(),
-        ["report a_start_0 0 complete", "run a_monitor_10000"]
-    );
+    assert_eq!(d.said(), ["report a_start_0 0 complete", "run a_monitor_10000"]);
 }
 
 #[test]
@@ -125,10 +105,7 @@ fn a_recurring_operation_is_reported_when_its_result_changes_and_runs_after_its_
     d.submit("a", "monitor", 10_000);
     d.mono = Duration::from_secs(3);
     d.exit("a", End::Code(0));
-    assert_eq!(
-        d.said(),
-        ["run a_monitor_10000", "report a_monitor_10000 0 complete"]
-    );
+    assert_eq!(d.said(), ["run a_monitor_10000", "report a_monitor_10000 0 complete"]);
     assert_eq!(
         d.queue.deadline(),
         Some(Duration::from_secs(13)),
@@ -161,10 +138,7 @@ fn the_same_recurring_request_again_takes_over_and_is_answered() {
     d.submit("a", "monitor", 10_000);
     d.exit("a", End::Code(0));
     d.said();
-    let again = OpRequest {
-        key: "new".into(),
-        ..op("a", "monitor", 10_000)
-    };
+    let again = OpRequest { key: "new".into(), ..op("a", "monitor", 10_000) };
     d.event(Event::Submit(again));
     assert_eq!(d.said(), ["run a_monitor_10000"]);
     d.exit("a", End::Code(0));
@@ -181,15 +155,9 @@ fn a_stop_ends_the_recurring_operations_even_while_they_run() {
     d.submit("a", "monitor", 20_000);
     assert_eq!(d.said(), ["run a_monitor_10000"]);
     d.submit("a", "stop", 0);
-    assert_eq!(
-        d.said(),
-        ["kill a_monitor_10000", "report a_monitor_20000 0 Cancelled"]
-    );
+    assert_eq!(d.said(), ["kill a_monitor_10000", "report a_monitor_20000 0 Cancelled"]);
     d.exit("a", End::Killed);
-    assert_eq!(
-        d.said(),
-        ["report a_monitor_10000 0 Cancelled", "run a_stop_0"]
-    );
+    assert_eq!(d.said(), ["report a_monitor_10000 0 Cancelled", "run a_stop_0"]);
     d.exit("a", End::Code(0));
     assert_eq!(d.said(), ["report a_stop_0 0 complete"]);
     assert_eq!(d.queue.deadline(), None);
@@ -209,25 +177,15 @@ fn a_notification_leaves_the_recurring_operations_alone() {
 #[test]
 fn cancelling_says_what_came_of_it() {
     let mut d = Desk::new(4);
-    let cancel = |action: &str, interval_ms| Event::Cancel {
-        rsc: "a".into(),
-        action: action.into(),
-        interval_ms,
-    };
+    let cancel =
+        |action: &str, interval_ms| Event::Cancel { rsc: "a".into(), action: action.into(), interval_ms };
     d.event(cancel("monitor", 10_000));
     assert_eq!(d.said(), ["not cancelled: Unknown"]);
     d.submit("a", "start", 0);
     d.submit("a", "promote", 0);
     d.event(cancel("start", 0));
     d.event(cancel("promote", 0));
-    assert_eq!(
-        d.said(),
-        [
-            "run a_start_0",
-            "not cancelled: Running",
-            "report a_promote_0 0 Cancelled"
-        ]
-    );
+    assert_eq!(d.said(), ["run a_start_0", "not cancelled: Running", "report a_promote_0 0 Cancelled"]);
     d.exit("a", End::Code(0));
     d.submit("a", "monitor", 10_000);
     d.exit("a", End::Code(0));
@@ -241,18 +199,11 @@ fn cancelling_says_what_came_of_it() {
 fn a_request_after_a_cancel_is_a_new_operation() {
     let mut d = Desk::new(4);
     d.submit("a", "monitor", 10_000);
-    d.event(Event::Cancel {
-        rsc: "a".into(),
-        action: "monitor".into(),
-        interval_ms: 10_000,
-    });
+    d.event(Event::Cancel { rsc: "a".into(), action: "monitor".into(), interval_ms: 10_000 });
     d.submit("a", "monitor", 10_000);
     assert_eq!(d.said(), ["run a_monitor_10000", "kill a_monitor_10000"]);
     d.exit("a", End::Killed);
-    assert_eq!(
-        d.said(),
-        ["report a_monitor_10000 0 Cancelled", "run a_monitor_10000"]
-    );
+    assert_eq!(d.said(), ["report a_monitor_10000 0 Cancelled", "run a_monitor_10000"]);
     d.exit("a", End::Code(0));
     assert_eq!(d.said(), ["report a_monitor_10000 0 complete"]);
 }
@@ -269,10 +220,7 @@ fn the_limit_holds_and_starts_go_before_monitors_that_have_not_waited_long() {
     d.mono = Duration::from_secs(11);
     d.submit("d", "start", 0);
     d.exit("c", End::Code(0));
-    assert_eq!(
-        d.said(),
-        ["report c_start_0 0 complete", "run b_monitor_10000"]
-    );
+    assert_eq!(d.said(), ["report c_start_0 0 complete", "run b_monitor_10000"]);
 }
 
 #[test]
@@ -280,30 +228,18 @@ fn a_stop_has_the_parameters_the_start_had() {
     let mut d = Desk::new(4);
     let with = |action: &str, ip: &str, meta: &str| {
         let mut op = op("a", action, 0);
-        op.params = [("ip", ip), ("CRM_meta_x", meta)]
-            .map(|(n, v)| (n.to_owned(), v.to_owned()))
-            .into();
+        op.params = [("ip", ip), ("CRM_meta_x", meta)].map(|(n, v)| (n.to_owned(), v.to_owned())).into();
         Event::Submit(op)
     };
     d.event(with("start", "1", "s"));
     d.exit("a", End::Code(0));
     d.event(with("stop", "2", "t"));
     let (_, stop) = d.running.last().unwrap();
-    assert_eq!(
-        (
-            stop.params["ip"].as_str(),
-            stop.params["CRM_meta_x"].as_str()
-        ),
-        ("1", "t")
-    );
+    assert_eq!((stop.params["ip"].as_str(), stop.params["CRM_meta_x"].as_str()), ("1", "t"));
     d.exit("a", End::Code(0));
     assert_eq!(d.reports.last().unwrap().params["ip"], "1");
     d.event(with("stop", "2", "t"));
-    assert_eq!(
-        d.running.last().unwrap().1.params["ip"],
-        "2",
-        "after a stop nothing is remembered"
-    );
+    assert_eq!(d.running.last().unwrap().1.params["ip"], "2", "after a stop nothing is remembered");
 }
 
 #[test]
@@ -312,10 +248,7 @@ fn flushing_forgets_a_resource_once_what_runs_has_ended() {
     d.submit("a", "start", 0);
     d.submit("a", "monitor", 10_000);
     d.event(Event::Flush { rsc: "a".into() });
-    assert_eq!(
-        d.said(),
-        ["run a_start_0", "report a_monitor_10000 0 Cancelled"]
-    );
+    assert_eq!(d.said(), ["run a_start_0", "report a_monitor_10000 0 Cancelled"]);
     d.exit("a", End::Code(0));
     assert_eq!(d.said(), ["report a_start_0 0 complete", "flushed a"]);
     assert_eq!(d.queue.remembered("a"), None);
@@ -326,10 +259,7 @@ fn flushing_forgets_a_resource_once_what_runs_has_ended() {
 #[test]
 fn a_start_delay_lets_other_operations_pass() {
     let mut d = Desk::new(4);
-    d.event(Event::Submit(OpRequest {
-        start_delay_ms: 5000,
-        ..op("a", "monitor", 10_000)
-    }));
+    d.event(Event::Submit(OpRequest { start_delay_ms: 5000, ..op("a", "monitor", 10_000) }));
     assert!(d.said().is_empty());
     d.submit("a", "monitor", 0);
     assert_eq!(d.said(), ["run a_monitor_0"]);
@@ -346,10 +276,7 @@ fn a_new_life_of_the_core_waits_for_what_the_former_one_started() {
     let start = op("a", "start", 0);
     let start = OpRequest::from_note(&start.to_note()).unwrap();
     d.running.push((ExecId(7), start.clone()));
-    d.event(Event::Adopt {
-        exec: ExecId(7),
-        op: start,
-    });
+    d.event(Event::Adopt { exec: ExecId(7), op: start });
     d.submit("a", "monitor", 0);
     assert!(d.said().is_empty());
     d.exit("a", End::Code(0));
@@ -362,10 +289,7 @@ fn a_fence_device_is_active_where_it_was_started_and_does_not_count_against_the_
     let mut d = Desk::new(1);
     let fence = |action: &str, interval_ms| {
         let agent = "stonith:fence_dummy".parse::<AgentRef>().unwrap();
-        Event::Submit(OpRequest {
-            agent,
-            ..op("f", action, interval_ms)
-        })
+        Event::Submit(OpRequest { agent, ..op("f", action, interval_ms) })
     };
     d.submit("a", "start", 0);
     d.event(fence("monitor", 0));
@@ -377,11 +301,7 @@ fn a_fence_device_is_active_where_it_was_started_and_does_not_count_against_the_
     d.event(fence("monitor", 0));
     assert_eq!(
         d.said(),
-        [
-            "report f_start_0 0 complete",
-            "report f_stop_0 0 complete",
-            "report f_monitor_0 7 complete"
-        ]
+        ["report f_start_0 0 complete", "report f_stop_0 0 complete", "report f_monitor_0 7 complete"]
     );
 }
 
@@ -389,10 +309,7 @@ fn a_fence_device_is_active_where_it_was_started_and_does_not_count_against_the_
 fn a_unit_on_its_way_is_looked_at_again_until_the_limit() {
     let mut d = Desk::new(4);
     let agent = "systemd:x".parse::<AgentRef>().unwrap();
-    d.event(Event::Submit(OpRequest {
-        agent,
-        ..op("u", "monitor", 0)
-    }));
+    d.event(Event::Submit(OpRequest { agent, ..op("u", "monitor", 0) }));
     for _ in 0..9 {
         let (exec, _) = d.running.pop().unwrap();
         let mut outcome = Outcome::of(End::Code(0), Duration::ZERO);

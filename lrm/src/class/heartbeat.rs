@@ -34,11 +34,7 @@ pub(super) fn read(op: &OpRequest, outcome: &Outcome) -> Verdict {
         Ok(verdict) => verdict,
         Err(5) => Verdict::done(rc::NOT_INSTALLED),
         Err(_) if super::lsb::verb(&op.action) == "status" => Verdict::done(state(&outcome.stdout)),
-        Err(code) => Verdict::done(if (0..=255).contains(&code) {
-            code
-        } else {
-            rc::ERROR
-        }),
+        Err(code) => Verdict::done(if (0..=255).contains(&code) { code } else { rc::ERROR }),
     }
 }
 
@@ -47,9 +43,8 @@ fn state(stdout: &[u8]) -> i32 {
     let line = stdout.split(|b| *b == b'\n').next().unwrap_or(&[]);
     let line = String::from_utf8_lossy(line.get(..LINE).unwrap_or(line)).into_owned();
     let lower = line.to_ascii_lowercase();
-    let not_running = lower
-        .find("not")
-        .is_some_and(|at| lower.get(at + 3..).unwrap_or("").contains("running"));
+    let not_running =
+        lower.find("not").is_some_and(|at| lower.get(at + 3..).unwrap_or("").contains("running"));
     if lower.contains("stopped") || not_running {
         rc::NOT_RUNNING
     } else if lower.contains("running") || line.contains("OK") {
@@ -66,21 +61,12 @@ mod tests {
 
     #[test]
     fn numbered_parameters_are_positional_and_the_action_is_last() {
-        let op = op(
-            "heartbeat:IPaddr",
-            "start",
-            &[("1", "10.0.0.5"), ("2", "eth0"), ("name", "x")],
-        );
+        let op = op("heartbeat:IPaddr", "start", &[("1", "10.0.0.5"), ("2", "eth0"), ("name", "x")]);
         let command = run(&op, &Roots::system());
-        let [program] = command.programs.as_slice() else {
-            panic!("one place")
-        };
+        let [program] = command.programs.as_slice() else { panic!("one place") };
         assert_eq!(program.args, ["10.0.0.5", "eth0", "start"]);
         assert_eq!(program.argv0.as_deref(), Some("IPaddr"));
-        assert_eq!(
-            program.path.to_string_lossy(),
-            "/etc/ha.d/resource.d/IPaddr"
-        );
+        assert_eq!(program.path.to_string_lossy(), "/etc/ha.d/resource.d/IPaddr");
     }
 
     #[test]

@@ -6,11 +6,7 @@ use crate::{Command, OpRequest, Outcome, Verdict};
 
 /// What the script is asked for.
 pub(super) fn verb(action: &str) -> &str {
-    if action == "monitor" {
-        "status"
-    } else {
-        action
-    }
+    if action == "monitor" { "status" } else { action }
 }
 
 pub(super) fn prepare(op: &OpRequest, roots: &Roots) -> Command {
@@ -46,13 +42,8 @@ mod tests {
 
     #[test]
     fn a_script_gets_its_verb_and_nothing_of_ocf() {
-        let command = run(
-            &op("lsb:nginx", "monitor", &[("ip", "1")]),
-            &Roots::system(),
-        );
-        let [program] = command.programs.as_slice() else {
-            panic!("one place")
-        };
+        let command = run(&op("lsb:nginx", "monitor", &[("ip", "1")]), &Roots::system());
+        let [program] = command.programs.as_slice() else { panic!("one place") };
         assert_eq!(program.path.to_string_lossy(), "/etc/init.d/nginx");
         assert_eq!(program.args, ["status"]);
         assert!(!command.env.keys().any(|n| n.starts_with("OCF")));

@@ -62,12 +62,7 @@ impl Roots {
     pub fn below(root: &Path) -> Roots {
         let mut roots = Roots::system();
         let under = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
-        for list in [
-            &mut roots.ocf,
-            &mut roots.lsb,
-            &mut roots.fence,
-            &mut roots.external,
-        ] {
+        for list in [&mut roots.ocf, &mut roots.lsb, &mut roots.fence, &mut roots.external] {
             let own: Vec<PathBuf> = list.iter().map(|p| under(p)).collect();
             list.splice(0..0, own);
         }
@@ -79,15 +74,9 @@ impl Roots {
             ("HA_DIR", "/etc/ha.d"),
             ("HA_CF", "/etc/ha.d/ha.cf"),
         ] {
-            roots.env.insert(
-                name.to_owned(),
-                under(Path::new(path)).to_string_lossy().into_owned(),
-            );
+            roots.env.insert(name.to_owned(), under(Path::new(path)).to_string_lossy().into_owned());
         }
-        roots.env.insert(
-            "EVERBEAT_ROOT".to_owned(),
-            root.to_string_lossy().into_owned(),
-        );
+        roots.env.insert("EVERBEAT_ROOT".to_owned(), root.to_string_lossy().into_owned());
         roots
     }
 
@@ -151,8 +140,7 @@ fn unusable(op: &OpRequest) -> Option<Verdict> {
         .map(|(name, _)| name);
     let reason = if let Some(name) = broken {
         format!("parameter {name:?} cannot be passed to an agent")
-    } else if op.action.is_empty() || op.action.starts_with('-') || bad(&op.action) || bad(&op.rsc)
-    {
+    } else if op.action.is_empty() || op.action.starts_with('-') || bad(&op.action) || bad(&op.rsc) {
         format!("operation {:?} cannot be passed to an agent", op.action)
     } else {
         return None;
@@ -165,10 +153,7 @@ fn unusable(op: &OpRequest) -> Option<Verdict> {
 /// facility of ha.cf.
 pub(crate) fn base_env(roots: &Roots) -> BTreeMap<String, String> {
     let mut env: BTreeMap<String, String> = [
-        (
-            "PATH",
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        ),
+        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
         ("LC_ALL", "C"),
         ("HA_debug", "0"),
         ("HA_use_logd", "no"),
@@ -220,9 +205,7 @@ pub(crate) fn unless_exited(op: &OpRequest, outcome: &Outcome, who: &str) -> Res
         End::Failed(SpawnError::Permission(text)) => {
             Verdict::new(rc::PERMISSION, OpStatus::Error, text.as_str())
         }
-        End::Failed(SpawnError::Other(text)) => {
-            Verdict::new(rc::ERROR, OpStatus::Error, text.as_str())
-        }
+        End::Failed(SpawnError::Other(text)) => Verdict::new(rc::ERROR, OpStatus::Error, text.as_str()),
     })
 }
 
@@ -271,10 +254,7 @@ pub(crate) mod tests {
             interval_ms: 0,
             timeout_ms: 20_000,
             start_delay_ms: 0,
-            params: params
-                .iter()
-                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-                .collect(),
+            params: params.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
             key: String::new(),
             expected_rc: 0,
         }
@@ -304,21 +284,13 @@ pub(crate) mod tests {
 
     #[test]
     fn ends_without_an_exit_code_mean_the_same_for_every_class() {
-        for agent in [
-            "ocf:heartbeat:Dummy",
-            "lsb:x",
-            "heartbeat:x",
-            "systemd:x",
-            "service:x",
-        ] {
+        for agent in ["ocf:heartbeat:Dummy", "lsb:x", "heartbeat:x", "systemd:x", "service:x"] {
             let op = op(agent, "start", &[]);
             let of = |end| verdict(&op, &Outcome::of(end, Duration::ZERO));
             let v = of(End::Timeout);
             assert_eq!((v.rc, v.status), (1, OpStatus::Timeout));
             assert_eq!(v.reason, "Resource agent did not complete within 20s");
-            let v = of(End::Failed(SpawnError::NotFound(
-                "No such file or directory".into(),
-            )));
+            let v = of(End::Failed(SpawnError::NotFound("No such file or directory".into())));
             assert_eq!((v.rc, v.status), (5, OpStatus::NotInstalled));
             let v = of(End::Failed(SpawnError::Permission("x".into())));
             assert_eq!((v.rc, v.status), (4, OpStatus::Error));
@@ -331,10 +303,7 @@ pub(crate) mod tests {
     #[test]
     fn a_parameter_no_process_can_have_is_an_error_of_the_configuration() {
         for params in [[("a=b", "c")], [("", "c")], [("a", "b\0")]] {
-            match prepare(
-                &op("ocf:heartbeat:Dummy", "start", &params),
-                &Roots::system(),
-            ) {
+            match prepare(&op("ocf:heartbeat:Dummy", "start", &params), &Roots::system()) {
                 Prepared::Answer(v) => assert_eq!((v.rc, v.status), (6, OpStatus::Error)),
                 Prepared::Run(_) => panic!("{params:?} was run"),
             }
@@ -355,17 +324,9 @@ pub(crate) mod tests {
         let roots = Roots::below(Path::new("/tmp/n1")).with_ocf_dir("/tmp/own");
         assert_eq!(
             roots.ocf,
-            [
-                "/tmp/own",
-                "/tmp/n1/usr/lib/ocf/resource.d",
-                "/usr/lib/ocf/resource.d"
-            ]
-            .map(PathBuf::from)
+            ["/tmp/own", "/tmp/n1/usr/lib/ocf/resource.d", "/usr/lib/ocf/resource.d"].map(PathBuf::from)
         );
-        assert_eq!(
-            roots.heartbeat,
-            [PathBuf::from("/tmp/n1/etc/ha.d/resource.d")]
-        );
+        assert_eq!(roots.heartbeat, [PathBuf::from("/tmp/n1/etc/ha.d/resource.d")]);
         let command = run(&op("ocf:heartbeat:Dummy", "start", &[]), &roots);
         assert_eq!(command.env["HA_RSCTMP"], "/tmp/n1/run/resource-agents");
         assert_eq!(command.env["OCF_ROOT"], "/usr/lib/ocf");

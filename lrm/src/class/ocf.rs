@@ -22,10 +22,7 @@ pub(super) fn prepare(op: &OpRequest, roots: &Roots) -> Command {
         match name.strip_prefix("CRM_meta_") {
             // For the one who asks, not for the agent.
             Some("op_target_rc") => continue,
-            Some(meta) => set(
-                &format!("OCF_RESKEY_CRM_meta_{}", meta.replace('-', "_")),
-                value,
-            ),
+            Some(meta) => set(&format!("OCF_RESKEY_CRM_meta_{}", meta.replace('-', "_")), value),
             None => set(&format!("OCF_RESKEY_{name}"), value),
         };
         if name == "OCF_CHECK_LEVEL" {
@@ -46,11 +43,7 @@ pub(super) fn prepare(op: &OpRequest, roots: &Roots) -> Command {
         env,
         stdin: Vec::new(),
         timeout: op.limit(),
-        output_limit: if op.action == "meta-data" {
-            Command::OUTPUT_METADATA
-        } else {
-            Command::OUTPUT
-        },
+        output_limit: if op.action == "meta-data" { Command::OUTPUT_METADATA } else { Command::OUTPUT },
     }
 }
 
@@ -62,11 +55,7 @@ pub(super) fn read(op: &OpRequest, outcome: &Outcome) -> Verdict {
                 0..=9 | rc::DEGRADED | rc::DEGRADED_PROMOTED => code,
                 _ => rc::ERROR,
             };
-            Verdict {
-                rc,
-                status: OpStatus::Done,
-                reason: exit_reason(&outcome.stderr),
-            }
+            Verdict { rc, status: OpStatus::Done, reason: exit_reason(&outcome.stderr) }
         }
     }
 }
@@ -103,13 +92,8 @@ mod tests {
         );
         op.interval_ms = 10_000;
         let command = run(&op, &Roots::system());
-        let [program] = command.programs.as_slice() else {
-            panic!("one place")
-        };
-        assert_eq!(
-            program.path.to_string_lossy(),
-            "/usr/lib/ocf/resource.d/heartbeat/IPaddr2"
-        );
+        let [program] = command.programs.as_slice() else { panic!("one place") };
+        assert_eq!(program.path.to_string_lossy(), "/usr/lib/ocf/resource.d/heartbeat/IPaddr2");
         assert_eq!(program.args, ["monitor"]);
         let ours: Vec<String> = command
             .env
@@ -155,9 +139,6 @@ mod tests {
         assert_eq!(verdict(&op, &exited(1, "", text)).reason, "no such disk");
         let long = format!("ocf-exit-reason:{}", "ü".repeat(500));
         assert_eq!(verdict(&op, &exited(1, "", &long)).reason.len(), 128);
-        assert_eq!(
-            verdict(&op, &exited(1, "ocf-exit-reason:on stdout", "")).reason,
-            ""
-        );
+        assert_eq!(verdict(&op, &exited(1, "ocf-exit-reason:on stdout", "")).reason, "");
     }
 }

@@ -36,14 +36,8 @@ mod tests {
         let command = run(&op, &roots);
         assert_eq!(command.programs[0].args, ["status"]);
         assert_eq!(command.programs[1].args[0], "show");
-        assert_eq!(
-            read(&op, &roots, &exited(3, "", "")),
-            Reading::Final(Verdict::done(7))
-        );
-        let unit = Outcome {
-            program: 1,
-            ..exited(0, "LoadState=loaded\nActiveState=active\n", "")
-        };
+        assert_eq!(read(&op, &roots, &exited(3, "", "")), Reading::Final(Verdict::done(7)));
+        let unit = Outcome { program: 1, ..exited(0, "LoadState=loaded\nActiveState=active\n", "") };
         assert_eq!(read(&op, &roots, &unit), Reading::Final(Verdict::done(0)));
     }
 }

@@ -91,16 +91,12 @@ pub fn fence(call: &FenceCall<'_>, roots: &Roots) -> Result<Command, FenceError>
     let kept = call.params.iter().filter(|(name, _)| is_agent_param(name));
     let mut keys: BTreeMap<String, String> = kept.map(|(n, v)| (n.clone(), v.clone())).collect();
     // pcmk_ACTION_action puts another word in the place of an action the agent calls differently.
-    let word = call
-        .params
-        .get(&format!("pcmk_{}_action", call.action.as_str()));
+    let word = call.params.get(&format!("pcmk_{}_action", call.action.as_str()));
     let word = word.map_or(call.action.as_str(), String::as_str);
     keys.remove("action");
     if let Some(target) = call.target {
         if target.node.starts_with('-') {
-            return Err(FenceError::Target {
-                node: target.node.to_owned(),
-            });
+            return Err(FenceError::Target { node: target.node.to_owned() });
         }
         keys.insert("nodename".to_owned(), target.node.to_owned());
         if let Some(argument) = target.argument {
@@ -112,16 +108,13 @@ pub fn fence(call: &FenceCall<'_>, roots: &Roots) -> Result<Command, FenceError>
         }
     }
     let broken = |text: &str| text.contains(['\n', '\r', '\0']);
-    if let Some((name, _)) = keys
-        .iter()
-        .find(|(n, v)| broken(n) || broken(v) || n.is_empty() || n.contains('='))
+    if let Some((name, _)) =
+        keys.iter().find(|(n, v)| broken(n) || broken(v) || n.is_empty() || n.contains('='))
     {
         return Err(FenceError::Parameter { name: name.clone() });
     }
     if broken(word) {
-        return Err(FenceError::Parameter {
-            name: format!("pcmk_{}_action", call.action.as_str()),
-        });
+        return Err(FenceError::Parameter { name: format!("pcmk_{}_action", call.action.as_str()) });
     }
     let mut env = base_env(roots);
     env.insert("PCMK_service".to_owned(), "pacemaker-fenced".to_owned());
@@ -138,11 +131,8 @@ pub fn fence(call: &FenceCall<'_>, roots: &Roots) -> Result<Command, FenceError>
     } else if kind.starts_with("fence_") {
         let mut stdin: String = keys.iter().map(|(n, v)| format!("{n}={v}\n")).collect();
         stdin.push_str(&format!("action={word}\n"));
-        let output_limit = if call.action == FenceAction::Metadata {
-            Command::OUTPUT_METADATA
-        } else {
-            Command::OUTPUT
-        };
+        let output_limit =
+            if call.action == FenceAction::Metadata { Command::OUTPUT_METADATA } else { Command::OUTPUT };
         Ok(Command {
             programs: in_dirs(&roots.fence, kind, &[]),
             stdin: stdin.into_bytes(),
@@ -175,22 +165,12 @@ fn external(
     let mut env = command.env;
     // The environment decides what runs: a parameter must not take the place of these.
     let reserved = ["PATH", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "LC_ALL"];
-    env.extend(
-        keys.into_iter()
-            .filter(|(n, _)| !reserved.contains(&n.as_str()) && !n.starts_with("LD_")),
-    );
+    env.extend(keys.into_iter().filter(|(n, _)| !reserved.contains(&n.as_str()) && !n.starts_with("LD_")));
     env.insert("HA_LOGTAG".to_owned(), format!("external/{name}"));
     // Their helpers, ha_log.sh among them, lie in a directory of glue's own.
     let path = env.get("PATH").cloned().unwrap_or_default();
-    env.insert(
-        "PATH".to_owned(),
-        format!("/usr/share/cluster-glue:/usr/lib/heartbeat:{path}"),
-    );
-    Ok(Command {
-        programs: in_dirs(&roots.external, name, &args),
-        env,
-        ..command
-    })
+    env.insert("PATH".to_owned(), format!("/usr/share/cluster-glue:/usr/lib/heartbeat:{path}"));
+    Ok(Command { programs: in_dirs(&roots.external, name, &args), env, ..command })
 }
 
 /// A plugin of Linux-HA that is a library: through glue's own program, parameters in the environment.
@@ -211,45 +191,24 @@ fn legacy(
         (FenceAction::Metadata, _) => vec!["-m"],
         (action, _) => return Err(lacks(call, action)),
     };
-    let args: Vec<String> = ["-t", kind, "-E"]
-        .iter()
-        .chain(&tail)
-        .map(|a| (*a).to_owned())
-        .collect();
+    let args: Vec<String> = ["-t", kind, "-E"].iter().chain(&tail).map(|a| (*a).to_owned()).collect();
     let mut env = command.env;
-    env.extend(
-        keys.into_iter()
-            .filter(|(n, _)| n != "PATH" && n != "LC_ALL" && !n.starts_with("LD_")),
-    );
+    env.extend(keys.into_iter().filter(|(n, _)| n != "PATH" && n != "LC_ALL" && !n.starts_with("LD_")));
     let programs = roots
         .stonith
         .iter()
-        .map(|path| Program {
-            path: path.clone(),
-            argv0: None,
-            args: args.clone(),
-        })
+        .map(|path| Program { path: path.clone(), argv0: None, args: args.clone() })
         .collect();
-    Ok(Command {
-        programs,
-        env,
-        ..command
-    })
+    Ok(Command { programs, env, ..command })
 }
 
 fn lacks(call: &FenceCall<'_>, action: FenceAction) -> FenceError {
-    FenceError::Action {
-        agent: call.agent.to_string(),
-        action: action.as_str(),
-    }
+    FenceError::Action { agent: call.agent.to_string(), action: action.as_str() }
 }
 
 /// Parameters for the fencer and not for the agent (agents.md 6.3.2).
 fn is_agent_param(name: &str) -> bool {
-    is_instance_param(name)
-        && !name.starts_with("pcmk_")
-        && name != "provides"
-        && name != "stonith-timeout"
+    is_instance_param(name) && !name.starts_with("pcmk_") && name != "provides" && name != "stonith-timeout"
 }
 
 /// `start` and recurring monitors test the device; `stop` needs nothing. A probe is answered by the
@@ -262,20 +221,10 @@ pub(super) fn prepare(op: &OpRequest, roots: &Roots) -> Prepared {
         "validate-all" => FenceAction::ValidateAll,
         _ => return Prepared::Answer(Verdict::done(rc::UNIMPLEMENTED)),
     };
-    let call = FenceCall {
-        agent: &op.agent,
-        action,
-        params: &op.params,
-        target: None,
-        timeout: op.limit(),
-    };
+    let call = FenceCall { agent: &op.agent, action, params: &op.params, target: None, timeout: op.limit() };
     match fence(&call, roots) {
         Ok(command) => Prepared::Run(command),
-        Err(e) => Prepared::Answer(Verdict::new(
-            rc::NOT_CONFIGURED,
-            OpStatus::Error,
-            e.to_string(),
-        )),
+        Err(e) => Prepared::Answer(Verdict::new(rc::NOT_CONFIGURED, OpStatus::Error, e.to_string())),
     }
 }
 
@@ -285,11 +234,7 @@ pub(super) fn read(op: &OpRequest, outcome: &Outcome) -> Verdict {
         Err(0) => Verdict::done(rc::OK),
         Err(_) => {
             let text = outcome.output();
-            let last = text
-                .lines()
-                .rev()
-                .find(|line| !line.trim().is_empty())
-                .unwrap_or("");
+            let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("");
             Verdict::new(rc::ERROR, OpStatus::Done, last.trim())
         }
     }
@@ -302,24 +247,12 @@ mod tests {
     use super::*;
 
     fn params(list: &[(&str, &str)]) -> BTreeMap<String, String> {
-        list.iter()
-            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-            .collect()
+        list.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect()
     }
 
     fn call<'a>(agent: &'a AgentRef, params: &'a BTreeMap<String, String>) -> FenceCall<'a> {
-        let target = FenceTarget {
-            node: "N1",
-            argument: Some("port"),
-            plug: "7",
-        };
-        FenceCall {
-            agent,
-            action: FenceAction::Off,
-            params,
-            target: Some(target),
-            timeout: None,
-        }
+        let target = FenceTarget { node: "N1", argument: Some("port"), plug: "7" };
+        FenceCall { agent, action: FenceAction::Off, params, target: Some(target), timeout: None }
     }
 
     #[test]
@@ -336,10 +269,7 @@ mod tests {
         ]);
         let command = fence(&call(&agent, &params), &Roots::system()).unwrap();
         let stdin = String::from_utf8(command.stdin).unwrap();
-        assert_eq!(
-            stdin,
-            "ip=10.0.0.9\nnodename=N1\npassword=secret\nport=7\naction=cycle\n"
-        );
+        assert_eq!(stdin, "ip=10.0.0.9\nnodename=N1\npassword=secret\nport=7\naction=cycle\n");
         assert!(command.programs.iter().all(|p| p.args.is_empty()));
         assert!(command.env.values().all(|v| !v.contains("secret")));
         assert_eq!(command.env["PCMK_service"], "pacemaker-fenced");
@@ -349,10 +279,7 @@ mod tests {
     fn a_value_cannot_smuggle_in_another_key() {
         let agent: AgentRef = "stonith:fence_ipmilan".parse().unwrap();
         let params = params(&[("ip", "1\naction=on")]);
-        assert!(matches!(
-            fence(&call(&agent, &params), &Roots::system()),
-            Err(FenceError::Parameter { .. })
-        ));
+        assert!(matches!(fence(&call(&agent, &params), &Roots::system()), Err(FenceError::Parameter { .. })));
     }
 
     #[test]
@@ -368,16 +295,9 @@ mod tests {
     #[test]
     fn an_external_plugin_gets_variables_and_a_verb() {
         let agent: AgentRef = "stonith:external/ssh".parse().unwrap();
-        let params = params(&[
-            ("hostlist", "n1 n2"),
-            ("PATH", "/evil"),
-            ("LD_PRELOAD", "/evil.so"),
-        ]);
+        let params = params(&[("hostlist", "n1 n2"), ("PATH", "/evil"), ("LD_PRELOAD", "/evil.so")]);
         let command = fence(&call(&agent, &params), &Roots::system()).unwrap();
-        assert_eq!(
-            command.programs[0].path.to_string_lossy(),
-            "/usr/lib/stonith/plugins/external/ssh"
-        );
+        assert_eq!(command.programs[0].path.to_string_lossy(), "/usr/lib/stonith/plugins/external/ssh");
         assert_eq!(command.programs[0].args, ["off", "n1"]);
         assert_eq!(command.env["hostlist"], "n1 n2");
         assert_eq!(command.env["HA_LOGTAG"], "external/ssh");
@@ -388,9 +308,7 @@ mod tests {
     fn a_device_is_started_by_testing_it_and_stopped_by_nothing() {
         let start = op("stonith:fence_dummy", "start", &[]);
         assert!(
-            String::from_utf8(run(&start, &Roots::system()).stdin)
-                .unwrap()
-                .ends_with("action=monitor\n")
+            String::from_utf8(run(&start, &Roots::system()).stdin).unwrap().ends_with("action=monitor\n")
         );
         assert_eq!(
             super::super::prepare(&op("stonith:fence_dummy", "stop", &[]), &Roots::system()),

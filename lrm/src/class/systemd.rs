@@ -47,12 +47,7 @@ pub(super) fn programs(op: &OpRequest, roots: &Roots) -> Option<Vec<Program>> {
     let unit = unit(op.agent.kind());
     let args: Vec<String> = match op.action.as_str() {
         "monitor" | "status" => {
-            vec![
-                "show".into(),
-                "--property=LoadState".into(),
-                "--property=ActiveState".into(),
-                unit,
-            ]
+            vec!["show".into(), "--property=LoadState".into(), "--property=ActiveState".into(), unit]
         }
         "meta-data" => vec!["show".into(), "--property=Description".into(), unit],
         verb @ ("start" | "stop" | "restart") => {
@@ -64,11 +59,7 @@ pub(super) fn programs(op: &OpRequest, roots: &Roots) -> Option<Vec<Program>> {
         roots
             .systemctl
             .iter()
-            .map(|path| Program {
-                path: path.clone(),
-                argv0: None,
-                args: args.clone(),
-            })
+            .map(|path| Program { path: path.clone(), argv0: None, args: args.clone() })
             .collect(),
     )
 }
@@ -85,31 +76,20 @@ pub(super) fn read(op: &OpRequest, outcome: &Outcome) -> Reading {
             (_, 0) => Verdict::done(rc::OK),
             (_, _) => {
                 let text = outcome.output();
-                Verdict::new(
-                    rc::ERROR,
-                    OpStatus::Done,
-                    text.lines().next().unwrap_or("").trim(),
-                )
+                Verdict::new(rc::ERROR, OpStatus::Done, text.lines().next().unwrap_or("").trim())
             }
         },
     })
 }
 
 fn missing() -> Verdict {
-    Verdict::new(
-        rc::NOT_INSTALLED,
-        OpStatus::NotInstalled,
-        "systemd knows no such unit",
-    )
+    Verdict::new(rc::NOT_INSTALLED, OpStatus::NotInstalled, "systemd knows no such unit")
 }
 
 fn state(op: &OpRequest, show: &str) -> Reading {
     let value = |name: &str| {
         show.lines()
-            .find_map(|line| {
-                line.strip_prefix(name)
-                    .and_then(|rest| rest.strip_prefix('='))
-            })
+            .find_map(|line| line.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')))
             .unwrap_or("")
     };
     let active = value("ActiveState");
@@ -124,9 +104,7 @@ fn state(op: &OpRequest, show: &str) -> Reading {
 
 /// At most a tenth of the operation's limit.
 fn poll(limit: Option<Duration>) -> Duration {
-    limit
-        .map_or(POLL, |limit| POLL.min(limit / 10))
-        .max(Duration::from_millis(20))
+    limit.map_or(POLL, |limit| POLL.min(limit / 10)).max(Duration::from_millis(20))
 }
 
 #[cfg(test)]
@@ -145,31 +123,17 @@ mod tests {
         assert_eq!(of("loaded", "inactive"), 7);
         assert_eq!(of("not-found", "inactive"), 5);
         assert_eq!(
-            super::super::read(
-                &op,
-                &Roots::system(),
-                &exited(0, &show("loaded", "activating"), "")
-            ),
+            super::super::read(&op, &Roots::system(), &exited(0, &show("loaded", "activating"), "")),
             Reading::Again(Duration::from_secs(2))
         );
     }
 
     #[test]
     fn stopping_what_is_not_there_is_done_and_starting_it_is_not() {
+        assert_eq!(verdict(&op("systemd:x", "stop", &[]), &exited(5, "", "")).rc, 0);
+        assert_eq!(verdict(&op("systemd:x", "start", &[]), &exited(5, "", "")).rc, 5);
         assert_eq!(
-            verdict(&op("systemd:x", "stop", &[]), &exited(5, "", "")).rc,
-            0
-        );
-        assert_eq!(
-            verdict(&op("systemd:x", "start", &[]), &exited(5, "", "")).rc,
-            5
-        );
-        assert_eq!(
-            verdict(
-                &op("systemd:x", "start", &[]),
-                &exited(1, "", "Job failed\n")
-            )
-            .reason,
+            verdict(&op("systemd:x", "start", &[]), &exited(1, "", "Job failed\n")).reason,
             "Job failed"
         );
     }
@@ -177,10 +141,7 @@ mod tests {
     #[test]
     fn the_unit_is_named_in_full() {
         let command = run(&op("systemd:a@b", "start", &[]), &Roots::system());
-        assert_eq!(
-            command.programs[0].args,
-            ["--no-ask-password", "start", "a@b.service"]
-        );
+        assert_eq!(command.programs[0].args, ["--no-ask-password", "start", "a@b.service"]);
         assert_eq!(unit("x.socket"), "x.socket");
     }
 }

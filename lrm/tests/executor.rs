@@ -1,0 +1,318 @@
+//! The executor as a process of its own, with cores that do what a real one does: ask, crash, come back,
+//! refuse to run, stop. This test program is executor and core as well: it runs itself again with
+//! `LRM_TEST_ROLE` set.
+#![cfg(feature = "runtime")]
+#![allow(clippy::unwrap_used)]
+
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command as Process, Stdio};
+use std::time::{Duration, Instant};
+
+use lrm::executor::wire::{Multicast, Open, Reply, Request, Udp};
+use lrm::executor::{Client, CoreCommand, Options, Power, Replies, User, connect_stdin, run};
+use lrm::{Command, ExecId, Program};
+
+/// Not a test of its own: what this program does when it is run as executor or core.
+#[test]
+fn role() {
+    let Ok(role) = std::env::var("LRM_TEST_ROLE") else { return };
+    let dir = PathBuf::from(std::env::var("LRM_TEST_DIR").unwrap());
+    match role.as_str() {
+        "executor" => std::process::exit(executor(&dir)),
+        core => {
+            let status = tokio::runtime::Runtime::new().unwrap().block_on(play(core, &dir));
+            std::process::exit(status);
+        }
+    }
+}
+
+fn executor(dir: &Path) -> i32 {
+    let core = CoreCommand {
+        program: std::env::current_exe().unwrap(),
+        args: ["--exact", "role", "--nocapture"].map(String::from).into(),
+        env: vec![("LRM_TEST_ROLE".into(), std::env::var("LRM_TEST_CORE").unwrap())],
+        user: std::env::var_os("LRM_TEST_DROP").map(|_| User { name: "test".into(), uid: 65533, gid: 65532 }),
+    };
+    let mut options = Options::new(core, Some(dir.to_owned()));
+    options.pause.0 = Duration::from_millis(20);
+    options.power = Some(Box::new(Paper(dir.to_owned())));
+    run(options)
+}
+
+/// Restarts nothing: writes down that it was asked to.
+struct Paper(PathBuf);
+
+impl Power for Paper {
+    fn reboot(&mut self, reason: &str) {
+        say(&self.0, &format!("reboot: {reason}"));
+    }
+}
+
+/// The story of a test run: appended to by all its processes.
+fn say(dir: &Path, line: &str) {
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(dir.join("story")).unwrap();
+    writeln!(file, "{line}").unwrap();
+}
+
+fn shell(script: &str) -> Command {
+    Command {
+        programs: vec![Program {
+            path: "/bin/sh".into(),
+            argv0: None,
+            args: vec!["-c".into(), script.into()],
+        }],
+        env: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
+        stdin: Vec::new(),
+        timeout: Some(Duration::from_secs(10)),
+        output_limit: Command::OUTPUT,
+    }
+}
+
+async fn welcome(may_reboot: bool) -> (Client, Replies, u32, Vec<(ExecId, Vec<u8>)>) {
+    let (client, mut replies) = connect_stdin(may_reboot).unwrap();
+    match replies.recv().await.unwrap() {
+        Reply::Welcome { generation, runs, .. } => (client, replies, generation, runs),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn play(core: &str, dir: &Path) -> i32 {
+    match core {
+        "crasher" => {
+            let (client, mut replies, generation, runs) = welcome(false).await;
+            if generation == 1 {
+                let command = shell("echo begun; sleep 0.5; echo ended");
+                client.send(Request::Spawn { exec: ExecId(7), note: b"note".to_vec(), command }).unwrap();
+                assert!(matches!(replies.recv().await, Some(Reply::Started { exec: ExecId(7), .. })));
+                std::process::abort();
+            }
+            say(dir, &format!("runs {runs:?}"));
+            match replies.recv().await {
+                Some(Reply::Exited { exec, outcome }) => {
+                    say(dir, &format!("{exec:?} {:?} {:?}", outcome.end, String::from_utf8(outcome.stdout)));
+                    client.send(Request::Confirm { exec }).unwrap();
+                }
+                other => panic!("{other:?}"),
+            }
+            client.send(Request::Bye { status: 0 }).unwrap();
+            client.flush().await.unwrap();
+            0
+        }
+        "late" => {
+            let (client, mut replies, generation, runs) = welcome(false).await;
+            if generation == 1 {
+                client
+                    .send(Request::Spawn { exec: ExecId(1), note: vec![], command: shell("exit 7") })
+                    .unwrap();
+                while !matches!(replies.recv().await, Some(Reply::Exited { .. })) {}
+                // Dies with a result in its hands that it has not confirmed.
+                std::process::abort();
+            }
+            let Some(Reply::Exited { outcome, .. }) = replies.recv().await else { panic!() };
+            say(dir, &format!("{} kept, {:?}", runs.len(), outcome.end));
+            6
+        }
+        "misconfigured" => {
+            say(dir, "core ran");
+            6
+        }
+        "stopper" => {
+            let (client, mut replies, _, _) = welcome(false).await;
+            say(dir, "ready");
+            while !matches!(replies.recv().await, Some(Reply::Stop)) {}
+            say(dir, "stopping");
+            client.send(Request::Bye { status: 0 }).unwrap();
+            client.flush().await.unwrap();
+            0
+        }
+        "opener" => {
+            let (client, _replies, _, _) = welcome(false).await;
+            say(dir, &format!("user {}", rustix_ids()));
+            let udp = Udp {
+                bind: "127.0.0.1:0".parse().unwrap(),
+                device: None,
+                broadcast: true,
+                reuse: true,
+                multicast: None,
+            };
+            let fd = client.open(Open::Udp(udp.clone())).await.unwrap().unwrap();
+            say(dir, &format!("udp {}", std::net::UdpSocket::from(fd).local_addr().unwrap().ip()));
+            let group = Multicast {
+                group: "239.1.2.3".parse().unwrap(),
+                device: "lo".into(),
+                ttl: 1,
+                loopback: true,
+            };
+            let multicast = Udp { bind: "0.0.0.0:0".parse().unwrap(), multicast: Some(group), ..udp };
+            match client.open(Open::Udp(multicast)).await {
+                Ok(_) => say(dir, "multicast"),
+                Err(e) => say(dir, &format!("multicast: {e}")),
+            }
+            let fd = client.open(Open::Config { name: "authkeys".into() }).await.unwrap().unwrap();
+            say(dir, &std::io::read_to_string(std::fs::File::from(fd)).unwrap());
+            let e = client.open(Open::Config { name: "nothing".into() }).await.unwrap_err();
+            say(dir, &e.to_string());
+            let e = client.open(Open::Watchdog { path: "/etc/shadow".into() }).await.unwrap_err();
+            say(dir, &e.to_string());
+            client.send(Request::Bye { status: 0 }).unwrap();
+            client.flush().await.unwrap();
+            0
+        }
+        "rebooter" => {
+            let (client, mut replies, generation, _) = welcome(generation_may_reboot(dir)).await;
+            client.send(Request::Reboot { reason: format!("generation {generation}") }).unwrap();
+            client
+                .send(Request::Spawn {
+                    exec: ExecId(u64::from(generation)),
+                    note: vec![],
+                    command: shell("true"),
+                })
+                .unwrap();
+            client.flush().await.unwrap();
+            let own = ExecId(u64::from(generation));
+            while !matches!(replies.recv().await, Some(Reply::Exited { exec, .. }) if exec == own) {}
+            if generation == 1 { std::process::abort() } else { 6 }
+        }
+        other => panic!("no core {other}"),
+    }
+}
+
+/// Only the second core comes with `crm yes`.
+fn generation_may_reboot(dir: &Path) -> bool {
+    let second = dir.join("second").exists();
+    std::fs::write(dir.join("second"), "").unwrap();
+    second
+}
+
+fn rustix_ids() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = |name: &str| {
+        let line = status.lines().find(|l| l.starts_with(name)).unwrap();
+        line.split_whitespace().skip(1).collect::<Vec<_>>().join(",")
+    };
+    format!("{} groups [{}]", line("Uid:"), line("Groups:"))
+}
+
+struct Run {
+    dir: tempfile::TempDir,
+    child: Child,
+}
+
+impl Run {
+    fn new(core: &str, drop: bool) -> Run {
+        let dir = tempfile::tempdir().unwrap();
+        // The core that drops privilege writes its story here.
+        std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        std::fs::create_dir_all(dir.path().join("etc/ha.d")).unwrap();
+        let keys = dir.path().join("etc/ha.d/authkeys");
+        std::fs::write(&keys, "auth 1\n1 crc").unwrap();
+        std::fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let mut command = Process::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "role", "--nocapture"]).env("LRM_TEST_ROLE", "executor");
+        command.env("LRM_TEST_CORE", core).env("LRM_TEST_DIR", dir.path());
+        if drop {
+            command.env("LRM_TEST_DROP", "1");
+        }
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        Run { dir, child }
+    }
+
+    fn status(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.child.kill().unwrap();
+        panic!("the executor did not end; story so far: {:?}", self.story());
+    }
+
+    fn story(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.dir.path().join("story")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+#[test]
+fn what_runs_survives_the_core_and_its_result_reaches_the_next_one() {
+    let mut run = Run::new("crasher", false);
+    assert_eq!(run.status(), Some(0));
+    assert_eq!(
+        run.story(),
+        ["runs [(ExecId(7), [110, 111, 116, 101])]", "ExecId(7) Code(0) Ok(\"begun\\nended\\n\")"]
+    );
+}
+
+#[test]
+fn a_result_is_kept_until_it_is_confirmed() {
+    let mut run = Run::new("late", false);
+    assert_eq!(run.status(), Some(6));
+    assert_eq!(run.story(), ["1 kept, Code(7)"]);
+}
+
+#[test]
+fn a_core_that_cannot_use_its_configuration_is_not_started_again() {
+    let mut run = Run::new("misconfigured", false);
+    assert_eq!(run.status(), Some(6));
+    assert_eq!(run.story(), ["core ran"]);
+    assert!(run.dir.path().join("var/run/heartbeat/crm").is_dir(), "directories are made at the start");
+}
+
+#[test]
+fn a_signal_lets_the_core_stop_in_order() {
+    let mut run = Run::new("stopper", false);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while run.story().is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let pid = i32::try_from(run.child.id()).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert_eq!(run.status(), Some(0));
+    assert_eq!(run.story(), ["ready", "stopping"]);
+}
+
+#[test]
+fn the_executor_opens_what_it_may_and_the_core_has_no_privilege() {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "dropping privilege needs root");
+        eprintln!("left out: dropping privilege needs root; the rest runs as this user");
+    }
+    let mut run = Run::new("opener", root);
+    assert_eq!(run.status(), Some(0));
+    let mut story = run.story();
+    let user = story.remove(0);
+    if root {
+        assert_eq!(user, "user 65533,65533,65533,65533 groups []");
+    }
+    assert_eq!(
+        story,
+        [
+            "udp 127.0.0.1",
+            "multicast",
+            "auth 1",
+            "1 crc",
+            "configuration file nothing: No such file or directory (os error 2)",
+            "watchdog /etc/shadow: is not below /dev",
+        ]
+    );
+}
+
+#[test]
+fn a_machine_is_restarted_only_for_a_core_whose_configuration_says_so() {
+    let mut run = Run::new("rebooter", false);
+    assert_eq!(run.status(), Some(6));
+    assert_eq!(run.story(), ["reboot: generation 2"]);
+}
+
+#[test]
+fn the_standard_input_of_this_test_is_no_socket_and_that_is_said() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _guard = runtime.enter();
+    let file = tempfile::tempfile().unwrap();
+    assert!(lrm::executor::connect(file.as_fd().try_clone_to_owned().unwrap(), false).is_err());
+}
