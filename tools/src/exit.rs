@@ -14,8 +14,16 @@ pub const USAGE: u8 = 64;
 pub const DATA: u8 = 65;
 /// "Input file not available".
 pub const NOINPUT: u8 = 66;
+/// "Operating system error occurred".
+pub const OSERR: u8 = 71;
+/// "Cannot create output file".
+pub const CANTCREATE: u8 = 73;
 /// "I/O error occurred".
 pub const IO: u8 = 74;
+/// "Temporary failure, try again".
+pub const TEMPFAIL: u8 = 75;
+/// "Protocol violated".
+pub const PROTOCOL: u8 = 76;
 /// "Invalid configuration".
 pub const BAD_CONFIG: u8 = 78;
 /// "Not connected".
@@ -24,5 +32,11 @@ pub const DISCONNECT: u8 = 102;
 pub const NOSUCH: u8 = 105;
 /// "Quorum required".
 pub const QUORUM: u8 = 106;
+/// "Operation not safe".
+pub const UNSAFE: u8 = 107;
+/// "Requested item already exists".
+pub const EXISTS: u8 = 108;
+/// "Multiple items match request".
+pub const MULTIPLE: u8 = 109;
 /// "Timeout occurred".
 pub const TIMEOUT: u8 = 124;

@@ -5,6 +5,7 @@
 //! command is one file below [`commands`]: it parses arguments, calls a library or the API, prints.
 
 mod api;
+mod attribute;
 mod commands;
 mod exit;
 mod logging;

@@ -5,6 +5,7 @@
 //! the commands use.
 
 pub mod client;
+pub mod management;
 pub mod peer;
 mod peer_groups;
 pub mod server;

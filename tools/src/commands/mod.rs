@@ -1,5 +1,7 @@
 //! The commands and the names they answer to.
 
+mod crm_attribute;
+mod crm_verify;
 mod install_links;
 
 use std::ffi::{OsStr, OsString};
@@ -25,14 +27,18 @@ const fn ours(name: &'static str, about: &'static str, run: Run) -> Command {
     Command { name, classic: false, about, run }
 }
 
-#[allow(dead_code)] // the first classic command uses it
 const fn classic(name: &'static str, about: &'static str, run: Run) -> Command {
     Command { name, classic: true, about, run }
 }
 
 /// Every command, in the order `everbeat help` lists them. A new command is one file and one line.
-pub const COMMANDS: &[Command] =
-    &[ours("install-links", "make links to this binary under the classic names", install_links::run)];
+#[rustfmt::skip]
+pub const COMMANDS: &[Command] = &[
+    classic("crm_attribute", "query and change cluster options and node attributes", crm_attribute::run),
+    classic("crm_standby", "put a node in standby, or end that", crm_attribute::run_standby),
+    classic("crm_verify", "check a configuration", crm_verify::run),
+    ours("install-links", "make links to this binary under the classic names", install_links::run),
+];
 
 /// Finds the command by the name of the link or the first word and runs it.
 pub fn dispatch(called_as: &OsStr, mut arguments: Vec<OsString>) -> u8 {

@@ -1,0 +1,165 @@
+//! The administrators' service, over a node's handle.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use crm_core::client::{self, AttributeChange, Cleanup, Lifetime, RequestError, RequestOptions};
+use crm_core::node::NodeHandle;
+use crm_core::status::NodeStatus;
+use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
+use tonic::{Request, Response, Status};
+
+use super::peer::Peer;
+use super::proto::{self, ActionReply, CibReply, CibRequest, ClusterState};
+use crate::request::to_cib_request;
+
+/// The service; clones speak to the same node.
+#[derive(Clone)]
+pub struct Management {
+    node: NodeHandle,
+}
+
+impl Management {
+    pub fn new(node: NodeHandle) -> Self {
+        Self { node }
+    }
+}
+
+type States = Pin<Box<dyn Stream<Item = Result<ClusterState, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl proto::management_server::Management for Management {
+    type WatchStream = States;
+
+    async fn cib(&self, request: Request<CibRequest>) -> Result<Response<CibReply>, Status> {
+        let user = request.extensions().get::<Peer>().map(|peer| peer.name.clone());
+        let asked = request.into_inner();
+        let options = RequestOptions {
+            force: asked.force,
+            // Root may act for somebody else, as CIB_user does; nobody else may.
+            user: match user {
+                Some(name) if name != "root" || asked.user.is_empty() => Some(name),
+                _ if asked.user.is_empty() => None,
+                _ => Some(asked.user.clone()),
+            },
+            client: Some(asked.client.clone()).filter(|client| !client.is_empty()),
+            ..RequestOptions::default()
+        };
+        let request = match to_cib_request(&asked) {
+            Ok(request) => request,
+            Err(error) => return Ok(Response::new(refused(u32::from(error.exit()), error.to_string()))),
+        };
+        let reply = match self.node.request(request, options).await {
+            Ok(outcome) => CibReply {
+                output: outcome.output.map(|element| element.to_xml()).unwrap_or_default(),
+                version: outcome.version.to_string(),
+                ..CibReply::default()
+            },
+            Err(error) => CibReply {
+                unknown: matches!(error, RequestError::Unknown(_)),
+                ..refused(exit_code(&error), error.to_string())
+            },
+        };
+        Ok(Response::new(reply))
+    }
+
+    async fn watch(&self, request: Request<proto::WatchRequest>) -> Result<Response<States>, Status> {
+        if request.into_inner().once {
+            let now = cluster_state(&self.node.status());
+            return Ok(Response::new(Box::pin(tokio_stream::once(Ok(now)))));
+        }
+        let states = WatchStream::new(self.node.watch()).map(|status| Ok(cluster_state(&status)));
+        Ok(Response::new(Box::pin(states)))
+    }
+
+    async fn cleanup(
+        &self,
+        request: Request<proto::CleanupRequest>,
+    ) -> Result<Response<ActionReply>, Status> {
+        let asked = request.into_inner();
+        let given = |text: String| Some(text).filter(|text| !text.is_empty());
+        let what = Cleanup {
+            resource: given(asked.resource),
+            node: given(asked.node),
+            only_failed: asked.only_failed,
+            operation: given(asked.operation),
+            interval: (asked.interval_ms > 0).then(|| Duration::from_millis(asked.interval_ms)),
+        };
+        Ok(answer(self.node.cleanup(what).await))
+    }
+
+    async fn fail(&self, request: Request<proto::FailRequest>) -> Result<Response<ActionReply>, Status> {
+        let asked = request.into_inner();
+        Ok(answer(self.node.fail(&asked.resource, &asked.node).await))
+    }
+
+    async fn set_attribute(
+        &self,
+        request: Request<proto::SetAttributeRequest>,
+    ) -> Result<Response<ActionReply>, Status> {
+        let asked = request.into_inner();
+        let change = AttributeChange {
+            node: asked.node,
+            name: asked.name,
+            value: asked.value,
+            lifetime: if asked.transient { Lifetime::Reboot } else { Lifetime::Forever },
+            set: None,
+            delay: None,
+        };
+        Ok(answer(self.node.ask(client::ClientRequest::SetAttribute(change)).await))
+    }
+
+    async fn shutdown(&self, _: Request<proto::ShutdownRequest>) -> Result<Response<ActionReply>, Status> {
+        Ok(answer(self.node.shutdown().await))
+    }
+}
+
+fn refused(code: u32, error: String) -> CibReply {
+    CibReply { code, error, ..CibReply::default() }
+}
+
+fn answer(result: Result<client::Outcome, RequestError>) -> Response<ActionReply> {
+    Response::new(match result {
+        Ok(outcome) => ActionReply { code: 0, error: String::new(), count: outcome.count },
+        Err(error) => ActionReply { code: exit_code(&error), error: error.to_string(), count: 0 },
+    })
+}
+
+fn exit_code(error: &RequestError) -> u32 {
+    u32::try_from(error.exit_code()).unwrap_or(u32::from(crate::exit::ERROR))
+}
+
+/// The message for a node's status.
+pub fn cluster_state(status: &NodeStatus) -> ClusterState {
+    let peers = status.peers.iter().map(|peer| proto::Peer {
+        name: peer.name.clone(),
+        id: peer.id.map(|id| id.to_string()).unwrap_or_default(),
+        member: peer.member,
+        state: peer.state.as_str().to_owned(),
+        links: peer
+            .links
+            .iter()
+            .map(|link| proto::LinkState { name: link.medium.clone(), up: link.up })
+            .collect(),
+        address: peer.address.clone().unwrap_or_default(),
+    });
+    ClusterState {
+        node: status.name.clone(),
+        node_id: status.id.to_string(),
+        phase: status.phase.as_str().to_owned(),
+        dc: status.dc.clone().unwrap_or_default(),
+        quorate: status.quorate,
+        writable: status.view.as_ref().is_some_and(|view| view.writable),
+        feature_set: status.feature_set.clone(),
+        peers: peers.collect(),
+        cib: status.cib.root().to_xml(),
+        suspended: status.suspended,
+        transition: status.transition.to_string(),
+        idle: status.is_idle(),
+        warnings: status.warnings.clone(),
+        view_epoch: status.view.as_ref().map_or(0, |view| view.id.epoch),
+        refused: status.refused.iter().map(|(cause, count)| (cause.clone(), *count)).collect(),
+        state: status.state.to_owned(),
+        why: status.view.as_ref().map(|view| view.why.clone()).unwrap_or_default(),
+    }
+}
