@@ -31,6 +31,9 @@ mod parse;
 mod problem;
 #[cfg(feature = "runtime")]
 mod read;
+mod show;
+#[cfg(feature = "runtime")]
+mod system;
 mod types;
 mod value;
 
@@ -41,6 +44,9 @@ pub use logd::LogdConfig;
 pub use problem::{ConfigProblem, Severity, nearest};
 #[cfg(feature = "runtime")]
 pub use read::{Paths, local_node_name, read_authkeys, read_config, read_text};
+pub use show::ShownLine;
+#[cfg(feature = "runtime")]
+pub use system::System;
 pub use types::*;
 pub use value::{Setting, is_node_name, parse_bool, parse_time, show_time};
 
