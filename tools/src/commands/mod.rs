@@ -1,8 +1,15 @@
 //! The commands and the names they answer to.
 
+mod config;
 mod crm_attribute;
 mod crm_verify;
+mod doctor;
+mod files;
+mod ha_propagate;
+mod haresources2cib;
 mod install_links;
+mod keygen;
+mod stonith_names;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -34,15 +41,22 @@ const fn classic(name: &'static str, about: &'static str, run: Run) -> Command {
 /// Every command, in the order `everbeat help` lists them. A new command is one file and one line.
 #[rustfmt::skip]
 pub const COMMANDS: &[Command] = &[
+    ours("config", "show or check the configuration files of this node", config::run),
     classic("crm_attribute", "query and change cluster options and node attributes", crm_attribute::run),
     classic("crm_standby", "put a node in standby, or end that", crm_attribute::run_standby),
     classic("crm_verify", "check a configuration", crm_verify::run),
+    ours("doctor", "examine this node and name what is wrong, with the remedy", doctor::run),
+    classic("ha_propagate", "copy ha.cf and authkeys to every other node", ha_propagate::run),
+    classic("haresources2cib", "convert haresources into a CIB", haresources2cib::run),
     ours("install-links", "make links to this binary under the classic names", install_links::run),
+    ours("keygen", "make a key for authkeys", keygen::run),
 ];
 
 /// Finds the command by the name of the link or the first word and runs it.
 pub fn dispatch(called_as: &OsStr, mut arguments: Vec<OsString>) -> u8 {
     let link = Path::new(called_as).file_name().and_then(OsStr::to_str).unwrap_or_default();
+    // haresources2cib.py and such: an old runbook's name for the same command.
+    let link = link.strip_suffix(".py").unwrap_or(link);
     if let Some(command) = COMMANDS.iter().find(|c| c.classic && c.name == link) {
         return (command.run)(command.name, arguments);
     }
