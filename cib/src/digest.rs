@@ -36,6 +36,35 @@ pub fn parameters(element: &Element) -> String {
     hex(&bytes)
 }
 
+/// The digest Heartbeat 2.1.3 wrote beside its `cib.xml`: over indented lines, nothing escaped.
+pub fn heartbeat_file(element: &Element) -> String {
+    let mut bytes = Vec::new();
+    heartbeat_lines(element, 0, &mut bytes);
+    hex(&bytes)
+}
+
+fn heartbeat_lines(element: &Element, depth: usize, out: &mut Vec<u8>) {
+    if element.is_comment() {
+        return;
+    }
+    let indent = |out: &mut Vec<u8>| out.extend(std::iter::repeat_n(b' ', 1 + 2 * depth));
+    indent(out);
+    out.extend_from_slice(format!("<{}", element.name()).as_bytes());
+    for (name, value) in element.attrs() {
+        out.extend_from_slice(format!(" {name}=\"{value}\"").as_bytes());
+    }
+    if element.is_leaf() {
+        out.extend_from_slice(b"/>\n");
+        return;
+    }
+    out.extend_from_slice(b">\n");
+    for child in element.children() {
+        heartbeat_lines(child, depth + 1, out);
+    }
+    indent(out);
+    out.extend_from_slice(format!("</{}>\n", element.name()).as_bytes());
+}
+
 fn hex(bytes: &[u8]) -> String {
     Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -6,6 +6,8 @@
 
 pub mod convert;
 pub mod digest;
+#[cfg(feature = "disk")]
+pub mod disk;
 mod document;
 pub mod ops;
 pub mod patch;
