@@ -14,6 +14,8 @@ pub const USAGE: u8 = 64;
 pub const DATA: u8 = 65;
 /// "Input file not available".
 pub const NOINPUT: u8 = 66;
+/// "Host does not exist".
+pub const NOHOST: u8 = 68;
 /// "Operating system error occurred".
 pub const OSERR: u8 = 71;
 /// "Cannot create output file".

@@ -86,7 +86,11 @@ mod tests {
     fn nonsense_is_named() {
         let asked = CibRequest { operation: "explode".into(), ..CibRequest::default() };
         assert_eq!(to_cib_request(&asked).unwrap_err().to_string(), "there is no operation \"explode\"");
-        let asked = CibRequest { operation: Operation::Query.name().into(), input: "<a".into(), ..CibRequest::default() };
+        let asked = CibRequest {
+            operation: Operation::Query.name().into(),
+            input: "<a".into(),
+            ..CibRequest::default()
+        };
         assert_eq!(to_cib_request(&asked).unwrap_err().exit(), exit::DATA);
     }
 }

@@ -2,14 +2,18 @@
 
 mod config;
 mod crm_attribute;
+mod crm_node;
 mod crm_verify;
+mod crmadmin;
 mod doctor;
 mod files;
 mod ha_propagate;
 mod haresources2cib;
 mod install_links;
 mod keygen;
+mod start;
 mod stonith_names;
+mod stop;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -42,8 +46,12 @@ const fn classic(name: &'static str, about: &'static str, run: Run) -> Command {
 #[rustfmt::skip]
 pub const COMMANDS: &[Command] = &[
     ours("config", "show or check the configuration files of this node", config::run),
+    ours("start", "start the cluster software on this node", start::run),
+    ours("stop", "stop it, resources first", stop::run),
     classic("crm_attribute", "query and change cluster options and node attributes", crm_attribute::run),
     classic("crm_standby", "put a node in standby, or end that", crm_attribute::run_standby),
+    classic("crm_node", "members, quorum, ids and names", crm_node::run),
+    classic("crmadmin", "who is the DC, and what the controller does", crmadmin::run),
     classic("crm_verify", "check a configuration", crm_verify::run),
     ours("doctor", "examine this node and name what is wrong, with the remedy", doctor::run),
     classic("ha_propagate", "copy ha.cf and authkeys to every other node", ha_propagate::run),
