@@ -73,6 +73,10 @@ impl Complaints {
         });
     }
 
+    pub fn push(&mut self, complaint: Complaint) {
+        self.list.push(complaint);
+    }
+
     pub fn error(&mut self, code: &'static str, id: &str, text: String) {
         self.add(Severity::Error, code, &[id], text, "");
     }

@@ -4,10 +4,27 @@
 //! of nodes and one of resources with typed indices. Placement edits tables and assignments, the
 //! transition half edits roles and flags.
 
+pub mod build;
+mod bundle;
+mod clones;
+pub mod digest;
+pub mod failcount;
+mod fence;
+pub mod history;
+pub mod history_op;
+mod migration;
 pub mod node;
+pub mod nvpairs;
+pub mod operation;
 pub mod options;
+mod remote;
 pub mod resource;
+pub mod resources;
 pub mod row;
+pub mod rules;
+pub mod status;
+mod template;
+mod unpack_options;
 
 use super::complaint::Complaints;
 pub use super::ix::{ColocationIx, LocationIx, NodeIx, ResourceIx};
@@ -152,6 +169,8 @@ pub struct State {
     /// Seconds east of UTC of the local time zone, at `now`.
     pub utc_offset: i32,
     pub options: Options,
+    /// The input may lack its secrets: a matching digest of the other parameters is enough.
+    pub sanitized: bool,
     pub quorum: bool,
     /// A fencing resource (or a watchdog) is there.
     pub have_fence_device: bool,
@@ -176,6 +195,14 @@ pub struct State {
     pub tags: IndexMap<String, Vec<String>>,
     /// Template id to the resources made from it.
     pub templates: IndexMap<String, Vec<String>>,
+    /// Parameter checks of bundle connections that wait for the container's node: failed entries whose fail
+    /// count is cleared if the parameters changed.
+    pub deferred_checks: Vec<(ResourceIx, NodeIx, Element)>,
+    pub(crate) digest_cache: std::collections::HashMap<(ResourceIx, NodeIx, String), digest::Digests>,
+    /// `//rsc_defaults`, where it is unique.
+    pub rsc_defaults: Option<Element>,
+    /// Fail counts that will be cleared.
+    pub clear_requested: std::collections::BTreeSet<(ResourceIx, NodeIx)>,
     /// Actions called for while reading, in order.
     pub effects: Vec<(EffectPhase, Effect)>,
     /// The phase new effects belong to.
@@ -189,6 +216,8 @@ pub struct State {
     pub collect_scores: bool,
     /// Instances: all, disabled, blocked (primitives; orphans only where active).
     pub counts: Counts,
+    /// `//op_defaults`, where it is unique.
+    pub op_defaults: Option<Element>,
     pub(crate) node_ids: IndexMap<String, NodeIx>,
     /// The whole document: operation defaults, constraints and history are read from it.
     pub root: Element,

@@ -203,10 +203,8 @@ pub struct Resource {
     /// Name that history uses, where it differs (`clone_name` in the reference).
     pub history_name: Option<String>,
     pub kind: Kind,
-    /// The element, expanded from its template; instances have `clone="N"` and the numbered id.
+    /// The element, expanded from its template; it keeps the configured id, instances have `clone="N"`.
     pub xml: Element,
-    /// The element with the id as configured (no instance number).
-    pub config_id: String,
     /// Its `op` elements in document order, `id-ref` and templates resolved.
     pub ops: Vec<Element>,
     pub parent: Option<ResourceIx>,
@@ -312,6 +310,11 @@ impl Resource {
         }
     }
 
+    /// The id as configured, without an instance number.
+    pub fn config_id(&self) -> &str {
+        self.xml.id().unwrap_or(&self.id)
+    }
+
     pub fn class(&self) -> &str {
         self.xml.attr("class").unwrap_or("")
     }
@@ -332,6 +335,15 @@ impl Resource {
     /// History name if there is one, else the id.
     pub fn name_in_history(&self) -> &str {
         self.history_name.as_deref().unwrap_or(&self.id)
+    }
+
+    /// Its `target-role` keeps it stopped, or unpromoted where it could be promoted.
+    pub fn is_disabled(&self) -> bool {
+        match self.meta("target-role").map(Role::parse) {
+            Some(Role::Stopped) => true,
+            Some(Role::Unpromoted) => self.flags.promotable,
+            _ => false,
+        }
     }
 
     pub fn assigned_node(&self) -> Option<NodeIx> {

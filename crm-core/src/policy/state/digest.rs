@@ -1,0 +1,185 @@
+//! Digests of an operation's parameters, and what a difference to history means.
+//!
+//! The controller writes the digests of [`State::digests`] into history; the planner compares them with what
+//! the configuration gives now (§9 of the state page).
+
+use super::operation::{OpConfig, key};
+use super::rules::Notes;
+use super::{NodeIx, ResourceIx, State, Table};
+use crate::policy::values;
+use cib::Element;
+use std::collections::BTreeMap;
+
+/// Digests of one operation on one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digests {
+    /// Over all parameters.
+    pub all: String,
+    /// Over those whose change needs a restart, by the list that history names.
+    pub restart: Option<String>,
+    /// Over those that are not secret.
+    pub secure: Option<String>,
+    /// The operation has instance attributes of its own.
+    pub extra: bool,
+}
+
+/// What a comparison with history says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DigestMatch {
+    Match,
+    /// History has no digest.
+    Unknown,
+    /// Something changed; the agent may be able to reload.
+    All,
+    /// Something changed that needs a restart.
+    Restart,
+    /// Only secret parameters differ, in an input that may have lost them.
+    PrivateOnly,
+}
+
+type Parameters = BTreeMap<String, String>;
+
+fn md5(parameters: &Parameters) -> String {
+    let mut e = Element::new("parameters");
+    for (n, v) in parameters {
+        e.set_attr(n, v.clone());
+    }
+    cib::digest::parameters(&e)
+}
+
+/// Whether ` NAME ` occurs in a space-delimited list.
+fn listed(list: &str, name: &str) -> bool {
+    list.split(' ').any(|n| n == name && !n.is_empty())
+}
+
+/// Takes out what never counts.
+fn filter(parameters: &mut Parameters) {
+    parameters.retain(|n, _| {
+        !n.starts_with("CRM_meta_")
+            && !matches!(
+                n.as_str(),
+                "id" | "crm_feature_set" | "op-digest" | "on_node" | "on_node_uuid" | "pcmk_external_ip"
+            )
+    });
+}
+
+impl State {
+    /// The host's name for a bundle connection whose address is `#uname`.
+    pub fn bundle_address(&self, r: ResourceIx) -> Option<&str> {
+        let rsc = &self[r];
+        if !rsc.flags.is_connection || rsc.parameters.get("addr").map(String::as_str) != Some("#uname") {
+            return None;
+        }
+        let container = rsc.container?;
+        let host = self[container].assigned_node().or_else(|| self[container].running_on.first().copied())?;
+        Some(&self[host].name)
+    }
+
+    /// A bundle connection without an address of its own.
+    pub fn needs_bundle_address(&self, r: ResourceIx) -> bool {
+        let rsc = &self[r];
+        rsc.flags.is_connection
+            && rsc.container.is_some()
+            && rsc.parameters.get("addr").map(String::as_str) == Some("#uname")
+    }
+
+    /// The digests of an operation; `entry` is the history entry that names the lists of parameters.
+    pub fn digests(
+        &self,
+        r: ResourceIx,
+        task: &str,
+        interval_ms: u32,
+        node: Option<NodeIx>,
+        entry: Option<&Element>,
+        overrides: &Table,
+    ) -> Digests {
+        let config: OpConfig = self.op_config(
+            r,
+            task,
+            &key(&self[r].id, task, interval_ms),
+            interval_ms,
+            node,
+            &mut Notes::default(),
+        );
+        let own = self.parameters(r, node);
+        let mut all = Parameters::new();
+        let mut put = |n: &str, v: &str| {
+            all.entry(n.to_owned()).or_insert_with(|| v.to_owned());
+        };
+        if let Some(host) = self.bundle_address(r) {
+            put("addr", host);
+        }
+        overrides.iter().for_each(|(n, v)| put(n, v));
+        own.iter().for_each(|(n, v)| put(n, v));
+        config.extra.iter().for_each(|(n, v)| put(n, v));
+        filter(&mut all);
+        if interval_ms > 0 {
+            if let Some(t) = config.meta.get("timeout") {
+                all.insert("CRM_meta_timeout".to_owned(), t.clone());
+            }
+        }
+        let restart = entry.filter(|e| e.attr("op-restart-digest").is_some()).map(|e| {
+            let mut some = all.clone();
+            if let Some(list) = e.attr("op-force-restart") {
+                some.retain(|n, _| listed(list, n));
+            }
+            md5(&some)
+        });
+        let list = match entry {
+            Some(e) => e.attr("op-secure-params"),
+            None => Some(" passwd password user "),
+        };
+        let secure = list.map(|list| {
+            let version = entry.and_then(|e| e.attr("crm_feature_set")).unwrap_or("");
+            let new = entry.is_none()
+                || (!version.is_empty() && values::compare_versions(version, "3.16.0").is_ge());
+            let mut some = if new {
+                all.clone()
+            } else {
+                let mut p: Parameters = own.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
+                filter(&mut p);
+                p
+            };
+            let device = self[r].flags.fence_device;
+            some.retain(|n, _| !listed(list, n) && (new || !(device && n.starts_with("pcmk_"))));
+            md5(&some)
+        });
+        Digests { all: md5(&all), restart, secure, extra: !config.extra.is_empty() }
+    }
+
+    /// Compares a history entry with the configuration of today.
+    pub fn compare_digest(&mut self, r: ResourceIx, node: NodeIx, entry: &Element) -> DigestMatch {
+        let task = entry.attr("operation").unwrap_or("").to_owned();
+        let interval = values::history_ms(entry.attr("interval"));
+        let cache_key = (r, node, key(&self[r].id, &task, interval));
+        let digests = match self.digest_cache.get(&cache_key) {
+            Some(d) => d.clone(),
+            None => {
+                let d = self.digests(r, &task, interval, Some(node), Some(entry), &Table::new());
+                self.digest_cache.insert(cache_key, d.clone());
+                d
+            }
+        };
+        let all = entry.attr("op-digest");
+        if let (Some(then), Some(now)) = (entry.attr("op-restart-digest"), &digests.restart) {
+            if then != now {
+                return DigestMatch::Restart;
+            }
+        }
+        let Some(all) = all else { return DigestMatch::Unknown };
+        if all == digests.all {
+            return DigestMatch::Match;
+        }
+        if self.sanitized {
+            if let (Some(then), Some(now)) = (entry.attr("op-secure-digest"), &digests.secure) {
+                if then == now {
+                    return DigestMatch::PrivateOnly;
+                }
+            }
+        }
+        if interval == 0 && digests.extra {
+            return DigestMatch::Restart;
+        }
+        DigestMatch::All
+    }
+}

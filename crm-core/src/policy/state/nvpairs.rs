@@ -1,0 +1,94 @@
+//! Sets of name-value pairs: which sets count, in which order, and whose value wins.
+
+use super::Table;
+use super::rules::{self, Input, Notes};
+use crate::policy::values::{HealthScores, parse_score};
+use cib::Element;
+
+/// How values of several sets are put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The first value of a name wins: highest score, then last in the document.
+    Keep,
+    /// The last value wins.
+    Overwrite,
+}
+
+/// Reads the sets named `tag` among the children of `parent` into `table`.
+///
+/// `first` is the id of a set that is read before all others whatever its score.
+pub fn unpack(
+    parent: &Element,
+    tag: &str,
+    input: &Input<'_>,
+    health: &HealthScores,
+    mode: Mode,
+    first: Option<&str>,
+    table: &mut Table,
+    notes: &mut Notes,
+) {
+    let mut sets: Vec<(bool, i32, &Element)> = Vec::new();
+    for set in parent.children_named(tag) {
+        let Some(set) = rules::expand(input.root, set, notes) else { continue };
+        let is_first = first.is_some_and(|f| set.id().is_some_and(|id| id.eq_ignore_ascii_case(f)));
+        sets.push((is_first, parse_score(set.attr("score"), health), set));
+    }
+    if sets.len() > 1 {
+        sets.reverse();
+        sets.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.cmp(&a.1)));
+    }
+    for (_, _, set) in sets {
+        if !rules::applies(set, input, notes) {
+            continue;
+        }
+        pairs(set, input, mode, table, notes);
+    }
+}
+
+fn pairs(set: &Element, input: &Input<'_>, mode: Mode, table: &mut Table, notes: &mut Notes) {
+    let list = match set.children().next() {
+        Some(wrapper) if wrapper.name() == "attributes" => wrapper,
+        _ => set,
+    };
+    for pair in list.children_named("nvpair") {
+        let Some(named) = rules::expand(input.root, pair, notes) else { continue };
+        let name = pair.attr("name").or_else(|| named.attr("name"));
+        let value = pair.attr("value").or_else(|| named.attr("value"));
+        let (Some(name), Some(value)) = (name, value) else { continue };
+        if value.eq_ignore_ascii_case("#default") {
+            table.shift_remove(name);
+        } else if mode == Mode::Overwrite || !table.contains_key(name) {
+            table.insert(name.to_owned(), value.to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::policy::dates::Moment;
+
+    fn value(xml: &str, mode: Mode) -> Option<String> {
+        let root = Element::parse(xml).unwrap();
+        let mut table = Table::new();
+        let input = Input::new(&root, Moment::utc(0));
+        let health = HealthScores::default();
+        unpack(&root, "s", &input, &health, mode, Some("boot"), &mut table, &mut Notes::default());
+        table.get("n").cloned()
+    }
+
+    #[test]
+    fn scores_then_the_last_in_the_document_win() {
+        let two = |a: &str, b: &str| {
+            format!(
+                "<r><s id='1' {a}><nvpair id='x' name='n' value='one'/></s><s id='2' {b}><nvpair id='y' name='n' value='two'/></s></r>"
+            )
+        };
+        assert_eq!(value(&two("", ""), Mode::Keep).as_deref(), Some("two"));
+        assert_eq!(value(&two("score='1'", ""), Mode::Keep).as_deref(), Some("one"));
+        assert_eq!(value(&two("", ""), Mode::Overwrite).as_deref(), Some("one"));
+        let boot = "<r><s id='boot'><nvpair id='x' name='n' value='one'/></s><s id='2' score='1000'><nvpair id='y' name='n' value='two'/></s></r>";
+        assert_eq!(value(boot, Mode::Keep).as_deref(), Some("one"));
+    }
+}

@@ -1,0 +1,702 @@
+//! Reads `<resources>`: primitives, groups and what they inherit.
+
+use super::build::Builder;
+use super::nvpairs::{self, Mode};
+use super::rules::{Input, Notes};
+use super::{
+    Discovery, Flags, Kind, MultipleActive, NodeKind, QuorumPolicy, Resource, ResourceIx, Role, Row, State,
+    Table, Variant,
+};
+use crate::policy::ledger::{Ledger, Source};
+use crate::policy::values::{self, INFINITY};
+use cib::Element;
+
+/// What the class of an agent can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Class {
+    pub providers: bool,
+    pub parameters: bool,
+    /// Can be a globally unique clone.
+    pub unique: bool,
+    pub promotable: bool,
+}
+
+impl Class {
+    pub fn of(class: &str) -> Class {
+        let is = |c: &str| class.eq_ignore_ascii_case(c);
+        Class {
+            providers: is("ocf"),
+            parameters: is("ocf") || is("stonith") || is("nagios"),
+            unique: is("ocf") || is("stonith"),
+            promotable: is("ocf"),
+        }
+    }
+}
+
+/// `ocf:pacemaker:remote`: the connection to a remote executor.
+pub fn is_connection_agent(e: &Element) -> bool {
+    let is = |a: &str, w: &str| e.attr(a).is_some_and(|v| v.eq_ignore_ascii_case(w));
+    is("type", "remote") && is("class", "ocf") && is("provider", "pacemaker")
+}
+
+impl State {
+    /// Instance attributes of a resource for a node (or for none), rules evaluated.
+    pub fn parameters(&self, r: ResourceIx, node: Option<super::NodeIx>) -> std::borrow::Cow<'_, Table> {
+        let rsc = &self[r];
+        match node {
+            Some(n) if rsc.parameters_vary => {
+                let attributes = &self[n].attributes;
+                std::borrow::Cow::Owned(self.evaluate_parameters(r, Some(attributes), &mut Notes::default()))
+            }
+            _ => std::borrow::Cow::Borrowed(&rsc.parameters),
+        }
+    }
+
+    /// Own sets, then each ancestor's, then the defaults.
+    pub fn evaluate_parameters(&self, r: ResourceIx, node: Option<&Table>, notes: &mut Notes) -> Table {
+        let mut table = Table::new();
+        let mut input = Input::new(&self.root, self.moment());
+        input.node = node;
+        let health = &self.options.health;
+        let mut at = Some(r);
+        while let Some(ix) = at {
+            let xml = &self[ix].xml;
+            nvpairs::unpack(xml, "instance_attributes", &input, health, Mode::Keep, None, &mut table, notes);
+            at = self[ix].parent;
+        }
+        if let Some(d) = &self.rsc_defaults {
+            nvpairs::unpack(d, "instance_attributes", &input, health, Mode::Keep, None, &mut table, notes);
+        }
+        table
+    }
+
+    fn parameters_can_vary(&self, r: ResourceIx) -> bool {
+        let sets_vary = |e: &Element| {
+            e.children_named("instance_attributes")
+                .any(|s| s.attr("id-ref").is_some() || s.child("rule").is_some())
+        };
+        let mut at = Some(r);
+        while let Some(ix) = at {
+            if sets_vary(&self[ix].xml) {
+                return true;
+            }
+            at = self[ix].parent;
+        }
+        self.rsc_defaults.as_ref().is_some_and(sets_vary)
+    }
+}
+
+impl<L: Ledger> Builder<'_, L> {
+    /// `<resources>` and the implicit connections.
+    pub fn resources(&mut self, resources: &Element) {
+        let implicit = std::mem::take(&mut self.implicit);
+        for e in resources.children().chain(implicit.iter()) {
+            if e.name() == "template" {
+                match e.id() {
+                    Some(id) => {
+                        self.s.templates.entry(id.to_owned()).or_default();
+                    }
+                    None => self.s.complaints.error(
+                        "resource-without-id",
+                        "",
+                        format!("Ignoring <{}> resource without ID", e.name()),
+                    ),
+                }
+                continue;
+            }
+            match self.resource(e, None) {
+                Some(r) => self.s.top.push(r),
+                None => {
+                    let id = e.id().unwrap_or("");
+                    if !id.is_empty() {
+                        self.s.complaints.error(
+                            "resource-invalid",
+                            id,
+                            format!(
+                                "Ignoring <{}> resource '{id}' because configuration is invalid",
+                                e.name()
+                            ),
+                        );
+                    }
+                }
+            }
+        }
+        self.index_ids();
+        self.link_containers();
+        self.link_connections();
+        let s = &mut self.s;
+        let resources = &s.resources;
+        s.top.sort_by_key(|r| std::cmp::Reverse(resources.get(r.at()).map_or(0, |r| r.priority)));
+    }
+
+    /// One resource and all below it; `None`, with complaints, where it is unusable.
+    pub fn resource(&mut self, e: &Element, parent: Option<ResourceIx>) -> Option<ResourceIx> {
+        let variant = match e.name() {
+            "primitive" => Variant::Primitive,
+            "group" => Variant::Group,
+            "clone" | "master" => Variant::Clone,
+            "bundle" => Variant::Bundle,
+            other => {
+                let id = e.id().unwrap_or("");
+                self.s.complaints.error(
+                    "resource-type",
+                    id,
+                    format!("Ignoring resource '{id}' of unknown type '{other}'"),
+                );
+                return None;
+            }
+        };
+        let Some(base) = e.id() else {
+            self.s.complaints.error(
+                "resource-without-id",
+                "",
+                format!("Ignoring <{}> resource without ID", e.name()),
+            );
+            return None;
+        };
+        let _ = base;
+        let xml = self.expand_template(e)?;
+        let base = xml.id().unwrap_or("").to_owned();
+        let id = match xml.attr("clone") {
+            Some(number) => format!("{base}:{number}"),
+            None => base,
+        };
+        let before = self.s.resources.len();
+        let r = ResourceIx::new(before);
+        let ops = self.operations_of(&xml);
+        let kind = match variant {
+            Variant::Primitive => Kind::Primitive,
+            Variant::Group => Kind::Group { colocated: true, ordered: true },
+            Variant::Clone => Kind::Clone(Default::default()),
+            Variant::Bundle => Kind::Bundle(Default::default()),
+        };
+        self.s.resources.push(blank(id, kind, xml, ops, parent));
+        self.meta_attributes(r);
+        self.common(r);
+        let usable = match variant {
+            Variant::Primitive => self.primitive(r),
+            Variant::Group => self.group(r),
+            Variant::Clone => self.clone_content(r),
+            Variant::Bundle => self.bundle(r),
+        };
+        if !usable {
+            self.s.resources.truncate(before);
+            return None;
+        }
+        let connection_of_guest = self.s[r].flags.is_connection && self.s[r].meta("container").is_some();
+        if self.s.options.symmetric {
+            self.s.nudge_all(self.ledger, r, 0, Source::Symmetric);
+        } else if connection_of_guest {
+            self.s.nudge_all(self.ledger, r, 0, Source::NodeDefault);
+        }
+        self.utilization(r);
+        Some(r)
+    }
+
+    /// The table of meta-attributes: XML attributes, own sets, the ancestors' sets, the defaults, and the
+    /// parent's complete table; the first value of a name stays.
+    fn meta_attributes(&mut self, r: ResourceIx) {
+        let mut notes = Notes::default();
+        let rsc = &self.s[r];
+        let mut table: Table = rsc
+            .xml
+            .attrs()
+            .filter(|(_, v)| !v.eq_ignore_ascii_case("#default"))
+            .map(|(n, v)| (n.to_owned(), v.to_owned()))
+            .collect();
+        let xml = rsc.xml.clone();
+        let mut input = Input::new(&self.s.root, self.s.moment());
+        input.agent =
+            Some((xml.attr("class").unwrap_or(""), xml.attr("provider"), xml.attr("type").unwrap_or("")));
+        let health = &self.s.options.health;
+        let mut at = Some(r);
+        while let Some(ix) = at {
+            let xml = &self.s[ix].xml;
+            nvpairs::unpack(xml, "meta_attributes", &input, health, Mode::Keep, None, &mut table, &mut notes);
+            at = self.s[ix].parent;
+        }
+        if let Some(d) = &self.s.rsc_defaults {
+            nvpairs::unpack(d, "meta_attributes", &input, health, Mode::Keep, None, &mut table, &mut notes);
+        }
+        if let Some(p) = self.s[r].parent {
+            for (n, v) in &self.s[p].meta {
+                if !v.eq_ignore_ascii_case("#default") && !table.contains_key(n) {
+                    table.insert(n.clone(), v.clone());
+                }
+            }
+        }
+        self.s.absorb(notes);
+        self.s[r].meta = table;
+    }
+
+    /// What every kind of resource reads from its meta-attributes.
+    fn common(&mut self, r: ResourceIx) {
+        let mut notes = Notes::default();
+        let parameters = self.s.evaluate_parameters(r, None, &mut notes);
+        self.s.absorb(notes);
+        let vary = self.s.parameters_can_vary(r);
+        let parent = self.s[r].parent;
+        let parent_promotable = parent.is_some_and(|p| self.s[p].flags.promotable);
+        let top = self.s.top_of(r);
+        let in_clone = self.s[top].variant() == Variant::Clone;
+        let is_clone = self.s[r].variant() == Variant::Clone;
+        let maintenance_mode = self.s.options.maintenance_mode;
+        let health = self.s.options.health;
+        let rsc = &mut self.s[r];
+        rsc.parameters = parameters;
+        rsc.parameters_vary = vary;
+        let id = rsc.id.clone();
+        let meta = |n: &str| rsc.meta.get(n).map(String::as_str);
+        let mut f = Flags {
+            provisional: true,
+            managed: !maintenance_mode,
+            maintenance: maintenance_mode,
+            ..Flags::default()
+        };
+        f.is_connection = is_connection_agent(&rsc.xml);
+        f.fence_device = rsc.xml.attr("class").is_some_and(|c| c.eq_ignore_ascii_case("stonith"));
+        f.notify = values::is_true(meta("notify"));
+        f.promotable = parent_promotable
+            || is_clone && (rsc.xml.name() == "master" || values::is_true(meta("promotable")));
+        f.unique = !in_clone || values::is_true(meta("globally-unique"));
+        f.critical = meta("critical").is_none_or(|v| values::is_true(Some(v)));
+        f.restart_ordering = meta("restart-type").is_some_and(|v| v.eq_ignore_ascii_case("restart"));
+        f.allow_migrate = match meta("allow-migrate") {
+            Some(v) => values::is_true(Some(v)),
+            None => f.is_connection && meta("container").is_none(),
+        };
+        if let Some(v) = meta("is-managed").filter(|v| !v.eq_ignore_ascii_case("default")) {
+            match values::parse_bool(v) {
+                Some(true) => f.managed = true,
+                Some(false) => f.managed = false,
+                None => {}
+            }
+        }
+        if values::is_true(meta("maintenance")) {
+            f.managed = false;
+            f.maintenance = true;
+        }
+        if maintenance_mode {
+            f.managed = false;
+            f.maintenance = true;
+        }
+        let priority = values::parse_score(meta("priority"), &health);
+        let stickiness = match meta("resource-stickiness") {
+            Some(v) if !v.eq_ignore_ascii_case("default") => values::parse_score(Some(v), &health),
+            _ => 0,
+        };
+        let threshold = match meta("migration-threshold") {
+            Some(v) if !v.eq_ignore_ascii_case("default") => values::parse_score(Some(v), &health),
+            _ => INFINITY,
+        };
+        let multiple = match meta("multiple-active") {
+            None => Ok(MultipleActive::StopStart),
+            Some(v) if v.eq_ignore_ascii_case("stop_start") => Ok(MultipleActive::StopStart),
+            Some(v) if v.eq_ignore_ascii_case("stop_only") => Ok(MultipleActive::StopOnly),
+            Some(v) if v.eq_ignore_ascii_case("block") => Ok(MultipleActive::Block),
+            Some(v) if v.eq_ignore_ascii_case("stop_unexpected") => Ok(MultipleActive::StopUnexpected),
+            Some(v) => Err(v.to_owned()),
+        };
+        let timeout = i64::from(values::interval_ms(meta("failure-timeout"))) / 1000;
+        let guest = meta("container").is_some();
+        let reconnect = if f.is_connection && !guest {
+            values::interval_ms(rsc.parameters.get("reconnect_interval").map(String::as_str))
+        } else {
+            0
+        };
+        rsc.flags = f;
+        rsc.priority = priority;
+        rsc.stickiness = stickiness;
+        rsc.migration_threshold = if threshold < 0 { 1 } else { threshold };
+        rsc.multiple_active = *multiple.as_ref().unwrap_or(&MultipleActive::StopStart);
+        rsc.failure_timeout = timeout;
+        if reconnect > 0 {
+            rsc.remote_reconnect_ms = reconnect;
+            rsc.failure_timeout = i64::from(reconnect / 1000);
+        }
+        rsc.role = Role::Stopped;
+        rsc.next_role = Role::Unknown;
+        if threshold < 0 {
+            self.s.complaints.warning_once(
+                "migration-threshold",
+                &id,
+                "migration-threshold must be non-negative, using 1 instead".to_owned(),
+            );
+        }
+        if f.restart_ordering {
+            self.s.complaints.warning_once(
+                "restart-type",
+                &id,
+                "Support for restart-type is deprecated and will be removed in a future release".to_owned(),
+            );
+        }
+        if let Err(v) = multiple {
+            self.s.complaints.warning(
+                "multiple-active",
+                &id,
+                format!("{v} is not a valid value for multiple-active, using default of \"stop_start\""),
+            );
+        }
+        if f.fence_device {
+            self.s.have_fence_device = true;
+        }
+        self.requires(r);
+        if let Some(role) = self.target_role(r) {
+            self.s[r].next_role = role;
+        }
+    }
+
+    /// The role that `target-role` limits a resource to, if any.
+    pub fn target_role(&mut self, r: ResourceIx) -> Option<Role> {
+        let rsc = &self.s[r];
+        let text = rsc.meta("target-role")?;
+        if text.eq_ignore_ascii_case("started") || text.eq_ignore_ascii_case("default") {
+            return None;
+        }
+        let (id, promotable, role) = (rsc.id.clone(), rsc.flags.promotable, Role::parse(text));
+        let text = text.to_owned();
+        match role {
+            Role::Unknown => {
+                self.s.complaints.log_error("role-unknown", &id, format!("Unknown role: {text}"));
+                self.s.complaints.error(
+                    "target-role",
+                    &id,
+                    format!("Ignoring 'target-role' for {id} because '{text}' is not valid"),
+                );
+                None
+            }
+            Role::Unpromoted | Role::Promoted if !promotable => {
+                self.s.complaints.error(
+                    "target-role-promotable",
+                    &id,
+                    format!(
+                        "Ignoring 'target-role' for {id} because '{text}' only makes sense for promotable clones"
+                    ),
+                );
+                None
+            }
+            Role::Promoted | Role::Started => None,
+            other => Some(other),
+        }
+    }
+
+    /// What a start needs: §5.6 of the state page.
+    fn requires(&mut self, r: ResourceIx) {
+        #[derive(PartialEq)]
+        enum Needs {
+            Nothing,
+            Quorum,
+            Fencing,
+            Unfencing,
+        }
+        let fencing = self.s.options.stonith_enabled;
+        let rsc = &self.s[r];
+        let id = rsc.id.clone();
+        let text = rsc.meta("requires").map(str::to_owned);
+        let is = |w: &str| text.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(w));
+        let (device, connection) = (rsc.flags.fence_device, rsc.flags.is_connection);
+        let default = || {
+            if device || (rsc.is_primitive() && connection) {
+                Needs::Quorum
+            } else if self.s.unfencing {
+                Needs::Unfencing
+            } else if fencing {
+                Needs::Fencing
+            } else if self.s.options.no_quorum_policy == QuorumPolicy::Ignore {
+                Needs::Nothing
+            } else {
+                Needs::Quorum
+            }
+        };
+        let mut invalid = false;
+        let mut warn_disabled = false;
+        let mut reset = None;
+        let downgrade = |needs: Needs, reset: &mut Option<&'static str>| {
+            if needs != Needs::Unfencing {
+                needs
+            } else if device {
+                *reset = Some("because fencing devices cannot require unfencing");
+                Needs::Quorum
+            } else if !fencing {
+                *reset = Some("because fencing is disabled");
+                Needs::Quorum
+            } else {
+                Needs::Unfencing
+            }
+        };
+        let needs = if is("nothing") {
+            Needs::Nothing
+        } else if is("quorum") {
+            Needs::Quorum
+        } else if is("fencing") {
+            warn_disabled = !fencing;
+            Needs::Fencing
+        } else if is("unfencing") {
+            downgrade(Needs::Unfencing, &mut reset)
+        } else {
+            invalid = text.is_some();
+            downgrade(default(), &mut reset)
+        };
+        let word = match needs {
+            Needs::Nothing => "nothing",
+            Needs::Quorum => "quorum",
+            Needs::Fencing => "fencing",
+            Needs::Unfencing => "unfencing",
+        };
+        if warn_disabled {
+            self.s.complaints.warning(
+                "requires-fencing",
+                &id,
+                format!("{id} requires fencing but fencing is disabled"),
+            );
+        }
+        if let Some(why) = reset {
+            self.s.complaints.warning(
+                "requires-unfencing",
+                &id,
+                format!("Resetting \"requires\" for {id} to \"quorum\" {why}"),
+            );
+        }
+        if invalid {
+            let text = text.unwrap_or_default();
+            self.s.complaints.error(
+                "requires-invalid",
+                &id,
+                format!("Resetting 'requires' for {id} to '{word}' because '{text}' is not valid"),
+            );
+        }
+        let f = &mut self.s[r].flags;
+        f.needs_quorum = needs == Needs::Quorum;
+        f.needs_fencing = matches!(needs, Needs::Fencing | Needs::Unfencing);
+        f.needs_unfencing = needs == Needs::Unfencing;
+    }
+
+    fn utilization(&mut self, r: ResourceIx) {
+        let mut notes = Notes::default();
+        let mut table = Table::new();
+        let input = Input::new(&self.s.root, self.s.moment());
+        let health = &self.s.options.health;
+        nvpairs::unpack(
+            &self.s[r].xml,
+            "utilization",
+            &input,
+            health,
+            Mode::Keep,
+            None,
+            &mut table,
+            &mut notes,
+        );
+        self.s.absorb(notes);
+        self.s[r].utilization = table;
+    }
+
+    /// Checks a primitive's class against the clone it is in.
+    fn primitive(&mut self, r: ResourceIx) -> bool {
+        let rsc = &self.s[r];
+        let Some(parent) = rsc.parent else { return true };
+        let class = Class::of(rsc.class());
+        let (id, name) = (rsc.id.clone(), rsc.class().to_owned());
+        if rsc.flags.unique && !class.unique && self.s[self.s.top_of(r)].variant() == Variant::Clone {
+            let top = self.s.top_of(r);
+            let top_id = self.s[top].id.clone();
+            self.s.complaints.warning(
+                "clone-unique-class",
+                &top_id,
+                format!(
+                    "Ignoring globally-unique for {id} because {name} resources such as {id} can be used only as \
+                     anonymous clones"
+                ),
+            );
+            let nodes = i32::try_from(self.s.nodes.len()).unwrap_or(i32::MAX);
+            self.clear_unique(top);
+            self.s[r].flags.unique = false;
+            self.s[parent].flags.unique = false;
+            if let Some(c) = self.s[top].clone_info_mut() {
+                c.node_max = 1;
+                c.max = c.max.min(nodes);
+            }
+        }
+        if self.s[r].flags.promotable && !class.promotable {
+            let what = format!(
+                "Resource {id} is of type {name} and therefore cannot be used as a promotable clone resource"
+            );
+            self.s.complaints.error("clone-promotable-class", &id, what);
+            return false;
+        }
+        true
+    }
+
+    fn clear_unique(&mut self, r: ResourceIx) {
+        self.s[r].flags.unique = false;
+        self.s[r].meta.insert("globally-unique".to_owned(), "false".to_owned());
+        for i in 0..self.s[r].children.len() {
+            let c = self.s[r].children[i];
+            self.clear_unique(c);
+        }
+    }
+
+    fn group(&mut self, r: ResourceIx) -> bool {
+        let off = |b: &mut Self, name: &'static str, code: &'static str| {
+            let set = b.s[r].meta(name).map(str::to_owned);
+            if set.is_some() {
+                let id = b.s[r].id.clone();
+                b.s.complaints.warning_once(
+                    code,
+                    &id,
+                    format!("Support for the '{name}' group meta-attribute is deprecated and will be removed in a future release (use a resource set instead)"),
+                );
+            }
+            set.is_some_and(|v| values::parse_bool(&v) == Some(false))
+        };
+        let ordered = !off(self, "ordered", "group-ordered");
+        let colocated = !off(self, "collocated", "group-collocated");
+        self.s[r].kind = Kind::Group { colocated, ordered };
+        let xml = self.s[r].xml.clone();
+        let number = xml.attr("clone");
+        for member in xml.children_named("primitive") {
+            let member = match number {
+                Some(n) => member.clone().with_attr("clone", n),
+                None => member.clone(),
+            };
+            match self.resource(&member, Some(r)) {
+                Some(c) => self.s[r].children.push(c),
+                None => {
+                    let id = member.id().unwrap_or("").to_owned();
+                    self.s.complaints.error("group-member", &id, format!("Failed unpacking resource {id}"));
+                }
+            }
+        }
+        if self.s[r].children.is_empty() {
+            let id = self.s[r].id.clone();
+            self.s.complaints.warning(
+                "group-empty",
+                &id,
+                format!("Group {id} will be ignored because it does not have any members"),
+            );
+        }
+        true
+    }
+
+    /// `container` meta-attributes: links hosts and hosted.
+    fn link_containers(&mut self) {
+        for i in 0..self.s.resources.len() {
+            let r = ResourceIx::new(i);
+            let rsc = &self.s[r];
+            if !rsc.children.is_empty() {
+                continue;
+            }
+            let Some(name) = rsc.meta("container").filter(|n| *n != rsc.id).map(str::to_owned) else {
+                continue;
+            };
+            match self.find(&name) {
+                Some(host) if host != r => {
+                    self.s[r].container = Some(host);
+                    self.s[host].flags.is_container = true;
+                    self.s[host].fillers.push(r);
+                }
+                _ => {
+                    let id = self.s[r].id.clone();
+                    self.s.complaints.error(
+                        "container-unknown",
+                        &id,
+                        format!("Resource {id}: Unknown resource container ({name})"),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Links connection resources to the nodes of their names.
+    fn link_connections(&mut self) {
+        for i in 0..self.s.resources.len() {
+            self.link_connection(ResourceIx::new(i));
+        }
+    }
+
+    /// Links one connection resource to its node.
+    pub fn link_connection(&mut self, r: ResourceIx) {
+        if !self.s[r].flags.is_connection || self.s[r].remote_node.is_some() {
+            return;
+        }
+        let id = self.s[r].id.clone();
+        let Some(n) = self.s.node_by_name(&id) else { return };
+        if self.s[n].kind != NodeKind::Remote {
+            return;
+        }
+        self.s[n].connection = Some(r);
+        self.s[r].remote_node = Some(n);
+        if self.s[r].container.is_some() {
+            self.s[n].attributes.insert("#kind".to_owned(), "container".to_owned());
+        } else {
+            self.startup_state(n);
+        }
+    }
+
+    /// The first resource of this id, wherever it is.
+    pub fn find(&self, id: &str) -> Option<ResourceIx> {
+        self.by_id.get(id).and_then(|list| list.first().copied())
+    }
+
+    /// Rebuilds the table of ids.
+    pub fn index_ids(&mut self) {
+        self.by_id.clear();
+        for i in 0..self.s.resources.len() {
+            let r = ResourceIx::new(i);
+            self.by_id.entry(self.s[r].id.clone()).or_default().push(r);
+        }
+    }
+}
+
+/// A resource before anything about it is known.
+pub fn blank(
+    id: String,
+    kind: Kind,
+    xml: Element,
+    ops: Vec<Element>,
+    parent: Option<ResourceIx>,
+) -> Resource {
+    Resource {
+        id,
+        history_name: None,
+        kind,
+        xml,
+        ops,
+        parent,
+        children: Vec::new(),
+        meta: Table::new(),
+        parameters: Table::new(),
+        parameters_vary: false,
+        utilization: Table::new(),
+        flags: Flags::default(),
+        role: Role::Stopped,
+        next_role: Role::Unknown,
+        running_on: Vec::new(),
+        known_on: Vec::new(),
+        table: Row::default(),
+        assigned: None,
+        pending_task: None,
+        pending_node: None,
+        partial_migration_source: None,
+        partial_migration_target: None,
+        dangling_migrations: Vec::new(),
+        lock_node: None,
+        lock_time: 0,
+        container: None,
+        fillers: Vec::new(),
+        remote_node: None,
+        priority: 0,
+        stickiness: 0,
+        migration_threshold: INFINITY,
+        failure_timeout: 0,
+        remote_reconnect_ms: 0,
+        multiple_active: MultipleActive::StopStart,
+        sort_index: 0,
+        this_with: Vec::new(),
+        with_this: Vec::new(),
+        locations: Vec::new(),
+        group_colocations_expanded: false,
+    }
+}
+
+/// How a node made for a bundle enters tables.
+pub const BUNDLE_NODE: (i32, Discovery) = (-INFINITY, Discovery::Never);
