@@ -23,6 +23,7 @@
 //!    holds the result of, before the first [`Event::Submit`]; then the `Exited` of those results.
 
 mod agent;
+pub mod bundled;
 pub mod class;
 mod codec;
 mod command;
@@ -30,6 +31,9 @@ mod command;
 pub mod exec;
 #[cfg(feature = "runtime")]
 pub mod executor;
+#[cfg(feature = "runtime")]
+pub mod listing;
+pub mod metadata;
 mod op;
 mod queue;
 

@@ -1,5 +1,5 @@
 //! Processes: each in a group of its own, with an environment that is spelled out, no descriptors but its
-//! standard ones, a limit on its time and on its output.
+//! standard ones ([`close_inherited`]), a limit on its time and on its output.
 //!
 //! [`Processes`] is driven by whoever owns the loop, from one thread: `poll` its descriptors, call
 //! [`Processes::tick`], take what has ended. [`run`] is the loop for one command.
@@ -204,6 +204,24 @@ impl Processes {
     /// The next run that has ended.
     pub fn take_ended(&mut self) -> Option<(ExecId, Outcome)> {
         self.ended.pop_front()
+    }
+}
+
+/// Closes the descriptors this process was started with beyond the standard ones, which every agent would
+/// inherit. They are told by not being close-on-exec, as everything is that this program opens itself.
+pub fn close_inherited() {
+    /// O_CLOEXEC as `/proc/PID/fdinfo` prints it, in octal.
+    const CLOEXEC: u64 = 0o2_000_000;
+    let Ok(entries) = std::fs::read_dir("/proc/self/fdinfo") else { return };
+    let numbers: Vec<i32> = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
+    for fd in numbers.into_iter().filter(|fd| *fd > 2) {
+        let Ok(info) = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")) else { continue };
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+        let flags = flags.and_then(|flags| u64::from_str_radix(flags.trim(), 8).ok());
+        if flags.is_some_and(|flags| flags & CLOEXEC == 0) {
+            // Gone already is as good.
+            let _ = nix::unistd::close(fd);
+        }
     }
 }
 

@@ -41,7 +41,7 @@ pub mod status {
     pub const OK: i32 = 0;
     pub const ERROR: i32 = 1;
     /// The command line was wrong.
-    pub const USAGE: i32 = 2;
+    pub const USAGE: i32 = 64;
     /// A file has the wrong owner or mode, or a privilege is missing.
     pub const PERMISSION: i32 = 4;
     /// The configuration is wrong.

@@ -66,6 +66,7 @@ const STOP_TRIES: u32 = 3;
 /// [`status::CONFIGURATION`], [`status::PERMISSION`] or [`status::USAGE`] is not started again, and the
 /// executor's status is the core's.
 pub fn run(options: Options) -> i32 {
+    exec::close_inherited();
     match dirs::prepare(options.root.as_deref(), options.core.user.as_ref()) {
         Ok(reports) => {
             for report in reports {

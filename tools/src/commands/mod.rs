@@ -9,6 +9,7 @@ mod doctor;
 mod files;
 mod ha_propagate;
 mod haresources2cib;
+mod demo_web;
 mod install_links;
 mod keygen;
 mod start;
@@ -45,6 +46,7 @@ const fn classic(name: &'static str, about: &'static str, run: Run) -> Command {
 /// Every command, in the order `everbeat help` lists them. A new command is one file and one line.
 #[rustfmt::skip]
 pub const COMMANDS: &[Command] = &[
+    ours("demo-web", "the server behind the agent ocf:everbeat:Web", demo_web::run),
     ours("config", "show or check the configuration files of this node", config::run),
     ours("start", "start the cluster software on this node", start::run),
     ours("stop", "stop it, resources first", stop::run),
