@@ -6,7 +6,10 @@ pub mod config;
 pub mod election;
 pub mod group;
 pub mod link;
+pub mod medium;
 pub mod membership;
 pub mod replication;
+#[cfg(feature = "runtime")]
+pub mod runtime;
 pub mod seam;
 pub mod wire;

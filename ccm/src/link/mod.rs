@@ -25,6 +25,7 @@ pub mod refused;
 pub mod rng;
 mod send;
 pub mod session;
+mod setup;
 pub mod stream;
 mod types;
 
@@ -33,6 +34,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+pub use setup::keys;
 pub use types::*;
 
 use self::foreign::Foreign;
@@ -181,6 +183,13 @@ impl Link {
                     self.log(if carrier { Level::Info } else { Level::Warn }, text, out);
                 }
                 self.tell_carrier(out);
+            }
+            LinkInput::Trouble { medium, why } => {
+                let name = self.config.media.get(medium).map_or("", |m| m.name.as_str());
+                self.log(Level::Warn, format!("medium {name}: cannot send: {why}"), out);
+            }
+            LinkInput::Overrun { peer, inc } => {
+                self.lose(now, (peer, inc), "the core did not take its messages", out);
             }
             LinkInput::Pong { target, .. } => self.pong(now, target, out),
             LinkInput::Keys(keys) => {

@@ -19,10 +19,13 @@ struct Node {
     on: bool,
 }
 
+/// Receiver, medium, source, bytes.
+type Flying = (usize, usize, SocketAddr, Vec<u8>);
+
 struct Net {
     now: Duration,
     nodes: Vec<Node>,
-    wire: BTreeMap<(Duration, u64), (usize, usize, SocketAddr, Vec<u8>)>,
+    wire: BTreeMap<(Duration, u64), Flying>,
     order: u64,
     rng: rng::Rng,
     loss: u64,

@@ -119,6 +119,10 @@ pub enum LinkInput {
     MediumUp { medium: usize },
     /// The medium failed or could not be opened.
     MediumDown { medium: usize, why: String },
+    /// Packets cannot be sent on the medium for the time being; once for each beginning of it.
+    Trouble { medium: usize, why: String },
+    /// A message of this peer could not be handed to the core, which is not taking any.
+    Overrun { peer: NodeId, inc: Incarnation },
     /// Whether the interface of the medium has carrier.
     Carrier { medium: usize, carrier: bool },
     /// An ICMP answer from a host of a ping node.

@@ -1,0 +1,230 @@
+#![allow(clippy::unwrap_used)]
+//! Real threads, real sockets on loopback addresses, real time. Times are generous: the machine that
+//! runs the tests is busy.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use super::*;
+use crate::config::Host;
+use crate::link::MediumInfo;
+use crate::medium::DirectOpener;
+use crate::medium::memory::{Wire, WireOpener};
+use crate::seam::{BeatBody, Incarnation, NodeId};
+use crate::wire::Method;
+
+const B: Duration = Duration::from_millis(50);
+const D: Duration = Duration::from_millis(400);
+
+type Lines = Arc<Mutex<Vec<(Instant, String)>>>;
+
+struct Node {
+    handle: Option<LinkHandle>,
+    lines: Lines,
+    events: Vec<(Instant, LinkEvent)>,
+    id: NodeId,
+    inc: Incarnation,
+}
+
+fn node(i: u8, media: usize, change: impl FnOnce(&mut Setup)) -> Node {
+    let inc = Incarnation { generation: 1, boot: random_seed() };
+    let keys = Keys::single(Method::Sha1, b"secret").unwrap();
+    let id = NodeId([i; 16]);
+    let mut link = LinkConfig::simple(id, &format!("n{i}"), inc, keys, &["n1", "n2", "n3"]);
+    link.keepalive = B;
+    link.deadtime = D;
+    link.warntime = D / 2;
+    link.initdead = D;
+    link.media = (0..media).map(|m| MediumInfo::network(&format!("lo{m}"))).collect();
+    let endpoint = Endpoint::Broadcast { iface: "lo".into(), port: 0, bind: None };
+    let mut setup = Setup::new(link, vec![endpoint; media], Box::new(DirectOpener));
+    let lines: Lines = Arc::default();
+    let sink = Arc::clone(&lines);
+    setup.log = Box::new(move |line| {
+        sink.lock().unwrap().push((Instant::now(), line.text));
+    });
+    change(&mut setup);
+    Node { handle: Some(start(setup).unwrap()), lines, events: Vec::new(), id, inc }
+}
+
+impl Node {
+    fn handle(&self) -> &LinkHandle {
+        self.handle.as_ref().unwrap()
+    }
+
+    fn logged(&self, text: &str) -> Option<Instant> {
+        self.lines.lock().unwrap().iter().find(|(_, l)| l.contains(text)).map(|(t, _)| *t)
+    }
+
+    fn find(&self, f: impl Fn(&LinkEvent) -> bool) -> Option<Instant> {
+        self.events.iter().find(|(_, e)| f(e)).map(|(t, _)| *t)
+    }
+}
+
+/// Runs the cores: a tick every half beat, events taken as they come.
+fn run(nodes: &mut [Node], time: Duration, mut done: impl FnMut(&[Node]) -> bool) -> bool {
+    let end = Instant::now() + time;
+    let mut tick = Instant::now();
+    while Instant::now() < end {
+        for node in nodes.iter_mut() {
+            let Some(handle) = &node.handle else { continue };
+            if Instant::now() >= tick {
+                handle.command(LinkCommand::SetBeat(BeatBody(vec![1]))).unwrap();
+            }
+            while let Some(event) = handle.next_event() {
+                node.events.push((Instant::now(), event));
+            }
+        }
+        if Instant::now() >= tick {
+            tick += B / 2;
+        }
+        if done(nodes) {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    false
+}
+
+fn up(node: &Node, peer: NodeId) -> bool {
+    node.find(|e| matches!(e, LinkEvent::SessionUp { peer: p, .. } if *p == peer)).is_some()
+}
+
+fn everybody_up(nodes: &[Node]) -> bool {
+    nodes.iter().all(|a| nodes.iter().all(|b| a.id == b.id || up(a, b.id)))
+}
+
+#[test]
+fn memory_media_carry_sessions_and_messages() {
+    let wires = vec![Wire::default(), Wire::default()];
+    let mut nodes: Vec<Node> =
+        (1..=3).map(|i| node(i, 2, |s| s.opener = Box::new(WireOpener(wires.clone())))).collect();
+    assert!(run(&mut nodes, Duration::from_secs(10), everybody_up));
+    let big: Vec<u8> = (0..300_000u32).map(|i| (i.wrapping_mul(i) / 7) as u8).collect();
+    let send = LinkCommand::Send { to: nodes[1].id, inc: nodes[1].inc, payload: big.clone() };
+    nodes[0].handle().command(send).unwrap();
+    let arrived = |n: &[Node]| {
+        n[1].find(|e| matches!(e, LinkEvent::Message { payload, .. } if *payload == big)).is_some()
+    };
+    assert!(run(&mut nodes, Duration::from_secs(10), arrived));
+}
+
+/// Addresses 127.77.x.y of the loopback interface, one port, unicast lines for all nodes on each.
+fn loopback(net: u8, i: u8, n: u8) -> impl FnOnce(&mut Setup) {
+    move |setup| {
+        let address = |j: u8| std::net::IpAddr::from([127, 77, net, j]);
+        setup.endpoints = vec![Endpoint::Unicast {
+            iface: "lo".into(),
+            port: 16_940,
+            v6: false,
+            bind: Some(address(i)),
+            peers: (1..=n).map(|j| Host::Address(address(j))).collect(),
+        }];
+        setup.link.media = setup.endpoints.iter().map(Endpoint::info).collect();
+    }
+}
+
+#[test]
+fn unicast_on_loopback_and_death_at_the_dead_time() {
+    let mut nodes: Vec<Node> = (1..=2).map(|i| node(i, 1, loopback(1, i, 2))).collect();
+    assert!(run(&mut nodes, Duration::from_secs(10), everybody_up));
+    run(&mut nodes, 4 * B, |_| false);
+    assert!(nodes[0].logged("Link n2:lo up.").is_some());
+    // Power off: no farewell.
+    let gone = nodes[1].handle.take().unwrap();
+    gone.stop();
+    let dead = |n: &[Node]| n[0].logged("node n2: is dead").is_some();
+    assert!(run(&mut nodes[..1], Duration::from_secs(10), |n| dead(n)
+        && n[0].find(|e| matches!(e, LinkEvent::SessionLost { .. })).is_some()));
+    let last = nodes[0].events.iter().rev().find(|(_, e)| matches!(e, LinkEvent::Beat { .. }));
+    let (heard, _) = last.unwrap();
+    let took = nodes[0].logged("node n2: is dead").unwrap() - *heard;
+    // The promise is 10 ms; a loaded test machine gets five times that.
+    assert!(took > D - Duration::from_millis(50) && took < D + Duration::from_millis(50), "{took:?}");
+}
+
+#[test]
+fn a_medium_that_cannot_be_opened_is_tried_again_and_reported() {
+    struct Broken(Arc<AtomicUsize>, WireOpener);
+    impl Opener for Broken {
+        fn open(&mut self, i: usize, e: &Endpoint) -> std::io::Result<Box<dyn crate::medium::Medium>> {
+            if i == 1 && self.0.fetch_add(1, Ordering::Relaxed) < 2 {
+                return Err(std::io::Error::other("no such interface"));
+            }
+            self.1.open(i, e)
+        }
+    }
+    let wires = vec![Wire::default(), Wire::default()];
+    let tries = Arc::new(AtomicUsize::new(0));
+    let opener = Broken(Arc::clone(&tries), WireOpener(wires.clone()));
+    let mut nodes = vec![
+        node(1, 2, |s| s.opener = Box::new(opener)),
+        node(2, 2, |s| s.opener = Box::new(WireOpener(wires.clone()))),
+    ];
+    let done = |n: &[Node]| everybody_up(n) && n[0].logged("Link n2:lo1 up.").is_some();
+    assert!(run(&mut nodes, Duration::from_secs(10), done));
+    assert!(nodes[0].logged("medium lo1 failed: no such interface").is_some());
+    assert_eq!(tries.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn a_core_that_takes_nothing_loses_sessions_not_memory() {
+    let wires = vec![Wire::default()];
+    let mut nodes: Vec<Node> = (1..=2)
+        .map(|i| {
+            node(i, 1, |s| {
+                s.opener = Box::new(WireOpener(wires.clone()));
+                s.link.deadtime = Duration::from_secs(20);
+            })
+        })
+        .collect();
+    assert!(run(&mut nodes, Duration::from_secs(10), everybody_up));
+    // Node 2's core sleeps while more messages arrive than the queues hold.
+    let (to, inc) = (nodes[1].id, nodes[1].inc);
+    let mut idle = nodes.pop().unwrap();
+    let end = Instant::now() + Duration::from_secs(20);
+    let lost = |n: &Node| n.find(|e| matches!(e, LinkEvent::SessionLost { .. })).is_some();
+    while Instant::now() < end && !lost(&nodes[0]) {
+        for _ in 0..200 {
+            nodes[0].handle().command(LinkCommand::Send { to, inc, payload: vec![0; 10] }).unwrap();
+        }
+        run(&mut nodes, Duration::from_millis(2), |_| false);
+    }
+    assert!(lost(&nodes[0]));
+    let mut taken = 0;
+    while taken < 20_000 && idle.handle().wait_event(Duration::from_millis(20)).is_some() {
+        taken += 1;
+    }
+    assert!(taken < 4096 + 8192 + 100, "{taken}");
+    idle.events.clear();
+}
+
+#[test]
+fn ping_nodes_answer_where_icmp_is_permitted() {
+    if crate::medium::icmp::open(false).is_err() {
+        eprintln!("SKIPPED: this process may not send ICMP echoes");
+        return;
+    }
+    let wires = vec![Wire::default()];
+    let mut nodes = vec![node(1, 1, |s| {
+        s.opener = Box::new(WireOpener(wires.clone()));
+        s.link.ping = vec![
+            crate::link::PingTarget { name: "near".into(), hosts: 2 },
+            crate::link::PingTarget { name: "far".into(), hosts: 1 },
+        ];
+        s.link.deadping = D;
+        s.ping_hosts = vec![
+            vec!["127.255.255.254".parse().unwrap(), "127.0.0.1".parse().unwrap()],
+            // A reserved address: nobody is there.
+            vec!["240.0.0.1".parse().unwrap()],
+        ];
+    })];
+    let both = |n: &[Node]| {
+        let near =
+            |e: &LinkEvent| matches!(e, LinkEvent::PingNode { name, reachable: true } if name == "near");
+        let far =
+            |e: &LinkEvent| matches!(e, LinkEvent::PingNode { name, reachable: false } if name == "far");
+        n[0].find(near).is_some() && n[0].find(far).is_some()
+    };
+    assert!(run(&mut nodes, Duration::from_secs(10), both), "{:?}", nodes[0].lines);
+}
