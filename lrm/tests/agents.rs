@@ -290,6 +290,33 @@ fn a_fence_agent_is_asked_through_its_standard_input() {
     assert_eq!(std::fs::read_to_string(&file).unwrap().trim(), "off");
 }
 
+/// The plugins of cluster-glue: a script's parameters are variables, a library's go through `stonith`.
+#[test]
+fn plugins_of_linux_ha_are_called_as_they_expect() {
+    let place = Place::new();
+    let dir = place.dir.path().join("usr/lib/stonith/plugins/external");
+    std::fs::create_dir_all(&dir).unwrap();
+    let script = "#!/bin/sh\necho \"$* $hostlist $HA_LOGTAG\" >>\"$log\"\ncase $1 in gethosts) echo $hostlist;; getinfo-xml) echo '<parameters><parameter name=\"hostlist\"/></parameters>';; esac\n";
+    std::fs::write(dir.join("mine"), script).unwrap();
+    std::fs::set_permissions(dir.join("mine"), PermissionsExt::from_mode(0o755)).unwrap();
+    let log = place.dir.path().join("log");
+    let params = [("hostlist", "n1 n2"), ("log", log.to_str().unwrap())];
+    let mut node = place.node();
+    assert_eq!(node.rcs("stonith:external/mine", ["start", "monitor", "stop"], &params), [0, 0, 0]);
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(said, "status n1 n2 external/mine\nstatus n1 n2 external/mine\n");
+    let agent: AgentRef = "stonith:external/mine".parse().unwrap();
+    let text = listing::describe(&place.roots(), &agent, Settings::default()).unwrap();
+    assert!(Metadata::parse(&agent, &text).unwrap().parameter("hostlist").is_some());
+    assert!(listing::agents(&place.roots(), Class::Stonith, None).contains(&"external/mine".to_owned()));
+
+    if have("stonith:null", &[("cluster-glue", there("/usr/sbin/stonith"))]) {
+        let mut node = Node::new(Roots::system());
+        let params = [("hostlist", "n1 n2")];
+        assert_eq!(node.rcs("stonith:null", ["monitor", "start", "monitor", "stop"], &params), [7, 0, 0, 0]);
+    }
+}
+
 #[test]
 fn a_hanging_agent_and_its_children_are_ended() {
     let place = Place::new();

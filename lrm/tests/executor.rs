@@ -160,6 +160,35 @@ async fn play(core: &str, dir: &Path) -> i32 {
             client.flush().await.unwrap();
             0
         }
+        "busy" => {
+            let (client, mut replies, _, _) = welcome(false).await;
+            let begun = Instant::now();
+            let mut times = Vec::new();
+            for n in 1..=RUNS {
+                let sent = Instant::now();
+                let command = Command {
+                    programs: vec![Program { path: "/bin/true".into(), argv0: None, args: vec![] }],
+                    ..shell("")
+                };
+                client.send(Request::Spawn { exec: ExecId(n), note: vec![0; 300], command }).unwrap();
+                while !matches!(replies.recv().await, Some(Reply::Exited { .. })) {}
+                client.send(Request::Confirm { exec: ExecId(n) }).unwrap();
+                times.push(sent.elapsed());
+            }
+            times.sort();
+            say(
+                dir,
+                &format!(
+                    "{:?} {:?} {:?}",
+                    times[times.len() / 2],
+                    times[times.len() * 99 / 100],
+                    begun.elapsed()
+                ),
+            );
+            client.send(Request::Bye { status: 0 }).unwrap();
+            client.flush().await.unwrap();
+            0
+        }
         "rebooter" => {
             let (client, mut replies, generation, _) = welcome(generation_may_reboot(dir)).await;
             client.send(Request::Reboot { reason: format!("generation {generation}") }).unwrap();
@@ -235,6 +264,19 @@ impl Run {
         let text = std::fs::read_to_string(self.dir.path().join("story")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
+}
+
+/// Processes run one after the other for the figures.
+const RUNS: u64 = 500;
+
+/// What a run costs beyond the agent: from the core's request over the executor's start of `/bin/true` to
+/// its end at the core. Prints median, 99th percentile and the sum of all.
+#[test]
+#[ignore = "figures, to be run alone"]
+fn figures() {
+    let mut run = Run::new("busy", false);
+    assert_eq!(run.status(), Some(0));
+    eprintln!("{RUNS} runs of /bin/true (median, 99 %, all): {}", run.story()[0]);
 }
 
 #[test]

@@ -58,7 +58,8 @@ impl Roots {
     /// The directories of a node that lives below `root`: those below it first, then the system's own
     /// for agents only. The v1 scripts of the system's `/etc/ha.d` belong to another node and are left
     /// out. What agents keep while they run (`HA_RSCTMP` and the like) is below `root` too, so that two
-    /// nodes of one machine do not take each other's state for their own.
+    /// nodes of one machine do not take each other's state for their own, and the cluster's tools that
+    /// agents call are looked for in its `usr/sbin` (`everbeat install-links` puts them there).
     pub fn below(root: &Path) -> Roots {
         let mut roots = Roots::system();
         let under = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
@@ -76,6 +77,10 @@ impl Roots {
         ] {
             roots.env.insert(name.to_owned(), under(Path::new(path)).to_string_lossy().into_owned());
         }
+        // An agent that calls crm_master must not reach the tools of another cluster.
+        let sbin = under(Path::new("/usr/sbin")).to_string_lossy().into_owned();
+        roots.env.insert("PATH".to_owned(), format!("{sbin}:{PATH}"));
+        roots.env.insert("HA_SBIN_DIR".to_owned(), sbin);
         roots.env.insert("EVERBEAT_ROOT".to_owned(), root.to_string_lossy().into_owned());
         roots
     }
@@ -86,6 +91,9 @@ impl Roots {
         self
     }
 }
+
+/// The search path of agents.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What an operation amounts to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,7 +161,7 @@ fn unusable(op: &OpRequest) -> Option<Verdict> {
 /// facility of ha.cf.
 pub(crate) fn base_env(roots: &Roots) -> BTreeMap<String, String> {
     let mut env: BTreeMap<String, String> = [
-        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        ("PATH", PATH),
         ("LC_ALL", "C"),
         ("HA_debug", "0"),
         ("HA_use_logd", "no"),

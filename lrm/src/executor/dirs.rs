@@ -204,7 +204,9 @@ fn repair(path: &Path, ids: (u32, u32), made: Option<u32>, mode: u32, reports: &
     }
     let had = meta.permissions().mode() & 0o7777;
     // Bits that must be there for us to work, and bits that must not because others could get in.
-    let wanted = made.unwrap_or((had | (mode & 0o1770)) & (mode | 0o555));
+    // A directory for its owner alone is that and no more.
+    let usable = if mode & 0o077 == 0 { mode } else { (had | (mode & 0o1770)) & (mode | 0o555) };
+    let wanted = made.unwrap_or(usable);
     if had != wanted {
         match fs::set_permissions(path, fs::Permissions::from_mode(wanted)) {
             Ok(()) if made.is_some() => {}
@@ -311,7 +313,10 @@ mod tests {
         fs::set_permissions(&crm, fs::Permissions::from_mode(0o777)).unwrap();
         let cores = root.path().join("var/lib/heartbeat/cores");
         fs::set_permissions(&cores, fs::Permissions::from_mode(0o700)).unwrap();
+        let secrets = root.path().join("var/lib/heartbeat/lrm/secrets");
+        fs::set_permissions(&secrets, fs::Permissions::from_mode(0o755)).unwrap();
         let reports = prepare(Some(root.path()), None).unwrap();
+        assert_eq!(mode(&secrets), 0o700);
         assert_eq!(mode(&crm) & 0o022, 0, "{reports:?}");
         assert_eq!(mode(&cores) & 0o700, 0o700);
     }

@@ -61,12 +61,15 @@ const STOP_TRIES: u32 = 3;
 
 /// Runs the executor until the core has stopped for good; the exit status for the process.
 ///
-/// Makes the directories, starts the core, serves it, starts it again when it dies. SIGTERM and SIGINT
+/// Makes the directories, installs our own agents below a root, starts the core, serves it, starts it again when it dies. SIGTERM and SIGINT
 /// ask the core to stop; the executor ends when the core has, and what it ran. A core that exits with
 /// [`status::CONFIGURATION`], [`status::PERMISSION`] or [`status::USAGE`] is not started again, and the
 /// executor's status is the core's.
-pub fn run(options: Options) -> i32 {
+pub fn run(mut options: Options) -> i32 {
     exec::close_inherited();
+    // For our own agents, which run it.
+    let program = options.core.program.to_string_lossy().into_owned();
+    options.settings.env.entry("EVERBEAT_BINARY".to_owned()).or_insert(program);
     match dirs::prepare(options.root.as_deref(), options.core.user.as_ref()) {
         Ok(reports) => {
             for report in reports {
@@ -80,6 +83,12 @@ pub fn run(options: Options) -> i32 {
             tracing::error!("{e}");
             return status::PERMISSION;
         }
+    }
+    // A node of its own root has our agents; on the system itself the package puts them there.
+    if let Some(root) = &options.root
+        && let Err(e) = crate::bundled::install(&dirs::under(root, "/usr/lib/ocf/resource.d"))
+    {
+        tracing::warn!("installing the agents that ship with us below {}: {e}", root.display());
     }
     if options.core.user.is_none() && rustix::process::geteuid().is_root() {
         tracing::warn!("the core runs as root: whoever finds a hole in it owns this machine");
