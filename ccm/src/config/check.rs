@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::problem::{ConfigProblem, Problems};
+use super::problem::{ConfigProblem, Problems, Severity};
 use super::types::*;
 use super::value::show_time;
 
@@ -24,7 +24,7 @@ pub(super) fn whole_file(config: &Config, problems: &mut Problems) {
     if *config.auto_failback == AutoFailback::Legacy && !config.crm.is_on() {
         let line = config.auto_failback.line;
         problems.push(
-            super::Severity::Warning,
+            Severity::Warning,
             "legacy-failback",
             line,
             "Deprecated 'legacy' auto_failback option selected; say \"auto_failback on\" or \"auto_failback off\"",
@@ -49,7 +49,7 @@ pub(super) fn whole_file(config: &Config, problems: &mut Problems) {
 fn media_and_nodes(config: &Config, problems: &mut Problems) {
     if config.media.is_empty() {
         problems.push(
-            super::Severity::Error,
+            Severity::Error,
             "no-media",
             None,
             "No heartbeat media defined",
@@ -59,7 +59,7 @@ fn media_and_nodes(config: &Config, problems: &mut Problems) {
     }
     if config.nodes.is_empty() && *config.autojoin != AutoJoin::Any {
         problems.push(
-            super::Severity::Error,
+            Severity::Error,
             "no-nodes",
             None,
             "no nodes defined",
@@ -230,7 +230,7 @@ impl Config {
         let hint = near.map(|n| format!(" (is \"{n}\" this node?)")).unwrap_or_default();
         let mut problems = Problems::new(&self.file);
         problems.push(
-            super::Severity::Error,
+            Severity::Error,
             "not-a-member",
             self.nodes.first().and_then(|n| n.line),
             format!("Current node [{local}] not in configuration!"),
@@ -260,9 +260,13 @@ impl Config {
                 | MediumSpec::Mcast { iface, .. }
                 | MediumSpec::Ucast { iface, .. } => {
                     if !machine.has_interface(iface) {
-                        problems.error(
+                        // Packets to an address find their way without the interface's name.
+                        let ucast = matches!(medium.spec, MediumSpec::Ucast { .. });
+                        let severity = if ucast { Severity::Warning } else { Severity::Error };
+                        problems.push(
+                            severity,
                             "no-interface",
-                            medium.line,
+                            Some(medium.line),
                             "no such network interface",
                             iface,
                             "an interface that \"ip link\" lists",
@@ -295,7 +299,7 @@ impl Config {
         }
         for auth in &self.apiauth {
             let line = auth.line.unwrap_or(0);
-            for user in auth.uids.iter().filter(|u| !machine.has_user(u)) {
+            for user in auth.uids.iter().filter(|u| !is_number(u) && !machine.has_user(u)) {
                 problems.error(
                     "no-user",
                     line,
@@ -304,7 +308,7 @@ impl Config {
                     "a user of this machine",
                 );
             }
-            for group in auth.gids.iter().filter(|g| !machine.has_group(g)) {
+            for group in auth.gids.iter().filter(|g| !is_number(g) && !machine.has_group(g)) {
                 problems.error(
                     "no-group",
                     line,
@@ -318,10 +322,11 @@ impl Config {
             && !machine.is_character_device(watchdog)
         {
             let device = watchdog.display().to_string();
-            problems.error(
+            problems.push(
+                Severity::Warning,
                 "no-device",
-                watchdog.line.unwrap_or(0),
-                "no such watchdog device",
+                watchdog.line,
+                "no such watchdog device; the node runs without one",
                 device,
                 "a character device; \"modprobe softdog\" makes /dev/watchdog",
             );
@@ -341,4 +346,9 @@ impl Config {
         }
         problems.list
     }
+}
+
+/// A user or group given by number need not have a name.
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }

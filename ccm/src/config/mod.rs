@@ -26,11 +26,13 @@ mod authkeys;
 mod check;
 mod conversion;
 mod directives;
+mod lines;
 mod logd;
 mod parse;
 mod problem;
 #[cfg(feature = "runtime")]
 mod read;
+mod set;
 mod show;
 #[cfg(feature = "runtime")]
 mod system;

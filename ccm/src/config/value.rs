@@ -47,13 +47,13 @@ pub(super) const BOOL_SYNTAX: &str = "true, on, yes, y, 1 or false, off, no, n, 
 const LONGEST_US: u128 = 10 * 366 * 24 * 3600 * 1_000_000;
 
 /// A time: unsigned decimal number with optional fraction, in seconds unless `ms`, `msec`, `us` or
-/// `usec` follows; rounded to the nearest millisecond. `2s` is not a time.
+/// `usec` (any case) follows; rounded to the nearest millisecond. `2s` is not a time.
 ///
 /// Source: Heartbeat 3.0.6 observed.
 pub fn parse_time(text: &str) -> Option<Duration> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    let unit_us: u128 = match unit {
+    let unit_us: u128 = match unit.to_ascii_lowercase().as_str() {
         "" => 1_000_000,
         "ms" | "msec" => 1_000,
         "us" | "usec" => 1,
@@ -133,6 +133,7 @@ mod tests {
             ("2.", Some(2000)),
             ("500ms", Some(500)),
             ("500msec", Some(500)),
+            ("500MS", Some(500)),
             ("1500us", Some(2)),
             ("1499usec", Some(1)),
             ("1.5ms", Some(2)),
