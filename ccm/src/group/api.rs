@@ -93,8 +93,8 @@ pub struct Loaded {
     pub regressed: bool,
 }
 
-/// An operation on the CIB: `cib::Request`, as soon as that is there.
-pub type CibRequest = Element;
+/// An operation on the CIB.
+pub type CibRequest = cib::Request;
 
 /// A change asked of the whole cluster.
 #[derive(Debug, Clone, PartialEq)]

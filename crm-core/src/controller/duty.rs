@@ -134,7 +134,7 @@ impl Controller {
     }
 
     pub(super) fn hold_transition(&mut self, now: Now, out: &mut Vec<ControllerAction>) {
-        self.transition_step(now, TransitionEvent::Hold(self.suspended), out);
+        self.transition_step(now, TransitionEvent::Hold(self.suspended || self.foreign), out);
     }
 
     pub(super) fn membership_changed(&mut self, now: Now, gone: &[String], out: &mut Vec<ControllerAction>) {
@@ -149,7 +149,13 @@ impl Controller {
         if self.duty.transition.as_ref().and_then(Transition::deadline).is_some_and(|at| at <= now.mono) {
             self.transition_step(now, TransitionEvent::Wake, out);
         }
-        if !self.is_dc() || !self.complete || self.suspended || self.is_cut_off() || self.storage_lost {
+        if !self.is_dc()
+            || !self.complete
+            || self.suspended
+            || self.is_cut_off()
+            || self.storage_lost
+            || self.foreign
+        {
             return;
         }
         if self.duty.transition.is_some() || self.duty.planning.is_some() {
@@ -234,7 +240,7 @@ impl Controller {
             );
         }
         self.duty.transition = Some(Transition::new(number, graph));
-        self.transition_step(now, TransitionEvent::Hold(self.suspended), out);
+        self.transition_step(now, TransitionEvent::Hold(self.suspended || self.foreign), out);
     }
 
     pub(super) fn transition_step(

@@ -78,7 +78,7 @@ impl Controller {
             message: Message::Done { key: key.clone(), ok, rc, reason: reason.to_owned() },
         };
         let stopping = matches!(action.operation.as_str(), "stop" | "demote" | "cancel" | "do_shutdown");
-        if (self.suspended || self.is_cut_off() || self.storage_lost) && !stopping {
+        if (self.suspended || self.is_cut_off() || self.storage_lost || self.foreign) && !stopping {
             out.push(done(false, rc::ERROR, "Controller cannot attempt actions at this time"));
             return;
         }

@@ -115,6 +115,8 @@ pub enum ControllerEvent {
     StorageLost {
         error: String,
     },
+    /// Nodes that speak Heartbeat but no views are there: two managers must not share resources.
+    Foreign(Vec<String>),
     /// Stop cleanly.
     Shutdown,
     Wake,
@@ -241,6 +243,7 @@ pub struct Controller {
     greatest_call: u64,
     no_carrier_since: Option<Duration>,
     storage_lost: bool,
+    foreign: bool,
     let_go: Option<LetGo>,
     /// Cut off for so long that its resources belong to somebody else.
     let_go_began: bool,
@@ -277,6 +280,7 @@ impl Controller {
             greatest_call: 0,
             no_carrier_since: None,
             storage_lost: false,
+            foreign: false,
             let_go: None,
             let_go_began: false,
             gave_up: false,
@@ -326,6 +330,19 @@ impl Controller {
                 self.frozen = true;
                 self.complete = false;
                 self.log(Level::Error, CRMD, format!("the disk of this node failed: {error}"), out);
+            }
+            ControllerEvent::Foreign(names) => {
+                if names.is_empty() {
+                    self.want_plan("The foreign nodes are gone");
+                } else {
+                    let text = format!(
+                        "{} speaks Heartbeat but not this program's protocol: starting nothing while it is there",
+                        names.join(", ")
+                    );
+                    self.log(Level::Error, CRMD, text, out);
+                }
+                self.foreign = !names.is_empty();
+                self.hold_transition(now, out);
             }
             ControllerEvent::Shutdown => self.shut_down(now, out),
             ControllerEvent::Wake => {}
@@ -387,6 +404,10 @@ impl Controller {
 
     pub fn is_suspended(&self) -> bool {
         self.suspended
+    }
+
+    pub fn is_storage_lost(&self) -> bool {
+        self.storage_lost
     }
 
     pub fn is_leaving(&self) -> bool {

@@ -1,0 +1,171 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use lrm::{End, Outcome};
+
+const CIB: &str = "<cib><configuration><nodes/><resources>\
+    <primitive id='f1' class='stonith' type='fence_dummy'><instance_attributes id='i1'>\
+    <nvpair id='n1' name='pcmk_host_list' value='n1 n2 n3'/></instance_attributes></primitive>\
+    <primitive id='f2' class='stonith' type='fence_dummy'><instance_attributes id='i2'>\
+    <nvpair id='n2' name='priority' value='-1'/></instance_attributes></primitive>\
+    </resources><constraints/></configuration><status/></cib>";
+
+fn id(n: u8) -> NodeId {
+    NodeId([n; 16])
+}
+
+/// Three nodes' fencing machines with a bus that delivers at once, and agents that the test answers.
+struct Cluster {
+    nodes: Vec<Fencing>,
+    now: Duration,
+    runs: Vec<(usize, u64, Call)>,
+    ended: Vec<FenceRecord>,
+    down: Vec<String>,
+}
+
+impl Cluster {
+    fn new() -> Self {
+        let mut cluster = Self {
+            nodes: (1..=3u8).map(|n| Fencing::new(id(n), &format!("n{n}"))).collect(),
+            now: Duration::ZERO,
+            runs: vec![],
+            ended: vec![],
+            down: vec![],
+        };
+        let members = Members { nodes: (1..=3u8).map(|n| (format!("n{n}"), id(n))).collect(), dc: id(1) };
+        for n in 0..3 {
+            cluster.step(n, FencingEvent::Visible(Cib::parse(CIB).unwrap()));
+            cluster.step(n, FencingEvent::View(Some(members.clone())));
+        }
+        cluster
+    }
+
+    fn step(&mut self, node: usize, event: FencingEvent) {
+        let mut queue = VecDeque::from([(node, event)]);
+        while let Some((node, event)) = queue.pop_front() {
+            let mut out = vec![];
+            self.nodes[node].handle(Now::utc(self.now, 0), event, &mut out);
+            for action in out {
+                match action {
+                    FencingAction::Send { to, message } => {
+                        for n in 0..self.nodes.len() {
+                            if to == BusAddress::All || to == BusAddress::Node(id(n as u8 + 1)) {
+                                let from = id(node as u8 + 1);
+                                queue
+                                    .push_back((n, FencingEvent::Message { from, message: message.clone() }));
+                            }
+                        }
+                    }
+                    FencingAction::Run { job, call } => self.runs.push((node, job, *call)),
+                    FencingAction::Ended { record, .. } => self.ended.push(record),
+                    FencingAction::Down { target } => self.down.push(target),
+                    FencingAction::FencedMyself { .. } | FencingAction::Log { .. } => {}
+                }
+            }
+        }
+    }
+
+    fn fence(&mut self, target: &str) {
+        let requester = Requester::Plan(ActionId(1));
+        let event = FencingEvent::Fence {
+            requester,
+            target: target.into(),
+            action: "reboot".into(),
+            timeout: Duration::from_secs(60),
+            delay: Duration::ZERO,
+        };
+        self.step(0, event);
+    }
+
+    fn exit(&mut self, code: i32, stdout: &str) -> (usize, Call) {
+        let (node, job, call) = self.runs.remove(0);
+        let outcome =
+            Outcome { stdout: stdout.into(), ..Outcome::of(End::Code(code), Duration::from_millis(5)) };
+        self.step(node, FencingEvent::Exited { job, outcome });
+        (node, call)
+    }
+}
+
+#[test]
+fn the_dc_has_a_device_used_and_everybody_knows_the_result() {
+    let mut cluster = Cluster::new();
+    cluster.fence("n3");
+    let (node, call) = cluster.exit(0, "");
+    assert_eq!((node, call.action), (0, FenceAction::Reboot), "the DC itself is the nearest");
+    assert_eq!(call.target, Some(("n3".into(), Some("port".into()), "n3".into())));
+    assert_eq!(cluster.down, ["n3"]);
+    assert_eq!(cluster.ended[0].rc, 0);
+    assert!(cluster.nodes.iter().all(|n| n.history().len() == 1));
+}
+
+#[test]
+fn a_failing_device_is_tried_again_then_elsewhere_then_the_next_device() {
+    let mut cluster = Cluster::new();
+    cluster.fence("n3");
+    cluster.exit(1, "");
+    cluster.now += PAUSE;
+    cluster.step(0, FencingEvent::Wake);
+    cluster.exit(1, "");
+    assert_eq!(cluster.runs[0].0, 1, "the other node that is not the target");
+    cluster.exit(1, "");
+    cluster.now += PAUSE;
+    cluster.step(1, FencingEvent::Wake);
+    cluster.exit(1, "");
+    assert_eq!(cluster.runs[0].2.action, FenceAction::List, "the second device has to be asked first");
+    cluster.exit(0, "n3\n");
+    cluster.exit(0, "");
+    assert_eq!(cluster.ended[0].rc, 0);
+}
+
+const PAUSE: Duration = Duration::from_secs(1);
+
+#[test]
+fn without_a_success_nobody_is_down() {
+    let mut cluster = Cluster::new();
+    cluster.fence("n9");
+    cluster.exit(0, "n1\nn2\n");
+    cluster.exit(0, "n1\nn2\n");
+    assert!(cluster.runs.is_empty() || cluster.runs[0].2.action == FenceAction::List);
+    while !cluster.runs.is_empty() {
+        cluster.exit(0, "n1");
+    }
+    assert_eq!(cluster.ended[0].rc, NO_DEVICE);
+    assert!(cluster.down.is_empty());
+}
+
+#[test]
+fn a_device_that_never_answers_is_a_failure_and_not_a_success() {
+    let mut cluster = Cluster::new();
+    cluster.fence("n3");
+    cluster.now = cluster.nodes[0].deadline().unwrap();
+    cluster.step(0, FencingEvent::Wake);
+    assert_eq!(cluster.ended[0].rc, TIMED_OUT);
+    assert!(cluster.down.is_empty());
+}
+
+#[test]
+fn a_second_request_for_the_same_joins_the_first() {
+    let mut cluster = Cluster::new();
+    cluster.fence("n3");
+    cluster.fence("n3");
+    assert_eq!(cluster.runs.len(), 1);
+    cluster.exit(0, "");
+    assert_eq!(cluster.ended.len(), 2);
+}
+
+#[test]
+fn only_the_dc_is_obeyed_and_nobody_without_a_lease_fences() {
+    let mut cluster = Cluster::new();
+    let order = Message::Fence {
+        id: 7,
+        device: "f1".into(),
+        target: "n3".into(),
+        action: "off".into(),
+        timeout_ms: 1000,
+        delay_ms: 0,
+    };
+    cluster.step(1, FencingEvent::Message { from: id(3), message: order.clone() });
+    assert!(cluster.runs.is_empty());
+    cluster.step(1, FencingEvent::Suspended(true));
+    cluster.step(1, FencingEvent::Message { from: id(1), message: order });
+    assert!(cluster.runs.is_empty());
+}
