@@ -26,6 +26,7 @@ one() {
     echo 'n1 10.1.0.5' > /run/had/haresources
     printf '%b\n' "$1" > /run/had/ha.cf
     mount --bind /run/had /etc/ha.d
+    cd /run || exit 1
     timeout 10 /usr/libexec/heartbeat/heartbeat > /dev/null 2>&1
     if [ $? = 0 ]; then echo accept; else echo reject; fi
 }
