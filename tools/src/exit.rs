@@ -18,6 +18,8 @@ pub const NOINPUT: u8 = 66;
 pub const NOHOST: u8 = 68;
 /// "Operating system error occurred".
 pub const OSERR: u8 = 71;
+/// "System file not available".
+pub const OSFILE: u8 = 72;
 /// "Cannot create output file".
 pub const CANTCREATE: u8 = 73;
 /// "I/O error occurred".

@@ -9,6 +9,8 @@ mod attribute;
 mod commands;
 mod exit;
 mod logging;
+mod offline;
+mod print;
 mod request;
 mod source;
 

@@ -60,6 +60,14 @@ impl Source {
         if let Some(file) = file_from_environment() {
             return Ok(Self::File(file));
         }
+        Self::open_live(program)
+    }
+
+    /// Opens the cluster, whatever the environment names.
+    ///
+    /// # Errors
+    /// As [`Source::open`].
+    pub fn open_live(program: &str) -> Result<Self, SourceError> {
         let client = Box::new(Client::connect(&api::root_from_environment())?);
         Ok(Self::Live { client, name: program.to_owned() })
     }
@@ -127,19 +135,23 @@ impl Source {
     }
 }
 
-/// The file that stands for the cluster: `CIB_file`, else the shadow named by `CIB_shadow`.
+/// The file that stands for the cluster: the shadow named by `CIB_shadow`, else `CIB_file`.
 pub fn file_from_environment() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(file) = set("CIB_file") {
-        return Some(PathBuf::from(file));
+    if let Some(name) = set("CIB_shadow") {
+        return Some(shadow_file(&name));
     }
-    set("CIB_shadow").map(|name| {
-        let dir = set("CIB_shadow_dir")
-            .map_or_else(|| api::root_from_environment().join("var/lib/heartbeat/crm"), PathBuf::from);
-        let mut file = std::ffi::OsString::from("shadow.");
-        file.push(name);
-        dir.join(file)
-    })
+    set("CIB_file").map(PathBuf::from)
+}
+
+/// The file of a shadow: in `CIB_shadow_dir`, or where the configuration is kept.
+pub fn shadow_file(name: impl AsRef<std::ffi::OsStr>) -> PathBuf {
+    let dir = std::env::var_os("CIB_shadow_dir")
+        .filter(|value| !value.is_empty())
+        .map_or_else(|| api::root_from_environment().join("var/lib/heartbeat/crm"), PathBuf::from);
+    let mut file = std::ffi::OsString::from("shadow.");
+    file.push(name);
+    dir.join(file)
 }
 
 /// Reads a document from a file.
@@ -162,17 +174,17 @@ fn apply_to_file(path: &Path, request: &Request) -> Result<Option<Element>, Sour
         .map_err(|error| SourceError::Refused { code: error.code.exit(), text: error.to_string() })?;
     let Applied { cib, output, changed } = applied;
     if changed && request.op != Operation::Query && !request.options.dry_run {
-        replace_file(path, &cib.root().to_xml())
+        replace_file(path, cib.root().to_xml().as_bytes())
             .map_err(|error| SourceError::File { path: path.to_owned(), error })?;
     }
     Ok(output)
 }
 
 /// Replaces a file at once and for good: a new file, synced, renamed over the old one.
-pub fn replace_file(path: &Path, text: &str) -> io::Result<()> {
+pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(bytes)?;
     let mode = fs::metadata(path).map_or(0o600, |data| data.permissions().mode());
     file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
     file.as_file().sync_all()?;

@@ -8,6 +8,7 @@
 //! `DIFFERENCES.md` has a line.
 
 mod by_xpath;
+mod checks;
 mod code;
 mod edit;
 mod section;
@@ -190,7 +191,7 @@ pub type Validator<'a> = &'a dyn Fn(&Element, &Element) -> Result<(), String>;
 /// # Errors
 /// The code, a sentence, and for some codes an element (see [`OpError`]). The document given stays what it was.
 pub fn apply(cib: &Cib, request: &Request) -> Result<Applied, OpError> {
-    apply_with(cib, request, &validate)
+    apply_with(cib, request, &checks::validate)
 }
 
 /// As [`apply`] with another check of the result.
@@ -305,7 +306,7 @@ fn erased(cib: &Cib) -> Element {
 }
 
 fn upgrade(cib: &Cib, root: &mut Element) -> Result<(), OpError> {
-    let upgraded = upgraded(cib.root())?;
+    let upgraded = checks::upgraded(cib.root())?;
     if upgraded == *cib.root() {
         return Ok(());
     }
@@ -352,16 +353,6 @@ fn feature_set(text: &str) -> Vec<u64> {
 
 fn no_input() -> OpError {
     OpError::new(Code::Invalid, "the operation needs an element to work with".to_string())
-}
-
-/// The schema check of a result.
-fn validate(_before: &Element, _after: &Element) -> Result<(), String> {
-    Ok(())
-}
-
-/// The root brought to the newest schema.
-fn upgraded(root: &Element) -> Result<Element, OpError> {
-    Ok(root.clone())
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! The commands and the names they answer to.
 
+mod cibadmin;
 mod config;
 mod crm_attribute;
+mod crm_diff;
 mod crm_node;
+mod crm_shadow;
 mod crm_verify;
 mod crmadmin;
 mod doctor;
@@ -47,10 +50,13 @@ const fn classic(name: &'static str, about: &'static str, run: Run) -> Command {
 #[rustfmt::skip]
 pub const COMMANDS: &[Command] = &[
     ours("demo-web", "the server behind the agent ocf:everbeat:Web", demo_web::run),
+    classic("cibadmin", "query and edit the configuration", cibadmin::run),
     ours("config", "show or check the configuration files of this node", config::run),
     ours("start", "start the cluster software on this node", start::run),
     ours("stop", "stop it, resources first", stop::run),
     classic("crm_attribute", "query and change cluster options and node attributes", crm_attribute::run),
+    classic("crm_diff", "compare configurations, or apply a difference", crm_diff::run),
+    classic("crm_shadow", "try changes on a copy of the configuration", crm_shadow::run),
     classic("crm_standby", "put a node in standby, or end that", crm_attribute::run_standby),
     classic("crm_node", "members, quorum, ids and names", crm_node::run),
     classic("crmadmin", "who is the DC, and what the controller does", crmadmin::run),
