@@ -5,6 +5,7 @@
 //! feature `disk` nothing touches a file.
 
 pub mod convert;
+pub mod dialect;
 pub mod digest;
 #[cfg(feature = "disk")]
 pub mod disk;

@@ -83,7 +83,7 @@ pub enum SchemaError {
 }
 
 /// The language a document says it is written in.
-pub(super) fn dialect_of(root: &Element) -> Result<Dialect, SchemaError> {
+pub(crate) fn dialect_of(root: &Element) -> Result<Dialect, SchemaError> {
     match root.attr("validate-with") {
         Some("none") => Ok(Dialect::None),
         Some(name) if KNOWN.contains(&name) => parse_version(name.trim_start_matches("pacemaker-"))

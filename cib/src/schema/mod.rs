@@ -12,7 +12,8 @@ mod references;
 mod remedy;
 
 pub use complaint::{Complaint, Severity};
-pub use grammar::{Dialect, KNOWN, SchemaError};
+pub(crate) use grammar::dialect_of;
+pub use grammar::{Dialect, KNOWN, SchemaError, SchemaVersion};
 
 use crate::Element;
 

@@ -50,12 +50,22 @@ impl<'a> Ids<'a> {
                         text,
                         "give this element another id".into(),
                     );
+                    let severity = self.duplicate_severity(element);
+                    if let Some(complaint) = self.complaints.last_mut() {
+                        complaint.severity = severity;
+                    }
                 }
             }
         }
         for child in element.children() {
             self.collect(child);
         }
+    }
+
+    /// The old language's own tools gave ids twice to what nothing refers to: such are repaired.
+    fn duplicate_severity(&self, element: &Element) -> Severity {
+        let referred = matches!(element.name(), "primitive" | "group" | "clone" | "master_slave" | "node");
+        if self.dialect == Dialect::Heartbeat2 && !referred { Severity::Warning } else { Severity::Error }
     }
 
     /// Whether the `id` of this element is its own, not a reference or a free text.
@@ -70,7 +80,7 @@ impl<'a> Ids<'a> {
     fn resolve(&mut self, element: &'a Element, above: Option<&'a str>) {
         let id = element.id().or(above);
         for (name, value) in element.attrs() {
-            if self.refers(element.name(), name) && !self.all.contains(value) {
+            if self.refers(element.name(), name) && !self.is_known(value) {
                 let text = format!("attribute {name}=\"{value}\" refers to an id that does not exist");
                 let remedy = remedy::reference(value, &self.all);
                 self.complain("unknown-reference", element, id, text, remedy);
@@ -79,6 +89,13 @@ impl<'a> Ids<'a> {
         for child in element.children() {
             self.resolve(child, id);
         }
+    }
+
+    fn is_known(&self, value: &str) -> bool {
+        // The old language could name one instance of a clone.
+        let base =
+            value.split_once(':').map(|(base, _)| base).filter(|_| self.dialect == Dialect::Heartbeat2);
+        self.all.contains(value) || base.is_some_and(|base| self.all.contains(base))
     }
 
     fn refers(&self, element: &str, attribute: &str) -> bool {

@@ -8,6 +8,9 @@ use quick_xml::events::Event;
 
 use super::{Attr, Element, Name, Node, is_xml_name};
 
+/// What documents of Heartbeat 2.x call their DTD.
+const HEARTBEAT_DTDS: &[&str] = &["crm.dtd", "crm-1.0.dtd", "/usr/share/heartbeat/crm.dtd"];
+
 /// Deepest nesting accepted, elements from the root. The deepest real CIB has about twelve levels, nested rules aside.
 pub const DEPTH_MAX: usize = 256;
 
@@ -328,11 +331,16 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
+    /// A bare name is harmless. So is the line that Heartbeat 2.x documents begin with, which names its
+    /// own DTD: nothing is ever fetched.
     fn doctype(&mut self, at: usize, doctype: &str) -> Result<(), XmlError> {
-        let mut words = doctype.split_ascii_whitespace();
-        let plain = words.next().is_some_and(is_xml_name) && words.next().is_none();
-        if plain {
-            return Ok(());
+        let words: Vec<&str> = doctype.split_ascii_whitespace().collect();
+        match words.as_slice() {
+            [name] if is_xml_name(name) => return Ok(()),
+            ["cib", "SYSTEM", dtd] if HEARTBEAT_DTDS.contains(&dtd.trim_matches(['"', '\''])) => {
+                return Ok(());
+            }
+            _ => {}
         }
         Err(self
             .error(at, "document type declarations with external references or entities are not accepted"))
