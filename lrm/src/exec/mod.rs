@@ -16,11 +16,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, test_kill_process_group};
 
 use self::capture::Capture;
 pub use self::trust::Trust;
@@ -74,6 +74,9 @@ struct Process {
     due: Option<Instant>,
     ending: Ending,
     timed_out: bool,
+    /// The process itself has ended and is reaped, and what is left of its group is dying: until when
+    /// that is waited for. The group's number may belong to somebody else from here on.
+    gone: Option<(ExitStatus, Instant)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +86,12 @@ enum Ending {
     Terminated,
     Killed,
 }
+
+/// How long what is left of a killed group is waited for. It takes its processes milliseconds to die, but
+/// those that nobody reaps, in a container without an init, stay members for ever.
+const DYING: Duration = Duration::from_millis(250);
+/// Between two looks at it.
+const DYING_LOOK: Duration = Duration::from_millis(2);
 
 /// Bytes read from one pipe before others have their turn.
 const READ_AT_ONCE: usize = 256 * 1024;
@@ -120,6 +129,7 @@ impl Processes {
     pub fn kill(&mut self, exec: ExecId, now: Instant) {
         if let Some(process) = self.running.get_mut(&exec)
             && process.ending != Ending::Killed
+            && process.gone.is_none()
         {
             process.signal(Signal::KILL);
             process.ending = Ending::Killed;
@@ -151,7 +161,9 @@ impl Processes {
     /// What to wait for before the next [`Processes::tick`].
     pub fn poll_fds<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
         for process in self.running.values() {
-            fds.push(PollFd::from_borrowed_fd(process.pidfd.as_fd(), PollFlags::IN));
+            if process.gone.is_none() {
+                fds.push(PollFd::from_borrowed_fd(process.pidfd.as_fd(), PollFlags::IN));
+            }
             let mut read = |fd: BorrowedFd<'a>| fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
             if let Some((pipe, _)) = process.stdout.as_ref().filter(|(_, c)| c.is_open()) {
                 read(pipe.as_fd());
@@ -173,7 +185,7 @@ impl Processes {
             let Some(process) = self.running.get_mut(&exec) else { continue };
             process.feed();
             // The end is looked for before the output is read, so that all it wrote is there.
-            let end = process.has_ended();
+            let end = process.has_ended(now);
             process.drain();
             match end {
                 Some(end) => {
@@ -181,6 +193,7 @@ impl Processes {
                         self.ended.push_back((exec, process.outcome(end, now)));
                     }
                 }
+                None if process.gone.is_some() => {}
                 None => {
                     let late = process.due.is_some_and(|due| due <= now);
                     if late
@@ -335,6 +348,7 @@ fn start_program(
         due: command.timeout.and_then(|limit| now.checked_add(limit)),
         ending: Ending::No,
         timed_out: false,
+        gone: None,
     })
 }
 
@@ -376,18 +390,29 @@ impl Process {
         false
     }
 
-    /// Whether the process itself has ended. What is left of a group that we are ending is killed before
-    /// its leader is reaped, while its number cannot belong to anybody else.
-    fn has_ended(&mut self) -> Option<std::process::ExitStatus> {
+    /// Whether the process has ended; of one that we end, whether all of its group has. What is left of
+    /// the group is killed before its leader is reaped, while its number cannot belong to anybody else.
+    fn has_ended(&mut self, now: Instant) -> Option<ExitStatus> {
+        if let Some((status, until)) = self.gone {
+            let empty = test_kill_process_group(self.group) == Err(rustix::io::Errno::SRCH);
+            self.due = Some(now + DYING_LOOK);
+            return (empty || until <= now).then_some(status);
+        }
         let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
         poll(&mut fds, Some(Duration::ZERO)).ok()?;
         if fds.iter().all(|fd| fd.revents().is_empty()) {
             return None;
         }
-        if self.ending != Ending::No {
+        let ending = self.ending != Ending::No;
+        if ending {
             self.signal(Signal::KILL);
         }
-        self.child.try_wait().ok().flatten()
+        let status = self.child.try_wait().ok().flatten()?;
+        if !ending {
+            return Some(status);
+        }
+        self.gone = Some((status, now + DYING));
+        self.has_ended(now)
     }
 
     fn feed(&mut self) {
@@ -425,7 +450,7 @@ impl Process {
         }
     }
 
-    fn outcome(mut self, status: std::process::ExitStatus, now: Instant) -> Outcome {
+    fn outcome(mut self, status: ExitStatus, now: Instant) -> Outcome {
         let end = match (status.code(), status.signal()) {
             _ if self.timed_out => End::Timeout,
             _ if self.ending == Ending::Killed => End::Killed,

@@ -15,6 +15,7 @@ const WANTED: &[(&str, &str)] = &[
     ("util-linux", "/usr/bin/setpriv"),
     ("python3", "/usr/bin/python3"),
     ("resource-agents", "/usr/lib/ocf/resource.d/heartbeat/IPaddr2"),
+    ("fence-agents", "/usr/sbin/fence_dummy"),
     ("pacemaker-cli-utils", "/usr/sbin/crm_simulate"),
     ("libxml2-utils", "/usr/bin/xmllint"),
     ("heartbeat", "/usr/lib/heartbeat/heartbeat"),
