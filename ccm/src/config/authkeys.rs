@@ -124,7 +124,14 @@ impl AuthKeys {
                 key_line(first, words, line, &mut keys, &mut problems);
             }
         }
+        // What follows from a line that is refused already is not said again.
+        let refused = |code: &[&str]| problems.list.iter().any(|p| code.contains(&p.code));
         match active {
+            None if refused(&["bad-authnum", "no-value"]) => {}
+            Some((number, _))
+                if !keys.contains_key(&number)
+                    && refused(&["bad-authnum", "no-value", "bad-authtype", "needless-key", "no-secret"]) => {
+            }
             None => problems.push(
                 Severity::Error,
                 "no-auth",

@@ -180,8 +180,8 @@ pub(super) const NOT_DIRECTIVES: &[(&str, &str)] = &[
     ("quorum", "\"env quorum=majority:twonodes\""),
     ("tiebreaker", "\"env quorum=majority:tie-node:NAME\""),
     ("release2", "\"crm yes\""),
-    ("deadpingtime", "deadping"),
-    ("initial_dead", "initdead"),
+    ("deadpingtime", "\"deadping\""),
+    ("initial_dead", "\"initdead\""),
 ];
 
 #[cfg(test)]

@@ -50,9 +50,10 @@ impl Parser {
             ),
             "udpport" => match self.number(name, value, line, 1, 65535).and_then(|n| u16::try_from(n).ok()) {
                 Some(port) => {
-                    self.udpport = port;
                     self.config.udpport = Setting::at(port, line);
-                    self.late(name, self.udp_media_line, line);
+                    if std::mem::replace(&mut self.udpport, port) != port {
+                        self.late(name, self.udp_media_line, line);
+                    }
                 }
                 None => return false,
             },
@@ -68,9 +69,10 @@ impl Parser {
                         );
                         return false;
                     }
-                    self.baud = baud;
                     self.config.baud = Setting::at(baud, line);
-                    self.late(name, self.serial_line, line);
+                    if std::mem::replace(&mut self.baud, baud) != baud {
+                        self.late(name, self.serial_line, line);
+                    }
                 }
                 None => {
                     return self.bad(
