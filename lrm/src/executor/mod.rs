@@ -23,6 +23,7 @@
 //!    [`Client::flush`], exit with it.
 //! 5. When the replies end, the executor is gone: stop at once, without it nothing can be run.
 
+mod alone;
 mod client;
 pub mod dirs;
 mod open;

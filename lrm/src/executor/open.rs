@@ -10,6 +10,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::wire::{Multicast, Open, Udp};
 
+/// Wanted receive buffer, bytes: a window of pieces from each of many peers.
+const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
+/// IPTOS_LOWDELAY, which Heartbeat sets on unicast.
+const LOW_DELAY: u32 = 0x10;
+
 /// Opens it. `config_dir`: where [`Open::Config`] names files.
 ///
 /// # Errors
@@ -52,7 +57,14 @@ fn udp(spec: &Udp) -> io::Result<OwnedFd> {
     socket.set_reuse_address(spec.reuse)?;
     // A group is sent to by the interface it was joined on: the socket belongs to that interface.
     if let Some(device) = spec.device.as_ref().or(spec.multicast.as_ref().map(|m| &m.device)) {
-        socket.bind_device(Some(device.as_bytes()))?;
+        bind_device(&socket, device)?;
+    }
+    // Beyond the system's limit if we may, up to it if not, and a small one is no reason to fail.
+    if rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER).is_err() {
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    }
+    if !v6 && !spec.broadcast && spec.multicast.is_none() {
+        let _ = socket.set_tos_v4(LOW_DELAY);
     }
     if spec.broadcast {
         socket.set_broadcast(true)?;
@@ -83,21 +95,29 @@ fn join(socket: &Socket, m: &Multicast) -> io::Result<()> {
     Ok(())
 }
 
-/// A raw socket, or where that is not permitted a ping socket, which the kernel allows to some users.
+/// A ping socket where the kernel permits them, else a raw one.
 fn icmp(v6: bool, device: Option<&str>) -> io::Result<OwnedFd> {
     let (domain, protocol) =
         if v6 { (Domain::IPV6, Protocol::ICMPV6) } else { (Domain::IPV4, Protocol::ICMPV4) };
-    let socket = match Socket::new(domain, Type::RAW, Some(protocol)) {
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-            Socket::new(domain, Type::DGRAM, Some(protocol))
-        }
-        other => other,
-    }?;
+    let socket = Socket::new(domain, Type::DGRAM, Some(protocol))
+        .or_else(|_| Socket::new(domain, Type::RAW, Some(protocol)))?;
     if let Some(device) = device {
-        socket.bind_device(Some(device.as_bytes()))?;
+        bind_device(&socket, device)?;
     }
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+/// Binds to an interface. Older kernels refuse that to ordinary users, and the socket works without: the
+/// addresses tell packets apart. A name of no interface is an error.
+fn bind_device(socket: &Socket, device: &str) -> io::Result<()> {
+    match socket.bind_device(Some(device.as_bytes())) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            rustix::net::netdevice::name_to_index(socket, device)?;
+            Ok(())
+        }
+        result => result,
+    }
 }
 
 /// Only paths below `/dev`, without a way out of it.

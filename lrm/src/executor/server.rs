@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, pidfd_open, prlimit};
 
+use super::alone::{Alone, Taken};
 use super::wire::{Open, Reply, Request, VERSION, take_frame};
 use super::{Power, User, dirs, open, status};
 use crate::exec::{self, Processes, Settings};
@@ -84,6 +85,24 @@ pub fn run(mut options: Options) -> i32 {
             return status::PERMISSION;
         }
     }
+    let _alone = match Alone::take(options.root.as_deref().unwrap_or(Path::new("/"))) {
+        Ok(alone) => alone,
+        Err(Taken::Ours(pid)) => {
+            // As Heartbeat put it, and like there no failure.
+            tracing::info!("already running [pid {pid}].");
+            return status::OK;
+        }
+        Err(Taken::Heartbeat(pid)) => {
+            tracing::error!(
+                "heartbeat runs here already [pid {pid}], and two managers must not share a machine's resources; stop it first (service heartbeat stop)"
+            );
+            return status::ERROR;
+        }
+        Err(Taken::Failed(e)) => {
+            tracing::error!("/var/run/heartbeat.pid: {e}");
+            return status::PERMISSION;
+        }
+    };
     // A node of its own root has our agents; on the system itself the package puts them there.
     if let Some(root) = &options.root
         && let Err(e) = crate::bundled::install(&dirs::under(root, "/usr/lib/ocf/resource.d"))
