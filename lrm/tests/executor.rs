@@ -30,7 +30,8 @@ fn role() {
 
 fn executor(dir: &Path) -> i32 {
     let core = CoreCommand {
-        program: std::env::current_exe().unwrap(),
+        program: std::env::var_os("LRM_TEST_PROGRAM")
+            .map_or_else(|| std::env::current_exe().unwrap(), PathBuf::from),
         args: ["--exact", "role", "--nocapture"].map(String::from).into(),
         env: vec![("LRM_TEST_ROLE".into(), std::env::var("LRM_TEST_CORE").unwrap())],
         user: std::env::var_os("LRM_TEST_DROP").map(|_| User { name: "test".into(), uid: 65533, gid: 65532 }),
@@ -189,6 +190,28 @@ async fn play(core: &str, dir: &Path) -> i32 {
             client.flush().await.unwrap();
             0
         }
+        "talker" => {
+            let (client, mut replies, _, _) = welcome(false).await;
+            let command = Command { stdin: vec![b'x'; 2 << 20], ..shell("true") };
+            client.send(Request::Spawn { exec: ExecId(1), note: vec![], command }).unwrap();
+            let Some(Reply::Exited { outcome, .. }) = replies.recv().await else { panic!() };
+            say(dir, &format!("{:?}", outcome.end));
+            // Two outputs of the largest size still arrive, and so does what is said after them.
+            let mut command = shell("head -c 9000000 /dev/zero; head -c 9000000 /dev/zero >&2");
+            command.output_limit = usize::MAX;
+            client.send(Request::Spawn { exec: ExecId(2), note: vec![], command }).unwrap();
+            client.send(Request::Spawn { exec: ExecId(2), note: vec![], command: shell("true") }).unwrap();
+            for _ in 0..2 {
+                let outcome = loop {
+                    if let Some(Reply::Exited { outcome, .. }) = replies.recv().await {
+                        break outcome;
+                    }
+                };
+                let sizes = [outcome.stdout.len(), outcome.stderr.len()].map(|n| n / 1000);
+                say(dir, &format!("{:?} {sizes:?}", outcome.end));
+            }
+            4
+        }
         "rebooter" => {
             let (client, mut replies, generation, _) = welcome(generation_may_reboot(dir)).await;
             client.send(Request::Reboot { reason: format!("generation {generation}") }).unwrap();
@@ -231,6 +254,10 @@ struct Run {
 
 impl Run {
     fn new(core: &str, drop: bool) -> Run {
+        Run::with(core, drop, &[])
+    }
+
+    fn with(core: &str, drop: bool, env: &[(&str, &Path)]) -> Run {
         let dir = tempfile::tempdir().unwrap();
         // The core that drops privilege writes its story here.
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
@@ -244,6 +271,7 @@ impl Run {
         if drop {
             command.env("LRM_TEST_DROP", "1");
         }
+        command.envs(env.iter().copied());
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
         Run { dir, child }
     }
@@ -264,6 +292,16 @@ impl Run {
         let text = std::fs::read_to_string(self.dir.path().join("story")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
+}
+
+#[test]
+fn what_is_too_long_to_say_has_an_end_and_breaks_nothing() {
+    let mut run = Run::new("talker", false);
+    assert_eq!(run.status(), Some(4));
+    let story = run.story();
+    assert!(story[0].contains("more than 1048576"), "{story:?}");
+    assert!(story[1].contains("run number 2 exists already"), "{story:?}");
+    assert_eq!(story[2], "Code(0) [262, 262]");
 }
 
 /// Processes run one after the other for the figures.
@@ -342,6 +380,21 @@ fn the_executor_opens_what_it_may_and_the_core_has_no_privilege() {
             "watchdog /etc/shadow: is not below /dev",
         ]
     );
+}
+
+#[test]
+fn a_program_the_core_may_not_run_is_an_error_and_not_tried_for_ever() {
+    if !nix::unistd::geteuid().is_root() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "dropping privilege needs root");
+        eprintln!("left out: dropping privilege needs root");
+        return;
+    }
+    let private = tempfile::tempdir().unwrap();
+    let program = private.path().join("everbeat");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let mut run = Run::with("misconfigured", true, &[("LRM_TEST_PROGRAM", &program)]);
+    assert_eq!(run.status(), Some(4));
+    assert!(run.story().is_empty());
 }
 
 #[test]

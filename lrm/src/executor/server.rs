@@ -299,8 +299,21 @@ impl Server {
                 self.core = Some(core);
             }
             Err(e) => {
-                tracing::error!("starting the core ({}): {e}", self.options.core.program.display());
-                self.start_later();
+                let program = self.options.core.program.display();
+                match &self.options.core.user {
+                    // It will not get better by itself.
+                    Some(user) if e.kind() == ErrorKind::PermissionDenied => {
+                        tracing::error!(
+                            "user {} may not run {program} ({e}): put the program where every user can reach it, such as /usr/sbin",
+                            user.name
+                        );
+                        self.finished = Some(status::PERMISSION);
+                    }
+                    _ => {
+                        tracing::error!("starting the core ({program}): {e}");
+                        self.start_later();
+                    }
+                }
             }
         }
     }
