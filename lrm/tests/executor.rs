@@ -390,6 +390,7 @@ fn a_program_the_core_may_not_run_is_an_error_and_not_tried_for_ever() {
         return;
     }
     let private = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(private.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     let program = private.path().join("everbeat");
     std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     let mut run = Run::with("misconfigured", true, &[("LRM_TEST_PROGRAM", &program)]);
