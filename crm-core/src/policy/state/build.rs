@@ -20,8 +20,6 @@ pub struct Builder<'a, L: Ledger> {
     pub implicit: Vec<Element>,
     /// Containers of bundles whose connections failed: stopped when all history is read.
     pub stop_needed: Vec<ResourceIx>,
-    /// Names of resources by id, for lookups while history is read.
-    pub by_id: std::collections::HashMap<String, Vec<ResourceIx>>,
 }
 
 /// The working state of a document: configuration and status, before constraints.
@@ -76,6 +74,7 @@ pub fn build<L: Ledger>(cib: &Cib, situation: &Situation, ledger: &mut L) -> Sta
         failed_ops: Vec::new(),
         recheck_by: None,
         complaints,
+        by_id: Default::default(),
         score_lines: Vec::new(),
         collect_scores: situation.scores,
         counts: Counts::default(),
@@ -84,13 +83,7 @@ pub fn build<L: Ledger>(cib: &Cib, situation: &Situation, ledger: &mut L) -> Sta
         options,
         root: root.clone(),
     };
-    let mut b = Builder {
-        s: state,
-        ledger,
-        implicit: Vec::new(),
-        stop_needed: Vec::new(),
-        by_id: Default::default(),
-    };
+    let mut b = Builder { s: state, ledger, implicit: Vec::new(), stop_needed: Vec::new() };
     b.s.absorb(notes);
     if let Some(nodes) = cib.nodes() {
         b.nodes(nodes);

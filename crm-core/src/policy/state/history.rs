@@ -94,7 +94,7 @@ impl<L: Ledger> Builder<'_, L> {
         }
         for r in fillers {
             let Some(name) = self.s[r].xml.attr("container").map(str::to_owned) else { continue };
-            let Some(host) = self.find(&name) else { continue };
+            let Some(host) = self.s.find(&name) else { continue };
             if self.s[r].container.is_none() {
                 self.s[r].container = Some(host);
                 self.s[host].fillers.push(r);
@@ -104,12 +104,12 @@ impl<L: Ledger> Builder<'_, L> {
 
     /// §8.3: the resource a history entry of this id belongs to, on this node; `None` for an orphan.
     fn resource_of_history(&mut self, n: NodeIx, id: &str) -> Option<ResourceIx> {
-        let (found, top) = match self.find(id) {
+        let (found, top) = match self.s.find(id) {
             Some(r) if !self.s[r].is_primitive() => return None,
             Some(r) => (Some(r), Some(self.s.top_of(r))),
             None => {
                 let zero = format!("{}:0", base_name(id));
-                match self.find(&zero) {
+                match self.s.find(&zero) {
                     Some(r) if !self.s[r].flags.unique => (Some(r), Some(self.s.top_of(r))),
                     _ => (None, None),
                 }
@@ -132,7 +132,7 @@ impl<L: Ledger> Builder<'_, L> {
                 && !self.s[r].history_name.as_deref().is_some_and(|h| h.eq_ignore_ascii_case(id))
             {
                 self.s[r].history_name = Some(id.to_owned());
-                self.by_id.entry(id.to_owned()).or_default().push(r);
+                self.s.by_id.entry(id.to_owned()).or_default().push(r);
             }
         }
         found
@@ -215,7 +215,7 @@ impl<L: Ledger> Builder<'_, L> {
 
     /// Makes new resources known by id.
     fn remember(&mut self, r: ResourceIx) {
-        self.by_id.entry(self.s[r].id.clone()).or_default().push(r);
+        self.s.by_id.entry(self.s[r].id.clone()).or_default().push(r);
         for i in 0..self.s[r].children.len() {
             let c = self.s[r].children[i];
             self.remember(c);

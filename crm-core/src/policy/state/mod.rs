@@ -218,6 +218,8 @@ pub struct State {
     pub counts: Counts,
     /// `//op_defaults`, where it is unique.
     pub op_defaults: Option<Element>,
+    /// Resources by id and by the names history has for them.
+    pub(crate) by_id: std::collections::HashMap<String, Vec<ResourceIx>>,
     pub(crate) node_ids: IndexMap<String, NodeIx>,
     /// The whole document: operation defaults, constraints and history are read from it.
     pub root: Element,
@@ -361,6 +363,21 @@ impl State {
                 }
             }
         }
+    }
+
+    /// The resource of this id, or that history knows by this name.
+    pub fn find(&self, name: &str) -> Option<ResourceIx> {
+        let found = self.by_id.get(name)?;
+        found.iter().copied().find(|r| {
+            let r = &self[*r];
+            r.id == name || r.history_name.as_deref() == Some(name)
+        })
+    }
+
+    /// The resource a constraint means by a name: an instance found by its history name stands for its clone.
+    pub fn find_for_constraint(&self, name: &str) -> Option<ResourceIx> {
+        let r = self.find(name)?;
+        Some(if self[r].id.eq_ignore_ascii_case(name) { r } else { self.top_of(r) })
     }
 
     /// The node of this name (any case).

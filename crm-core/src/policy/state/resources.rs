@@ -588,7 +588,7 @@ impl<L: Ledger> Builder<'_, L> {
             let Some(name) = rsc.meta("container").filter(|n| *n != rsc.id).map(str::to_owned) else {
                 continue;
             };
-            match self.find(&name) {
+            match self.s.find(&name) {
                 Some(host) if host != r => {
                     self.s[r].container = Some(host);
                     self.s[host].flags.is_container = true;
@@ -632,17 +632,12 @@ impl<L: Ledger> Builder<'_, L> {
         }
     }
 
-    /// The first resource of this id, wherever it is.
-    pub fn find(&self, id: &str) -> Option<ResourceIx> {
-        self.by_id.get(id).and_then(|list| list.first().copied())
-    }
-
     /// Rebuilds the table of ids.
     pub fn index_ids(&mut self) {
-        self.by_id.clear();
+        self.s.by_id.clear();
         for i in 0..self.s.resources.len() {
             let r = ResourceIx::new(i);
-            self.by_id.entry(self.s[r].id.clone()).or_default().push(r);
+            self.s.by_id.entry(self.s[r].id.clone()).or_default().push(r);
         }
     }
 }
