@@ -5,14 +5,15 @@ mod config;
 mod crm_attribute;
 mod crm_diff;
 mod crm_node;
+mod crm_resource;
 mod crm_shadow;
 mod crm_verify;
 mod crmadmin;
+mod demo_web;
 mod doctor;
 mod files;
 mod ha_propagate;
 mod haresources2cib;
-mod demo_web;
 mod install_links;
 mod keygen;
 mod start;
@@ -58,6 +59,7 @@ pub const COMMANDS: &[Command] = &[
     classic("crm_diff", "compare configurations, or apply a difference", crm_diff::run),
     classic("crm_shadow", "try changes on a copy of the configuration", crm_shadow::run),
     classic("crm_standby", "put a node in standby, or end that", crm_attribute::run_standby),
+    classic("crm_resource", "where resources are; moving, cleaning and changing them", crm_resource::run),
     classic("crm_node", "members, quorum, ids and names", crm_node::run),
     classic("crmadmin", "who is the DC, and what the controller does", crmadmin::run),
     classic("crm_verify", "check a configuration", crm_verify::run),
