@@ -1,6 +1,7 @@
 //! The commands and the names they answer to.
 
 mod cibadmin;
+mod classic_paths;
 mod config;
 mod crm_attribute;
 mod crm_diff;
@@ -14,6 +15,7 @@ mod doctor;
 mod files;
 mod ha_propagate;
 mod haresources2cib;
+mod heartbeat;
 mod install_links;
 mod keygen;
 mod start;
@@ -65,6 +67,7 @@ pub const COMMANDS: &[Command] = &[
     classic("crm_verify", "check a configuration", crm_verify::run),
     ours("doctor", "examine this node and name what is wrong, with the remedy", doctor::run),
     classic("ha_propagate", "copy ha.cf and authkeys to every other node", ha_propagate::run),
+    classic("heartbeat", "the classic daemon's name: start, -k stop, -s status", heartbeat::run),
     classic("haresources2cib", "convert haresources into a CIB", haresources2cib::run),
     ours("install-links", "make links to this binary under the classic names", install_links::run),
     ours("keygen", "make a key for authkeys", keygen::run),
