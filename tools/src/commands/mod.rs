@@ -3,6 +3,7 @@
 mod cibadmin;
 mod classic_paths;
 mod config;
+mod core;
 mod crm_attribute;
 mod crm_diff;
 mod crm_node;
@@ -10,6 +11,7 @@ mod crm_resource;
 mod crm_shadow;
 mod crm_verify;
 mod crmadmin;
+mod demo;
 mod demo_web;
 mod doctor;
 mod files;
@@ -18,6 +20,7 @@ mod haresources2cib;
 mod heartbeat;
 mod install_links;
 mod keygen;
+mod log_files;
 mod start;
 mod stonith_names;
 mod stop;
@@ -55,7 +58,10 @@ pub const COMMANDS: &[Command] = &[
     ours("demo-web", "the server behind the agent ocf:everbeat:Web", demo_web::run),
     classic("cibadmin", "query and edit the configuration", cibadmin::run),
     ours("config", "show or check the configuration files of this node", config::run),
+    ours("demo", "three nodes on this machine, a service, a takeover", demo::run),
     ours("start", "start the cluster software on this node", start::run),
+    ours("core", "the part that meets the network; started by `everbeat start`", core::run),
+    ours("prepare-log", "make the log files; run by `everbeat start`", log_files::run),
     ours("stop", "stop it, resources first", stop::run),
     classic("crm_attribute", "query and change cluster options and node attributes", crm_attribute::run),
     classic("crm_diff", "compare configurations, or apply a difference", crm_diff::run),
