@@ -68,7 +68,6 @@ fn shell(script: &str) -> Command {
         stdin: Vec::new(),
         timeout: Some(Duration::from_secs(10)),
         output_limit: Command::OUTPUT,
-        secrets: None,
     }
 }
 

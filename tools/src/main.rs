@@ -13,7 +13,6 @@ mod offline;
 mod print;
 mod request;
 mod source;
-mod view;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -10,13 +10,18 @@ pub mod graph;
 pub mod ix;
 pub mod ledger;
 pub mod placement;
+pub mod plan;
 pub mod reference_order;
+pub mod render;
+pub mod simulate;
+pub mod simulator;
 pub mod state;
 pub mod transition;
 pub mod values;
 
 pub use complaint::{Complaint, Complaints, Severity};
 pub use ledger::{Ledger, NoLedger};
+pub use plan::{Plan, plan, plan_with};
 
 /// What a plan depends on beside the CIB.
 #[derive(Debug, Clone, Default)]

@@ -24,7 +24,7 @@ mod tickets;
 mod utilization;
 
 use super::ix::{NodeIx, ResourceIx};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, NoLedger};
 use super::state::{EffectPhase, Placement, State};
 use lines::ScoreLine;
 
@@ -45,6 +45,11 @@ pub fn prepare<L: Ledger>(state: &mut State, ledger: &mut L) {
     p.stickiness();
     p.node_bans();
     p.internal_colocations();
+}
+
+/// Takes a leaf's node away again, with the load and capacity it took there.
+pub fn unassign(state: &mut State, r: ResourceIx) {
+    Placer { s: state, ledger: &mut NoLedger }.unassign(r);
 }
 
 /// Assigns every resource.

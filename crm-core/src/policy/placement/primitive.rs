@@ -4,7 +4,7 @@ use super::Placer;
 use super::merge::Flags;
 use crate::policy::ix::{NodeIx, ResourceIx};
 use crate::policy::ledger::{Ledger, Source};
-use crate::policy::state::{Assigned, QuorumPolicy, Role, Variant};
+use crate::policy::state::{Assigned, Effect, QuorumPolicy, Role, Variant};
 use crate::policy::values::INFINITY;
 
 impl<L: Ledger> Placer<'_, L> {
@@ -131,6 +131,7 @@ impl<L: Ledger> Placer<'_, L> {
         self.s[r].flags.provisional = false;
         let Some(a) = target else {
             self.s[r].next_role = Role::Stopped;
+            self.s.effect(Effect::Unassigned { resource: r });
             return false;
         };
         self.s[r].assigned = Some(a);

@@ -144,6 +144,10 @@ pub enum Effect {
         resource: ResourceIx,
         node: NodeIx,
     },
+    /// Assignment found no node for the resource: what it has to do changes.
+    Unassigned {
+        resource: ResourceIx,
+    },
     /// The history entry goes (expired or superseded shutdown lock): `lrm_delete`.
     DeleteHistory {
         resource: ResourceIx,

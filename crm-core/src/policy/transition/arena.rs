@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::super::ix::{ActionIx, NodeIx, ResourceIx};
+use super::super::state::Table;
 use super::flags::{ActionFlags, EdgeFlags};
 use super::task::{Key, Task};
 
@@ -25,13 +26,13 @@ pub enum Needs {
 /// Meta-attributes of an action: those of its configured operation, shared, and its own over them.
 #[derive(Debug, Clone, Default)]
 pub struct Meta {
-    base: Option<Arc<BTreeMap<String, String>>>,
+    base: Option<Arc<Table>>,
     own: Vec<(Cow<'static, str>, Arc<str>)>,
 }
 
 impl Meta {
     /// Meta-attributes that start as those of a configured operation.
-    pub fn of(base: Arc<BTreeMap<String, String>>) -> Self {
+    pub fn of(base: Arc<Table>) -> Self {
         Meta { base: Some(base), own: Vec::new() }
     }
 
@@ -247,27 +248,44 @@ impl Actions {
         self.singletons.get(key).copied()
     }
 
-    /// The newest action of `resource` with this key on `node`, or on no node yet.
-    ///
-    /// With no node wanted, the newest of that key wherever it is.
+    /// The oldest action of `resource` with this key; with a node, only those there or on no node yet.
     pub fn find(&self, resource: ResourceIx, key: &Key, node: Option<NodeIx>) -> Option<ActionIx> {
-        self.of(resource).iter().rev().copied().find(|&ix| {
+        self.of(resource).iter().copied().find(|&ix| {
             let action = &self[ix];
             action.key == *key && (node.is_none() || action.node.is_none() || action.node == node)
         })
     }
 
-    /// Actions of `resource` with this key, newest first; with a node, only those on it.
+    /// Actions of `resource` with this key, oldest first; with a node, only those on it.
     pub fn matching(&self, resource: ResourceIx, key: &Key, node: Option<NodeIx>) -> Vec<ActionIx> {
-        let matching = self.of(resource).iter().rev().copied().filter(|&ix| {
+        let matching = self.of(resource).iter().copied().filter(|&ix| {
             let action = &self[ix];
             action.key == *key && (node.is_none() || action.node == node)
         });
         matching.collect()
     }
 
-    /// Adds an ordering constraint.
-    pub fn order(&mut self, first: End, then: End, flags: EdgeFlags) {
+    /// The newest action of `resource` with this task, on `node` if one is wanted.
+    pub fn newest_of(&self, resource: ResourceIx, task: &Task, node: Option<NodeIx>) -> Option<ActionIx> {
+        self.of(resource).iter().rev().copied().find(|&ix| {
+            let action = &self[ix];
+            action.task == *task && (node.is_none() || action.node == node)
+        })
+    }
+
+    /// The newest action of `resource` with this key.
+    pub fn newest_with_key(&self, resource: ResourceIx, key: &Key) -> Option<ActionIx> {
+        self.of(resource).iter().rev().copied().find(|&ix| self[ix].key == *key)
+    }
+
+    /// Adds an ordering constraint; an end that names an action takes resource and key from it.
+    pub fn order(&mut self, mut first: End, mut then: End, flags: EdgeFlags) {
+        for end in [&mut first, &mut then] {
+            if let Some(action) = end.action {
+                end.resource = end.resource.or(self[action].resource);
+                end.key.get_or_insert_with(|| self[action].key.clone());
+            }
+        }
         self.orderings.push(Ordering { first, then, flags });
     }
 

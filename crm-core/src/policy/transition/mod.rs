@@ -1,5 +1,130 @@
 //! From decisions about roles and nodes to a graph of actions.
+//!
+//! A [`Work`] joins the working state and the actions of one plan. Its steps follow the order in which
+//! the reference numbers actions: what the history called for, constraints, internal orderings, changed
+//! definitions; then, when every resource has its node, probes, each resource's actions, remote
+//! connections, fencing and shutdown; then all orderings are applied and the graph is written.
 
+pub mod apply;
 pub mod arena;
+pub mod collective;
+pub mod constraints;
+pub mod create;
+pub mod dot;
+pub mod fencing;
 pub mod flags;
+pub mod history;
+pub mod instances;
+pub mod internal;
+pub mod lookup;
+pub mod notify;
+pub mod primitive;
+pub mod probes;
+pub mod recurring;
+pub mod remote;
+pub mod summary;
 pub mod task;
+pub mod update;
+pub mod write;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::ix::{ActionIx, NodeIx, ResourceIx};
+use super::state::rules::Notes;
+use super::state::{EffectPhase, State, Table};
+use arena::Actions;
+use notify::{NotifyOps, Operation};
+use task::Key;
+
+/// Meta-attributes of configured operations, made once for each resource and key.
+type Operations = HashMap<(ResourceIx, Key, Option<NodeIx>), Arc<Table>>;
+
+/// A working state and the actions of its plan.
+#[derive(Debug)]
+pub struct Work<'s> {
+    pub st: &'s mut State,
+    pub actions: Actions,
+    pub notifications: BTreeMap<(ResourceIx, Operation), NotifyOps>,
+    operations: Operations,
+    deferred: Vec<history::Deferred>,
+}
+
+impl<'s> Work<'s> {
+    pub fn new(st: &'s mut State) -> Self {
+        Work {
+            st,
+            actions: Actions::default(),
+            notifications: BTreeMap::new(),
+            operations: HashMap::new(),
+            deferred: Vec::new(),
+        }
+    }
+
+    /// What is made before resources are assigned to nodes.
+    pub fn before_assignment(&mut self) {
+        self.replay_effects(|phase| phase == EffectPhase::Status);
+        self.constraint_orderings();
+        self.replay_effects(|_| true);
+        self.internal_orderings();
+        self.check_history();
+    }
+
+    /// What is made once every resource has its node.
+    pub fn after_assignment(&mut self) {
+        self.replay_effects(|_| true);
+        self.check_deferred_parameters();
+        self.schedule_probes();
+        self.clear_orphan_failures();
+        for r in self.st.top.clone() {
+            self.resource_actions(r);
+        }
+        self.order_remote_connections();
+        self.fencing_and_shutdown();
+        self.apply_orderings();
+    }
+
+    /// The meta-attributes of the operation that a key names.
+    fn operation_meta(&mut self, r: ResourceIx, key: &Key, node: Option<NodeIx>) -> Arc<Table> {
+        // Only the time-outs of fence devices depend on the node.
+        let node = node.filter(|_| self.st[r].flags.fence_device);
+        let entry = (r, key.clone(), node);
+        if let Some(found) = self.operations.get(&entry) {
+            return found.clone();
+        }
+        let mut notes = Notes::default();
+        let task = match key {
+            Key::Op(task, _) => task.as_str().to_owned(),
+            Key::Notify(point, task) => format!("{}_notify_{task}", point.as_str()),
+            Key::Free(text) => text.to_string(),
+        };
+        let text = key.text(&self.st[r].id);
+        let config = self.st.op_config(r, &task, &text, key.interval(), node, &mut notes);
+        self.st.absorb(notes);
+        let meta = Arc::new(config.meta);
+        self.operations.insert(entry, meta.clone());
+        meta
+    }
+
+    /// Evaluates the parameters of an action's operation for its node.
+    fn operation_parameters(&mut self, ix: ActionIx, r: ResourceIx) {
+        use flags::ActionFlags;
+        let action = &self.actions[ix];
+        if action.node.is_none() || action.is(ActionFlags::HAVE_EXTRA) {
+            return;
+        }
+        let (key, node) = (action.key.clone(), action.node);
+        self.actions[ix].flags.set(ActionFlags::HAVE_EXTRA);
+        let Key::Op(task, interval) = &key else { return };
+        let text = key.text(&self.st[r].id);
+        let has_own = self
+            .st
+            .find_op_for(r, task.as_str(), &text, *interval)
+            .is_some_and(|op| op.child("instance_attributes").is_some());
+        if has_own {
+            let mut notes = Notes::default();
+            let config = self.st.op_config(r, task.as_str(), &text, *interval, node, &mut notes);
+            self.actions[ix].extra = config.extra.into_iter().collect();
+        }
+    }
+}

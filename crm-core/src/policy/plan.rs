@@ -1,0 +1,61 @@
+//! The whole of a plan: state, placement, transition.
+
+use cib::Cib;
+
+use super::Situation;
+use super::complaint::Complaint;
+use super::graph::Graph;
+use super::ledger::{Ledger, NoLedger};
+use super::placement::{self, lines::ScoreLine};
+use super::state::{self, State};
+use super::transition::Work;
+use super::transition::arena::Actions;
+use super::transition::dot;
+use super::transition::summary::Summary;
+
+/// A decision: what has to be done, and everything it was decided from.
+#[derive(Debug)]
+pub struct Plan {
+    /// What the transition machine executes.
+    pub graph: Graph,
+    pub summary: Summary,
+    /// What is wrong with the configuration.
+    pub complaints: Vec<Complaint>,
+    /// Scores and capacities in the order in which they were found, if the situation asked for them.
+    pub scores: Vec<ScoreLine>,
+    /// The working state as the plan leaves it.
+    pub state: State,
+    pub actions: Actions,
+}
+
+impl Plan {
+    /// The graph in the language of Graphviz; `all` with what is not in the graph, `ids` with numbers.
+    pub fn dot(&self, all: bool, ids: bool) -> String {
+        dot::dot(&self.state, &self.actions, all, ids)
+    }
+}
+
+/// Decides what has to be done. The same CIB and situation give the same plan.
+pub fn plan(cib: &Cib, situation: &Situation) -> Plan {
+    plan_with(cib, situation, &mut NoLedger)
+}
+
+/// [`plan`], with every change of a score noted in a ledger.
+pub fn plan_with<L: Ledger>(cib: &Cib, situation: &Situation, ledger: &mut L) -> Plan {
+    plan_state(state::build::build(cib, situation, ledger), ledger)
+}
+
+/// Plans from a state that has been read already.
+pub fn plan_state<L: Ledger>(mut state: State, ledger: &mut L) -> Plan {
+    placement::prepare(&mut state, ledger);
+    let mut work = Work::new(&mut state);
+    work.before_assignment();
+    placement::assign(work.st, ledger);
+    work.after_assignment();
+    let summary = work.summary();
+    let graph = work.graph();
+    let actions = work.actions;
+    let scores = std::mem::take(&mut state.score_lines);
+    let complaints = std::mem::take(&mut state.complaints).into_vec();
+    Plan { graph, summary, complaints, scores, state, actions }
+}

@@ -1,0 +1,9 @@
+//! The planner's values as the text that administrators know.
+
+pub mod actions;
+pub mod graph;
+pub mod list;
+pub mod scores;
+pub mod status;
+
+pub use list::List;

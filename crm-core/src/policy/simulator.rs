@@ -1,0 +1,260 @@
+//! `crm_simulate`: status, plan and what it would lead to, as text.
+//!
+//! Pure: the caller reads the CIB and writes what comes back.
+
+pub mod inject;
+mod text;
+
+use cib::Cib;
+
+use super::ledger::NoLedger;
+use super::plan::{Plan, plan_state};
+use super::render::{self, List, status::Show};
+use super::simulate::{self, Failure};
+use super::state::build::build;
+use super::{Situation, dates};
+pub use inject::Injections;
+
+/// What is to be done and shown.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Plan (`-R`).
+    pub run: bool,
+    /// Plan and pretend to execute (`-S`).
+    pub simulate: bool,
+    pub show_attributes: bool,
+    pub show_fail_counts: bool,
+    /// `-s`
+    pub scores: bool,
+    /// `-U`
+    pub utilization: bool,
+    /// Nothing but scores and capacities (`-Q`).
+    pub quiet: bool,
+    /// The argument of `-t`.
+    pub date: Option<String>,
+    pub injections: Injections,
+    /// Actions that fail (`-F`).
+    pub failures: Vec<String>,
+    /// A drawing is wanted (`-D`), with all actions (`-a`), with numbers (`-V`).
+    pub dot: bool,
+    pub dot_all: bool,
+    pub dot_ids: bool,
+    /// The graph is wanted (`-G`).
+    pub graph: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default)]
+pub struct Output {
+    pub stdout: String,
+    pub stderr: String,
+    pub code: i32,
+    pub dot: Option<String>,
+    pub graph: Option<String>,
+    /// The input as it was planned, after injections.
+    pub input: Option<Cib>,
+    /// The CIB at the end.
+    pub cib: Option<Cib>,
+}
+
+/// Runs the simulator; `now` and `utc_offset` are the caller's clock.
+pub fn run(cib: &Cib, options: &Options, now: i64, utc_offset: i32) -> Output {
+    let mut session = Session::new(cib, options, now, utc_offset);
+    session.go();
+    session.finish()
+}
+
+struct Session<'a> {
+    options: &'a Options,
+    situation: Situation,
+    /// The line about the time that counts as now.
+    date_line: Option<String>,
+    cib: Cib,
+    list: List,
+    out: Output,
+    plans: bool,
+    simulates: bool,
+}
+
+impl<'a> Session<'a> {
+    fn new(cib: &Cib, options: &'a Options, now: i64, utc_offset: i32) -> Self {
+        let simulates = options.simulate || !options.failures.is_empty();
+        let plans =
+            options.run || simulates || options.scores || options.utilization || options.dot || options.graph;
+        let mut situation = Situation {
+            now,
+            utc_offset,
+            scores: options.scores || options.utilization,
+            sanitized: true,
+            ..Situation::default()
+        };
+        let mut date_line = None;
+        if let Some(text) = &options.date {
+            let moment = dates::Moment { epoch: now, offset: utc_offset };
+            if let Some(at) = dates::parse(text, moment) {
+                situation.now = at.epoch;
+                situation.utc_offset = at.offset;
+            }
+            date_line = Some(format!("Setting effective cluster time: {text}"));
+        } else if let Some(at) = cib.root().attr("execution-date").and_then(|t| t.parse().ok()) {
+            situation.now = at;
+            date_line = Some(format!("Using the original execution date of: {}", text::utc_time(at)));
+        }
+        let fancy = !options.scores && !options.utilization;
+        Session {
+            options,
+            situation,
+            date_line,
+            cib: cib.clone(),
+            list: List::new(fancy),
+            out: Output::default(),
+            plans,
+            simulates,
+        }
+    }
+
+    fn show(&self) -> bool {
+        !self.options.quiet
+    }
+
+    fn date(&mut self) {
+        if let (Some(line), true) = (self.date_line.clone(), self.show()) {
+            self.list.line(&line);
+        }
+    }
+
+    fn go(&mut self) {
+        let mut state = build(&self.cib, &self.situation, &mut NoLedger);
+        let mut printed = false;
+        self.date();
+        if self.show() {
+            if state.options.maintenance_mode {
+                printed = true;
+                self.list.line("");
+                self.list.line("              *** Resource management is DISABLED ***");
+                self.list.line("  The cluster will not attempt to start, stop or recover services");
+            }
+            if state.counts.disabled > 0 || state.counts.blocked > 0 {
+                if printed {
+                    self.list.blank();
+                }
+                printed = true;
+                self.list.line(&text::counts(&state.counts));
+            }
+            if printed {
+                self.list.blank();
+            }
+            self.status("Current cluster status", &state, true);
+        }
+        if self.options.injections.any() {
+            if self.show() {
+                self.list.blank();
+                self.list.begin("Performing Requested Modifications");
+            }
+            let mut lines = List::new(true);
+            let errors =
+                inject::apply(&mut self.cib, &self.options.injections, self.situation.now, &mut |line| {
+                    lines.begin("");
+                    lines.end();
+                    if self.options.quiet {
+                        return;
+                    }
+                    self.list.item(line);
+                });
+            self.out.stderr.push_str(&errors);
+            if self.show() {
+                self.list.end();
+            }
+            self.date();
+            state = build(&self.cib, &self.situation, &mut NoLedger);
+        }
+        self.out.input = Some(self.cib.clone());
+        if !self.plans {
+            self.out.cib = Some(self.cib.clone());
+            return;
+        }
+        let plan = plan_state(state, &mut NoLedger);
+        self.scores(&plan);
+        if self.show() {
+            self.list.blank();
+            self.list.begin("Transition Summary");
+            render::actions::summary(&mut self.list, &plan.state, &plan.summary);
+            self.list.end();
+        }
+        if self.options.dot {
+            self.out.dot = Some(plan.dot(self.options.dot_all, self.options.dot_ids));
+        }
+        if self.options.graph {
+            self.out.graph = Some(render::graph::xml(&plan.graph, 0));
+        }
+        if self.simulates {
+            self.execute(&plan);
+        }
+        self.out.cib = Some(self.cib.clone());
+    }
+
+    fn status(&mut self, title: &str, state: &super::state::State, pending: bool) {
+        let show = Show {
+            pending,
+            attributes: self.options.show_attributes,
+            fail_counts: self.options.show_fail_counts,
+            failures: false,
+        };
+        self.list.begin(title);
+        render::status::status(&mut self.list, state, show);
+        self.list.end();
+    }
+
+    fn scores(&mut self, plan: &Plan) {
+        if !self.options.scores && !self.options.utilization {
+            return;
+        }
+        if self.show() {
+            self.list.blank();
+        }
+        for line in &plan.scores {
+            let wanted = match line {
+                super::placement::lines::ScoreLine::Allocation { .. }
+                | super::placement::lines::ScoreLine::Promotion { .. } => self.options.scores,
+                _ => self.options.utilization,
+            };
+            if wanted {
+                let line = render::scores::score_line(&plan.state, line);
+                self.list.line(&line);
+            }
+        }
+    }
+
+    fn execute(&mut self, plan: &Plan) {
+        let failures: Vec<Failure> =
+            self.options.failures.iter().filter_map(|spec| text::failure(spec)).collect();
+        let outcome = simulate::run(&self.cib, &plan.graph, &failures, self.situation.now);
+        if self.show() {
+            self.list.blank();
+            self.list.begin("Executing Cluster Transition");
+            for event in &outcome.events {
+                render::actions::event(&mut self.list, &plan.state, event);
+            }
+            self.list.end();
+        } else {
+            self.list.blank();
+        }
+        if !outcome.complete {
+            self.out.stderr.push_str("Transition failed: terminated\n");
+            self.out.stderr.push_str("An invalid transition was produced\n");
+            self.out.code = 1;
+        }
+        self.cib = outcome.cib;
+        if self.show() {
+            self.date();
+            self.list.blank();
+            let state = build(&self.cib, &self.situation, &mut NoLedger);
+            self.status("Revised Cluster Status", &state, false);
+        }
+    }
+
+    fn finish(mut self) -> Output {
+        self.out.stdout = self.list.into_text();
+        self.out
+    }
+}
