@@ -28,6 +28,24 @@ pub struct Command {
     pub timeout: Option<Duration>,
     /// Bytes kept of each of stdout and stderr; of more than that, the first and the last half are kept.
     pub output_limit: usize,
+    /// Values that stand for a secret are replaced by the process that runs it.
+    pub secrets: Option<Secrets>,
+}
+
+/// Whose secrets a command needs. A parameter whose value is [`Secrets::MARK`], in a variable
+/// `OCF_RESKEY_name` or a line `name=…` of the standard input, is kept on each node's disk and not in the
+/// CIB (agents.md 5.11).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secrets {
+    /// The resource, without the number of an instance.
+    pub rsc: String,
+    /// Go on without those that cannot be had: a stop must not fail for a lost password.
+    pub optional: bool,
+}
+
+impl Secrets {
+    /// The value in the CIB.
+    pub const MARK: &str = "lrm://";
 }
 
 impl Command {
@@ -58,6 +76,8 @@ pub enum SpawnError {
     NotFound(String),
     /// It is there, but may not be executed, or belongs to somebody else than it should.
     Permission(String),
+    /// A secret of the resource cannot be had.
+    Secrets(String),
     /// Anything else: no process, no pipe.
     Other(String),
 }
@@ -66,7 +86,10 @@ impl SpawnError {
     /// The sentence for the operator.
     pub fn text(&self) -> &str {
         match self {
-            SpawnError::NotFound(text) | SpawnError::Permission(text) | SpawnError::Other(text) => text,
+            SpawnError::NotFound(text)
+            | SpawnError::Permission(text)
+            | SpawnError::Secrets(text)
+            | SpawnError::Other(text) => text,
         }
     }
 }

@@ -39,6 +39,6 @@ mod queue;
 
 pub use agent::{AgentError, AgentRef, Class};
 pub use class::Roots;
-pub use command::{Command, End, Outcome, Program, SpawnError};
+pub use command::{Command, End, Outcome, Program, Secrets, SpawnError};
 pub use op::{BadNote, CallId, ExecId, Now, OpRequest, OpResult, OpStatus, Verdict, rc};
 pub use queue::{Action, Event, Queue, Refusal};

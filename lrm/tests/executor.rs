@@ -68,6 +68,7 @@ fn shell(script: &str) -> Command {
         stdin: Vec::new(),
         timeout: Some(Duration::from_secs(10)),
         output_limit: Command::OUTPUT,
+        secrets: None,
     }
 }
 

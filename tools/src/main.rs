@@ -13,6 +13,7 @@ mod offline;
 mod print;
 mod request;
 mod source;
+mod view;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

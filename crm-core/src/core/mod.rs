@@ -19,11 +19,12 @@
 //!    [`CoreEvent::Persisted`].
 //! 2. [`CoreAction::Persist`]: make the record durable, then say so; never more than one is outstanding.
 //! 3. [`CoreAction::Spawn`]: answer with [`CoreEvent::Exited`] exactly once.
-//! 4. [`CoreAction::Plan`]: have the plan made, anywhere, and answer with [`CoreEvent::Planned`].
+//! 4. [`CoreAction::Plan`]: call [`make_plan`], anywhere, and answer with [`CoreEvent::Planned`].
 //! 5. [`CoreEvent::Wake`] at [`Core::deadline`], never much later.
 //! 6. [`CoreAction::Status`]: [`Core::status`] has changed; publish it when convenient.
 
 mod clients;
+mod plan;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -46,6 +47,8 @@ use crate::message::{Ask, Message};
 use crate::now::Now;
 use crate::policy::Situation;
 use crate::policy::graph::Graph;
+
+pub use plan::make_plan;
 
 /// What a core is made from.
 #[derive(Debug, Clone)]
@@ -98,6 +101,8 @@ pub enum CoreEvent {
     Wake,
     /// Stop cleanly: resources first.
     Stop,
+    /// The executor has ended: nothing can be run any more.
+    ExecutorGone,
 }
 
 /// What the planner made of a CIB.
@@ -172,7 +177,6 @@ pub const EXIT_STAY_DOWN: i32 = 100;
 pub struct Core {
     id: NodeId,
     name: String,
-    deadtime: Duration,
     group: Group,
     controller: Controller,
     fencing: Fencing,
@@ -237,7 +241,6 @@ impl Core {
         Self {
             id: group.id,
             name: group.name.clone(),
-            deadtime: group.deadtime,
             peers: status::Peers::new(&group),
             controller,
             fencing: Fencing::new(group.id, &group.name),
@@ -263,7 +266,7 @@ impl Core {
             self.controller.deadline(),
             self.fencing.deadline(),
             self.queue.deadline(),
-            self.peers.deadline(self.deadtime),
+            self.peers.deadline(),
             clients::deadline(&self.asks),
         ]
         .into_iter()
@@ -283,7 +286,7 @@ impl Core {
         }
         match event {
             CoreEvent::Link(event) => {
-                self.changed |= self.peers.observe(now.mono, &event, out);
+                self.changed |= self.peers.observe(now.mono, &event);
                 match &event {
                     LinkEvent::Carrier { any } => {
                         self.steps.push_back(Step::Controller(ControllerEvent::Carrier(*any)));
@@ -327,6 +330,12 @@ impl Core {
                 }));
             }
             CoreEvent::Client { id, request } => self.steps.push_back(Step::Client(id, request)),
+            CoreEvent::ExecutorGone => {
+                let reason = "the executor has gone away".to_owned();
+                self.exited = true;
+                out.push(CoreAction::Exit { code: 1, reason });
+                return;
+            }
             CoreEvent::Stop => self.steps.push_back(Step::Controller(ControllerEvent::Shutdown)),
             CoreEvent::Wake => {
                 if self.controller.deadline().is_some_and(|at| at <= now.mono) {
@@ -338,7 +347,7 @@ impl Core {
                 if self.fencing.deadline().is_some_and(|at| at <= now.mono) {
                     self.steps.push_back(Step::Fencing(FencingEvent::Wake));
                 }
-                self.changed |= self.peers.expire(now.mono, self.deadtime, out);
+                self.changed |= self.peers.expire(now.mono);
                 self.expire_asks(now, out);
             }
         }

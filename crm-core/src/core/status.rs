@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ccm::group::{GroupConfig, Level, OutReason, View};
+use ccm::group::{GroupConfig, OutReason, View};
 use ccm::seam::{LinkEvent, NodeId};
 
-use super::{Core, CoreAction};
+use super::Core;
 use crate::status::{NodeStatus, Peer, PeerState, Phase, ViewStatus};
 
 /// The nodes this one knows of, by name.
@@ -44,7 +44,7 @@ impl Peers {
     }
 
     /// Takes note; whether something changed that is shown.
-    pub(super) fn observe(&mut self, now: Duration, event: &LinkEvent, out: &mut Vec<CoreAction>) -> bool {
+    pub(super) fn observe(&mut self, now: Duration, event: &LinkEvent) -> bool {
         match event {
             LinkEvent::Beat { beat, .. } => {
                 if beat.name == self.me {
@@ -56,8 +56,6 @@ impl Peers {
                 known.heard = Some((now, beat.deadtime));
                 if changed {
                     known.state = PeerState::Active;
-                    let text = format!("Status update for node {}: status active", beat.name);
-                    out.push(CoreAction::Log { level: Level::Info, target: "heartbeat", text });
                 }
                 changed
             }
@@ -69,12 +67,10 @@ impl Peers {
                 changed
             }
             LinkEvent::Left { peer, .. } => {
-                for (name, known) in &mut self.nodes {
+                for known in self.nodes.values_mut() {
                     if known.id == Some(*peer) && known.state != PeerState::Left {
                         known.state = PeerState::Left;
                         known.heard = None;
-                        let text = format!("node {name} has left the cluster cleanly");
-                        out.push(CoreAction::Log { level: Level::Info, target: "heartbeat", text });
                         return true;
                     }
                 }
@@ -117,7 +113,7 @@ impl Peers {
         }
     }
 
-    pub(super) fn deadline(&self, _deadtime: Duration) -> Option<Duration> {
+    pub(super) fn deadline(&self) -> Option<Duration> {
         self.nodes
             .values()
             .filter(|k| k.state == PeerState::Active)
@@ -125,15 +121,13 @@ impl Peers {
             .min()
     }
 
-    pub(super) fn expire(&mut self, now: Duration, _deadtime: Duration, out: &mut Vec<CoreAction>) -> bool {
+    pub(super) fn expire(&mut self, now: Duration) -> bool {
         let mut changed = false;
-        for (name, known) in &mut self.nodes {
+        for known in self.nodes.values_mut() {
             if known.state == PeerState::Active && known.heard.is_some_and(|(at, dead)| at + dead <= now) {
                 known.state = PeerState::Dead;
                 known.heard = None;
                 changed = true;
-                let text = format!("node {name}: is dead");
-                out.push(CoreAction::Log { level: Level::Warning, target: "heartbeat", text });
             }
         }
         changed

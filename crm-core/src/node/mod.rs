@@ -1,8 +1,20 @@
-//! A node of the cluster, embedded in a program of yours: watch its status, change the configuration,
-//! stop it, all through a [`NodeHandle`].
+//! A node of the cluster, embedded in a program of yours: the driver of the pure [`crate::core::Core`].
+//!
+//! [`Node::builder`] takes a configuration and starts everything: the heartbeat thread with the link
+//! machine, the disk, the planner, the way to the executor, and the core's own thread. What comes back
+//! is a [`NodeHandle`]: watch the status, change the configuration, stop.
+
+mod agents;
+mod builder;
+mod disk;
+pub mod identity;
+mod opener;
+mod run;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use ccm::config::{AuthKeys, Config};
 
 use tokio::sync::{oneshot, watch};
 
@@ -10,6 +22,22 @@ use crate::client::{
     AttributeChange, Cleanup, ClientRequest, Lifetime, Outcome, RequestError, RequestOptions,
 };
 use crate::status::NodeStatus;
+
+pub use agents::Executor;
+pub use builder::{NodeBuilder, StartError};
+
+/// The door to a node of one's own.
+pub struct Node;
+
+impl Node {
+    /// A node by the classic files: `ha.cf` and `authkeys`, read with [`ccm::config`].
+    pub fn builder(config: Config, keys: AuthKeys) -> NodeBuilder {
+        NodeBuilder::new(config, keys)
+    }
+}
+
+/// Hands an event to the core's thread.
+type Say = Arc<dyn Fn(crate::core::CoreEvent) + Send + Sync>;
 
 /// A running node. Clones speak to the same node; the node runs on when all are dropped.
 #[derive(Clone)]

@@ -16,6 +16,7 @@ pub(super) fn prepare(op: &OpRequest, roots: &Roots) -> Command {
         stdin: Vec::new(),
         timeout: op.limit(),
         output_limit: Command::OUTPUT,
+        secrets: None,
     }
 }
 

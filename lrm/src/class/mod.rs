@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::op::rc;
-use crate::{Class, Command, End, OpRequest, OpStatus, Outcome, Program, SpawnError, Verdict};
+use crate::{Class, Command, End, OpRequest, OpStatus, Outcome, Program, Secrets, SpawnError, Verdict};
 
 /// Where agents are looked for, each list in order, and what all of them find in their environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,13 +116,27 @@ pub fn prepare(op: &OpRequest, roots: &Roots) -> Prepared {
     if let Some(answer) = unusable(op) {
         return Prepared::Answer(answer);
     }
-    match op.agent.class() {
+    let mut prepared = match op.agent.class() {
         Class::Ocf => Prepared::Run(ocf::prepare(op, roots)),
         Class::Lsb => Prepared::Run(lsb::prepare(op, roots)),
         Class::Heartbeat => Prepared::Run(heartbeat::prepare(op, roots)),
         Class::Systemd => systemd::prepare(op, roots),
         Class::Service => service::prepare(op, roots),
         Class::Stonith => stonith::prepare(op, roots),
+    };
+    if let Prepared::Run(command) = &mut prepared
+        && op.params.values().any(|value| value == Secrets::MARK)
+    {
+        command.secrets = Some(Secrets { rsc: without_instance(&op.rsc), optional: op.action == "stop" });
+    }
+    prepared
+}
+
+/// `db` of `db:0`.
+fn without_instance(rsc: &str) -> String {
+    match rsc.rsplit_once(':') {
+        Some((id, number)) if number.bytes().all(|b| b.is_ascii_digit()) => id.to_owned(),
+        _ => rsc.to_owned(),
     }
 }
 
@@ -213,6 +227,7 @@ pub(crate) fn unless_exited(op: &OpRequest, outcome: &Outcome, who: &str) -> Res
         End::Failed(SpawnError::Permission(text)) => {
             Verdict::new(rc::PERMISSION, OpStatus::Error, text.as_str())
         }
+        End::Failed(SpawnError::Secrets(text)) => Verdict::new(rc::ARGS, OpStatus::NoSecrets, text.as_str()),
         End::Failed(SpawnError::Other(text)) => Verdict::new(rc::ERROR, OpStatus::Error, text.as_str()),
     })
 }
@@ -302,6 +317,8 @@ pub(crate) mod tests {
             assert_eq!((v.rc, v.status), (5, OpStatus::NotInstalled));
             let v = of(End::Failed(SpawnError::Permission("x".into())));
             assert_eq!((v.rc, v.status), (4, OpStatus::Error));
+            let v = of(End::Failed(SpawnError::Secrets("x".into())));
+            assert_eq!((v.rc, v.status), (2, OpStatus::NoSecrets));
             let v = of(End::Signal(9));
             assert_eq!((v.rc, v.status), (1, OpStatus::Error));
             assert_eq!(v.reason, "Resource agent interrupted by SIGKILL signal");
@@ -316,6 +333,19 @@ pub(crate) mod tests {
                 Prepared::Run(_) => panic!("{params:?} was run"),
             }
         }
+    }
+
+    #[test]
+    fn a_secret_is_asked_for_by_the_resource_without_its_instance() {
+        let secrets = |rsc: &str, action: &str, value: &str| {
+            let mut op = op("ocf:heartbeat:pgsql", action, &[("password", value)]);
+            op.rsc = rsc.into();
+            run(&op, &Roots::system()).secrets
+        };
+        let of = |rsc: &str, optional| Some(Secrets { rsc: rsc.into(), optional });
+        assert_eq!(secrets("db:1", "start", "lrm://"), of("db", false));
+        assert_eq!(secrets("db:x", "stop", "lrm://"), of("db:x", true));
+        assert_eq!(secrets("db", "start", "plain"), None);
     }
 
     #[test]

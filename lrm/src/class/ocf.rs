@@ -44,6 +44,7 @@ pub(super) fn prepare(op: &OpRequest, roots: &Roots) -> Command {
         stdin: Vec::new(),
         timeout: op.limit(),
         output_limit: if op.action == "meta-data" { Command::OUTPUT_METADATA } else { Command::OUTPUT },
+        secrets: None,
     }
 }
 

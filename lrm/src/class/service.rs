@@ -12,6 +12,7 @@ pub(super) fn prepare(op: &OpRequest, roots: &Roots) -> Prepared {
         stdin: Vec::new(),
         timeout: op.limit(),
         output_limit: Command::OUTPUT,
+        secrets: None,
     })
 }
 

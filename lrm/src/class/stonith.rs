@@ -125,6 +125,7 @@ pub fn fence(call: &FenceCall<'_>, roots: &Roots) -> Result<Command, FenceError>
         stdin: Vec::new(),
         timeout: call.timeout,
         output_limit: Command::OUTPUT,
+        secrets: None,
     };
     if let Some(name) = kind.strip_prefix("external/") {
         external(call, name, keys, roots, limit)

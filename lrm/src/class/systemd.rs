@@ -33,6 +33,7 @@ pub(super) fn prepare(op: &OpRequest, roots: &Roots) -> Prepared {
             stdin: Vec::new(),
             timeout: op.limit(),
             output_limit: Command::OUTPUT,
+            secrets: None,
         }),
         None => Prepared::Answer(Verdict::new(
             rc::UNIMPLEMENTED,

@@ -10,12 +10,14 @@
 //! when its end is told. A process that outlives SIGKILL by another grace is given up and said so.
 
 mod capture;
+mod secrets;
 mod trust;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -35,6 +37,8 @@ pub struct Settings {
     pub grace: Duration,
     /// Whose files may be run.
     pub trust: Trust,
+    /// Where secrets are, as `RESOURCE/PARAMETER`; agents.md 5.11.
+    pub secrets: PathBuf,
     /// Processes at once. More are refused: each needs four descriptors of the executor's.
     pub most: usize,
 }
@@ -45,6 +49,7 @@ impl Default for Settings {
             env: BTreeMap::new(),
             grace: Duration::from_secs(5),
             trust: Trust::of_this_user(),
+            secrets: PathBuf::from(secrets::DIR),
             most: 200,
         }
     }
@@ -273,6 +278,14 @@ pub(crate) fn poll(fds: &mut [PollFd<'_>], wait: Option<Duration>) -> std::io::R
 
 /// Starts the first program that is there. The error names which program it is about.
 fn start(command: &Command, settings: &Settings, now: Instant) -> Result<Process, (usize, SpawnError)> {
+    let filled;
+    let command = match &command.secrets {
+        Some(which) => {
+            filled = secrets::fill(command, which, &settings.secrets).map_err(|e| (0, e))?;
+            &filled
+        }
+        None => command,
+    };
     let mut missing = None;
     for (at, program) in command.programs.iter().enumerate() {
         match settings.trust.check(&program.path) {

@@ -70,6 +70,9 @@ pub fn run(mut options: Options) -> i32 {
     exec::close_inherited();
     // For our own agents, which run it.
     let program = options.core.program.to_string_lossy().into_owned();
+    if let Some(root) = &options.root {
+        options.settings.secrets = dirs::under(root, "/var/lib/heartbeat/lrm/secrets");
+    }
     options.settings.env.entry("EVERBEAT_BINARY".to_owned()).or_insert(program);
     match dirs::prepare(options.root.as_deref(), options.core.user.as_ref()) {
         Ok(reports) => {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::codec::{Reader, Truncated, Writer};
-use crate::{Command, End, ExecId, Outcome, Program, SpawnError};
+use crate::{Command, End, ExecId, Outcome, Program, Secrets, SpawnError};
 
 /// What both ends must speak. They are the same binary, but a core may be started by an executor that
 /// was running when the binary was replaced.
@@ -341,6 +341,10 @@ fn write_command(w: &mut Writer, c: &Command) {
     w.bytes(&c.stdin);
     w.option(c.timeout, write_duration);
     w.u64(c.output_limit as u64);
+    w.option(c.secrets.as_ref(), |w, s| {
+        w.str(&s.rsc);
+        w.u8(u8::from(s.optional));
+    });
 }
 
 fn read_command(r: &mut Reader<'_>) -> Result<Command, Truncated> {
@@ -361,6 +365,7 @@ fn read_command(r: &mut Reader<'_>) -> Result<Command, Truncated> {
         timeout: r.option(read_duration)?,
         // Two outputs of the largest size fit into one message.
         output_limit: usize::try_from(r.u64()?).unwrap_or(usize::MAX).min(Command::OUTPUT_METADATA),
+        secrets: r.option(|r| Ok(Secrets { rsc: r.str()?, optional: flag(r)? }))?,
     })
 }
 
@@ -391,6 +396,7 @@ fn write_outcome(w: &mut Writer, o: &Outcome) {
         End::Failed(SpawnError::NotFound(text)) => error(w, 5, text),
         End::Failed(SpawnError::Permission(text)) => error(w, 6, text),
         End::Failed(SpawnError::Other(text)) => error(w, 7, text),
+        End::Failed(SpawnError::Secrets(text)) => error(w, 8, text),
     }
     w.u64(o.program as u64);
     w.bytes(&o.stdout);
@@ -407,6 +413,7 @@ fn read_outcome(r: &mut Reader<'_>) -> Result<Outcome, WireError> {
         5 => End::Failed(SpawnError::NotFound(r.str()?)),
         6 => End::Failed(SpawnError::Permission(r.str()?)),
         7 => End::Failed(SpawnError::Other(r.str()?)),
+        8 => End::Failed(SpawnError::Secrets(r.str()?)),
         kind => return Err(WireError::Kind(kind)),
     };
     Ok(Outcome {
@@ -519,6 +526,7 @@ mod tests {
             stdin: b"k=v\n".to_vec(),
             timeout: Some(Duration::from_millis(1500)),
             output_limit: 100,
+            secrets: Some(Secrets { rsc: "db".into(), optional: true }),
         };
         let udp = Udp {
             bind: "[fe80::1%3]:694".parse().unwrap(),

@@ -181,8 +181,8 @@ impl Lab {
         if percent > 0 {
             let _ = writeln!(
                 script,
-                "table bridge lossy {{ chain f {{ type filter hook forward priority 0; \
-                 numgen random mod 100 < {percent} drop; }} }}"
+                "table bridge lossy {{\nchain f {{ type filter hook forward priority 0; \
+                 numgen random mod 100 < {percent} drop; }}\n}}"
             );
         }
         let path = self.state.path().join("lossy.nft");

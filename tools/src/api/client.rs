@@ -126,6 +126,23 @@ impl Client {
         Ok(self.runtime.block_on(self.management.shutdown(proto::ShutdownRequest {}))?.into_inner())
     }
 
+    /// Calls `each` with the redacted status now and after every change, until it returns false.
+    pub fn watch_status(
+        &mut self,
+        mut each: impl FnMut(proto::StatusReply) -> bool,
+    ) -> Result<(), ClientError> {
+        let status = &mut self.status;
+        self.runtime.block_on(async {
+            let mut replies = status.watch(proto::StatusRequest {}).await?.into_inner();
+            while let Some(reply) = replies.message().await? {
+                if !each(reply) {
+                    return Ok(());
+                }
+            }
+            Err(ClientError::Transport("it ended".into()))
+        })
+    }
+
     /// The redacted status.
     pub fn status(&mut self) -> Result<proto::StatusReply, ClientError> {
         Ok(self.runtime.block_on(self.status.get(proto::StatusRequest {}))?.into_inner())

@@ -9,6 +9,7 @@ pub mod management;
 pub mod peer;
 mod peer_groups;
 pub mod server;
+pub mod status;
 
 use std::path::{Path, PathBuf};
 

@@ -16,7 +16,14 @@ use crate::exit;
 #[command(name = "everbeat install-links")]
 struct Arguments {
     /// The directory that gets the links; it is made if absent.
-    dir: PathBuf,
+    #[arg(required_unless_present = "classic")]
+    dir: Option<PathBuf>,
+    /// Make the classic paths: /usr/lib/heartbeat with every command, and the init script.
+    #[arg(long)]
+    classic: bool,
+    /// Directory that stands for the root of the file system, for --classic.
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
     /// Replace what is already there under these names.
     #[arg(long)]
     force: bool,
@@ -28,8 +35,8 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
         Err(status) => return status,
     };
     match install(&arguments) {
-        Ok(count) => {
-            println!("{count} links in {}", arguments.dir.display());
+        Ok(done) => {
+            done.iter().for_each(|line| println!("{line}"));
             exit::OK
         }
         Err(error) => {
@@ -39,12 +46,25 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
     }
 }
 
-fn install(arguments: &Arguments) -> io::Result<usize> {
+fn install(arguments: &Arguments) -> io::Result<Vec<String>> {
     let binary = std::env::current_exe()?;
-    fs::create_dir_all(&arguments.dir)?;
+    let mut done = Vec::new();
+    if let Some(dir) = &arguments.dir {
+        done.push(format!("{} links in {}", make_links(&binary, dir, arguments.force)?, dir.display()));
+    }
+    if arguments.classic {
+        let paths = super::config::paths(arguments.root.clone());
+        done.extend(super::classic_paths::install(&binary, &paths, arguments.force)?);
+    }
+    Ok(done)
+}
+
+/// A link for every classic command; the number of links.
+pub(super) fn make_links(binary: &Path, dir: &Path, force: bool) -> io::Result<usize> {
+    fs::create_dir_all(dir)?;
     let mut count = 0;
     for command in COMMANDS.iter().filter(|c| c.classic) {
-        make_link(&binary, &arguments.dir.join(command.name), arguments.force)?;
+        make_link(binary, &dir.join(command.name), force)?;
         count += 1;
     }
     Ok(count)

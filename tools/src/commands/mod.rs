@@ -1,20 +1,26 @@
 //! The commands and the names they answer to.
 
 mod cibadmin;
+mod classic_paths;
 mod config;
+mod core;
 mod crm_attribute;
 mod crm_diff;
 mod crm_node;
+mod crm_resource;
 mod crm_shadow;
 mod crm_verify;
 mod crmadmin;
+mod demo;
+mod demo_web;
 mod doctor;
 mod files;
 mod ha_propagate;
 mod haresources2cib;
-mod demo_web;
+mod heartbeat;
 mod install_links;
 mod keygen;
+mod log_files;
 mod start;
 mod stonith_names;
 mod stop;
@@ -52,17 +58,22 @@ pub const COMMANDS: &[Command] = &[
     ours("demo-web", "the server behind the agent ocf:everbeat:Web", demo_web::run),
     classic("cibadmin", "query and edit the configuration", cibadmin::run),
     ours("config", "show or check the configuration files of this node", config::run),
+    ours("demo", "three nodes on this machine, a service, a takeover", demo::run),
     ours("start", "start the cluster software on this node", start::run),
+    ours("core", "the part that meets the network; started by `everbeat start`", core::run),
+    ours("prepare-log", "make the log files; run by `everbeat start`", log_files::run),
     ours("stop", "stop it, resources first", stop::run),
     classic("crm_attribute", "query and change cluster options and node attributes", crm_attribute::run),
     classic("crm_diff", "compare configurations, or apply a difference", crm_diff::run),
     classic("crm_shadow", "try changes on a copy of the configuration", crm_shadow::run),
     classic("crm_standby", "put a node in standby, or end that", crm_attribute::run_standby),
+    classic("crm_resource", "where resources are; moving, cleaning and changing them", crm_resource::run),
     classic("crm_node", "members, quorum, ids and names", crm_node::run),
     classic("crmadmin", "who is the DC, and what the controller does", crmadmin::run),
     classic("crm_verify", "check a configuration", crm_verify::run),
     ours("doctor", "examine this node and name what is wrong, with the remedy", doctor::run),
     classic("ha_propagate", "copy ha.cf and authkeys to every other node", ha_propagate::run),
+    classic("heartbeat", "the classic daemon's name: start, -k stop, -s status", heartbeat::run),
     classic("haresources2cib", "convert haresources into a CIB", haresources2cib::run),
     ours("install-links", "make links to this binary under the classic names", install_links::run),
     ours("keygen", "make a key for authkeys", keygen::run),

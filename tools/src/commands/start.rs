@@ -49,6 +49,7 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
             return exit::OSERR;
         }
     };
+    prepare_log(&program, arguments.root.as_deref());
     let core = CoreCommand { program, args: core_arguments(&arguments), env: Vec::new(), user };
     let mut options = Options::new(core, arguments.root.clone());
     // Only a node that owns its machine may ever restart it; one below a root directory does not.
@@ -57,6 +58,18 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
     }
     let status = lrm::executor::run(options);
     u8::try_from(status).unwrap_or(exit::ERROR)
+}
+
+/// Makes the log files in a process of its own: this one parses no files.
+fn prepare_log(program: &std::path::Path, root: Option<&std::path::Path>) {
+    let mut command = std::process::Command::new(program);
+    command.arg("prepare-log");
+    if let Some(root) = root {
+        command.arg("--root").arg(root);
+    }
+    if let Err(error) = command.status() {
+        eprintln!("everbeat start: no log files are made: {error}");
+    }
 }
 
 /// As whom the core runs: hacluster when we are root, else as ourselves.

@@ -1,0 +1,150 @@
+//! The disk of a node: one thread for what must be durable, one for the files people read.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use ccm::group::Loaded;
+use ccm::seam::Record;
+use cib::disk::{Backup, CibStore, DirStore, DiskError, Origin};
+use cib::{Cib, Element};
+
+use super::Say;
+use crate::core::CoreEvent;
+
+/// The two threads.
+pub(super) struct Disk {
+    records: Option<Sender<(u64, Record)>>,
+    checkpoints: Option<Sender<Element>>,
+    threads: Vec<JoinHandle<()>>,
+    /// Configuration of the last checkpoint asked for.
+    shown: Option<Element>,
+}
+
+/// What the store held, and what is to be said about it.
+pub(super) struct Opened {
+    pub disk: Disk,
+    pub loaded: Loaded,
+    pub reports: Vec<String>,
+}
+
+/// Opens the store and starts the threads. `say` takes what becomes durable.
+pub(super) fn open(directory: &Path, regressed: bool, say: Say) -> Result<Opened, DiskError> {
+    let io = |source| DiskError::Io { action: "opening the directory of the configuration", source };
+    let store = DirStore::new(directory).map_err(io)?;
+    let (store, found) = CibStore::open(store)?;
+    let mut reports = found.reports;
+    let document = match found.origin {
+        // A blank disk: the group makes the first configuration.
+        Origin::Empty => None,
+        Origin::Store | Origin::File | Origin::Backup(_) => Some(found.document),
+    };
+    if found.import.is_some() {
+        reports.push(
+            "cib.xml was changed while the node was down; what the cluster knows is kept, and the changed file is \
+             put aside at the next change (to put it in force: cibadmin --replace --xml-file)"
+                .to_owned(),
+        );
+    }
+    let loaded = Loaded {
+        document: document.clone(),
+        meta: found.meta,
+        entries: found.entries,
+        regressed: regressed || found.regressed,
+    };
+    let (records, asked) = channel();
+    let base = document.unwrap_or_else(|| Cib::empty().into_root());
+    let writer = spawn("disk", move || write_records(store, base, &asked, &say)).map_err(io)?;
+    let (checkpoints, wanted) = channel();
+    let directory: PathBuf = directory.to_owned();
+    let files = spawn("checkpoints", move || write_files(&directory, &wanted)).map_err(io)?;
+    let disk = Disk {
+        records: Some(records),
+        checkpoints: Some(checkpoints),
+        threads: vec![writer, files],
+        shown: None,
+    };
+    Ok(Opened { disk, loaded, reports })
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(body)
+}
+
+impl Disk {
+    /// Makes a record durable; the answer goes to `say`.
+    pub(super) fn persist(&self, token: u64, record: Record) {
+        if let Some(records) = &self.records {
+            // The thread ends only with the sender.
+            let _ = records.send((token, record));
+        }
+    }
+
+    /// Has `cib.xml` written if the configuration differs from the last one written.
+    pub(super) fn show(&mut self, cib: &Cib) {
+        let Some(configuration) = cib.configuration() else { return };
+        if self.shown.as_ref().is_some_and(|shown| shown.ptr_eq(configuration)) {
+            return;
+        }
+        self.shown = Some(configuration.clone());
+        let mut root = cib.root().clone();
+        // What runs where is not configuration; it is announced anew after a start.
+        if let Some(status) = root.child_mut("status") {
+            status.clear_nodes();
+        }
+        if let Some(checkpoints) = &self.checkpoints {
+            let _ = checkpoints.send(root);
+        }
+    }
+
+    /// Waits until everything asked for is on disk.
+    pub(super) fn close(&mut self) {
+        self.records = None;
+        self.checkpoints = None;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn write_records(
+    mut store: CibStore<DirStore>,
+    mut base: Element,
+    asked: &Receiver<(u64, Record)>,
+    say: &Say,
+) {
+    while let Ok((token, record)) = asked.recv() {
+        let result = match record {
+            Record::Append(entries) => store.append(&entries),
+            Record::Switch { document, meta, backup } => {
+                let kept = backup.as_ref().map(|(document, why)| Backup { document, why });
+                let result = store.switch(&document, &meta, kept);
+                base = document;
+                result
+            }
+            // Before the first base there is no log to put it into.
+            Record::Meta(meta) if store.generation().is_none() => store.switch(&base, &meta, None),
+            Record::Meta(meta) => store.meta(&meta),
+        };
+        say(match result {
+            Ok(()) => CoreEvent::Persisted { token },
+            Err(error) => CoreEvent::PersistFailed { token, error: error.to_string() },
+        });
+    }
+}
+
+fn write_files(directory: &Path, wanted: &Receiver<Element>) {
+    while let Ok(mut document) = wanted.recv() {
+        // Only the newest matters.
+        while let Ok(newer) = wanted.try_recv() {
+            document = newer;
+        }
+        let result = DirStore::new(directory)
+            .map_err(|source| DiskError::Io { action: "opening the directory of the configuration", source })
+            .and_then(|mut store| cib::disk::checkpoint(&mut store, &document, cib::disk::BACKUPS_MAX));
+        match result {
+            Ok(reports) => reports.iter().for_each(|r| tracing::warn!(target: "crm_core::disk", "{r}")),
+            Err(error) => tracing::error!(target: "crm_core::disk", "cib.xml was not written: {error}"),
+        }
+    }
+}
