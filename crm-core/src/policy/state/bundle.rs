@@ -277,8 +277,10 @@ impl<L: Ledger> Builder<'_, L> {
         };
         self.s[n].score = BUNDLE_NODE.0;
         self.s[n].discovery = BUNDLE_NODE.1;
-        for i in 0..self.s.resources.len() {
-            let r = ResourceIx::new(i);
+        // Only resources that are complete: parts of the bundle at hand keep what they have.
+        let mut walk = self.s.top.clone();
+        while let Some(r) = walk.pop() {
+            walk.extend(&self.s[r].children);
             if let Some(e) = self.s[r].table.get_mut(n) {
                 e.score = BUNDLE_NODE.0;
                 e.discovery = BUNDLE_NODE.1;

@@ -16,8 +16,8 @@ impl<L: Ledger> Builder<'_, L> {
                 _ => {}
             }
         }
-        let states: Vec<(NodeIx, Element)> =
-            status.children_named("node_state").filter_map(|e| Some((self.node_of(e)?, e.clone()))).collect();
+        // Orphaned connections make nodes while history is read: each pass looks nodes up anew.
+        let states: Vec<Element> = status.children_named("node_state").cloned().collect();
         while self.histories(&states, self.s.options.stonith_enabled) {}
         if self.s.options.stonith_enabled {
             self.remaining_histories(&states);
@@ -198,39 +198,40 @@ impl<L: Ledger> Builder<'_, L> {
     }
 
     /// One pass over the node states; whether any history was read.
-    fn histories(&mut self, states: &[(NodeIx, Element)], fencing: bool) -> bool {
+    fn histories(&mut self, states: &[Element], fencing: bool) -> bool {
         let lock = self.s.options.shutdown_lock;
         let mut any = false;
-        for (n, e) in states {
-            if self.s[*n].unpacked {
-                continue;
-            }
+        for e in states {
+            let Some(n) = self.node_of(e).filter(|n| !self.s[*n].unpacked) else { continue };
             let started = |r: Option<super::ResourceIx>| r.is_some_and(|r| self.s[r].role == Role::Started);
-            let take = if self.s.is_guest_node(*n) {
-                started(self.s[*n].connection) && started(self.s.container_of_node(*n))
-            } else if self.s[*n].is_remote_kind() {
-                started(self.s[*n].connection) || (self.s[*n].connection.is_some() && lock)
+            let take = if self.s.is_guest_node(n) {
+                started(self.s[n].connection) && started(self.s.container_of_node(n))
+            } else if self.s[n].is_remote_kind() {
+                started(self.s[n].connection) || (self.s[n].connection.is_some() && lock)
             } else {
-                self.s[*n].online || fencing || lock
+                self.s[n].online || fencing || lock
             };
             if take {
-                self.node_history(*n, e);
+                self.node_history(n, e);
                 any = true;
             }
         }
         any
     }
 
-    fn remaining_histories(&mut self, states: &[(NodeIx, Element)]) {
-        for (n, e) in states {
-            if !self.s[*n].unpacked {
-                self.node_history(*n, e);
+    fn remaining_histories(&mut self, states: &[Element]) {
+        for e in states {
+            if let Some(n) = self.node_of(e).filter(|n| !self.s[*n].unpacked) {
+                self.node_history(n, e);
             }
         }
     }
 
     fn node_history(&mut self, n: NodeIx, e: &Element) {
         self.s[n].unpacked = true;
+        if self.s[n].state_xml.is_none() {
+            self.s[n].state_xml = Some(e.clone());
+        }
         if self.s[n].is_remote_kind() {
             self.remote_status(n);
             self.remote_attributes(n, e);
