@@ -25,6 +25,7 @@
 mod agent;
 pub mod bundled;
 pub mod class;
+pub mod clients;
 mod codec;
 mod command;
 #[cfg(feature = "runtime")]

@@ -26,6 +26,7 @@ mod authkeys;
 mod check;
 mod conversion;
 mod directives;
+mod environment;
 mod lines;
 mod logd;
 mod parse;

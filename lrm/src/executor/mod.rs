@@ -24,6 +24,7 @@
 //! 5. When the replies end, the executor is gone: stop at once, without it nothing can be run.
 
 mod alone;
+mod children;
 mod client;
 pub mod dirs;
 mod open;
@@ -32,6 +33,7 @@ mod server;
 mod users;
 pub mod wire;
 
+pub use children::{ClientOptions, ClientSpec};
 pub use client::{Client, ExecutorGone, OpenError, Replies, connect, connect_stdin};
 pub use power::{Power, SystemPower};
 pub use server::{CoreCommand, Options, run};

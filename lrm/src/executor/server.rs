@@ -15,6 +15,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, pidfd_open, prlimit};
 
 use super::alone::{Alone, Taken};
+use super::children::{Children, ClientOptions};
 use super::wire::{Open, Reply, Request, VERSION, take_frame};
 use super::{Power, User, dirs, open, status};
 use crate::exec::{self, Processes, Settings};
@@ -39,6 +40,8 @@ pub struct Options {
     pub settings: Settings,
     /// `None`: nobody can restart this machine through us, whatever the configuration says.
     pub power: Option<Box<dyn Power>>,
+    /// Programs kept running while the node is up (`respawn`, `failfast`).
+    pub clients: Option<ClientOptions>,
     /// The node lives below it; `None` for `/`.
     pub root: Option<PathBuf>,
     /// Pause before the core is started again: the first, doubled each time up to the second.
@@ -49,7 +52,7 @@ impl Options {
     /// The usual ones.
     pub fn new(core: CoreCommand, root: Option<PathBuf>) -> Options {
         let pause = (Duration::from_millis(500), Duration::from_secs(30));
-        Options { core, settings: Settings::default(), power: None, root, pause }
+        Options { core, settings: Settings::default(), power: None, clients: None, root, pause }
     }
 }
 
@@ -188,6 +191,8 @@ struct Server {
     /// The core is not to be started again; the executor's status.
     finished: Option<i32>,
     watchdog: Option<std::fs::File>,
+    /// Clients of ha.cf, from the first word of the core on.
+    children: Option<Children>,
 }
 
 struct Kept {
@@ -229,6 +234,7 @@ impl Server {
             deaths_while_stopping: 0,
             finished: None,
             watchdog: None,
+            children: None,
             options,
         }
     }
@@ -243,6 +249,9 @@ impl Server {
                 && self.core.is_none()
                 && self.processes.is_empty()
             {
+                if let Some(children) = self.children.take() {
+                    children.finish();
+                }
                 return Ok(status);
             }
             self.wait(&signals)?;
@@ -352,6 +361,12 @@ impl Server {
                     );
                 }
                 core.greeted = true;
+                if let Some(clients) = self.options.clients.take() {
+                    match Children::start(clients) {
+                        Ok(children) => self.children = Some(children),
+                        Err(e) => tracing::error!("the clients of ha.cf are not started: {e}"),
+                    }
+                }
                 core.may_reboot = may_reboot;
                 let runs = self.kept.iter().map(|(exec, kept)| (*exec, kept.note.clone())).collect();
                 core.say(&Reply::Welcome { version: VERSION, generation: self.generation, runs }, None);

@@ -2,6 +2,7 @@
 
 mod cibadmin;
 mod classic_paths;
+mod clients;
 mod config;
 mod core;
 mod crm_attribute;

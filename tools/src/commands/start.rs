@@ -56,6 +56,7 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
     if arguments.root.is_none() {
         options.power = SystemPower::of_this_machine().map(|power| Box::new(power) as Box<dyn Power>);
     }
+    options.clients = super::clients::options(arguments.root.as_deref());
     let status = lrm::executor::run(options);
     u8::try_from(status).unwrap_or(exit::ERROR)
 }
