@@ -4,6 +4,7 @@
 //! one request and [`patch`] tells two documents apart. Nothing here knows of clusters or networks, and without the
 //! feature `disk` nothing touches a file.
 
+pub mod acl;
 pub mod convert;
 pub mod dialect;
 pub mod digest;
