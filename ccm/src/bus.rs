@@ -59,8 +59,8 @@ pub struct BusOut {
     pub send: Vec<Outgoing>,
     pub deliver: Vec<(NodeId, Vec<u8>)>,
     pub dropped: Vec<(BusAddress, Vec<u8>)>,
-    /// Cumulative acknowledgement to send: sender, number.
-    pub ack: Option<(NodeId, u64)>,
+    /// Cumulative acknowledgements to send: sender, number.
+    pub acks: Vec<(NodeId, u64)>,
 }
 
 impl Bus {
@@ -80,13 +80,12 @@ impl Bus {
             if of == view {
                 let got = self.receive(of, from, seq, payload);
                 out.deliver.extend(got.deliver);
-                acks.extend(got.ack);
+                acks.extend(got.acks);
             } else if of > view {
                 self.early.push_back((of, from, seq, payload));
             }
         }
-        // Acknowledgements of early messages ride on the next one: numbers are cumulative.
-        out.ack = acks.pop_last();
+        out.acks = acks.into_iter().collect();
         out
     }
 
@@ -156,7 +155,9 @@ impl Bus {
                     if seq == *last + 1 {
                         *last = seq;
                         out.deliver.push((from, payload));
-                        out.ack = Some((from, seq));
+                        if from != self.me {
+                            out.acks.push((from, seq));
+                        }
                     }
                 }
             }
@@ -172,11 +173,11 @@ impl Bus {
     }
 
     pub fn acknowledged(&mut self, view: ViewId, by: NodeId, upto: u64) {
-        if self.view == Some(view) {
-            if let Some((_, kept)) = self.out.get_mut(&by) {
-                while kept.front().is_some_and(|k| k.seq <= upto) {
-                    kept.pop_front();
-                }
+        if self.view == Some(view)
+            && let Some((_, kept)) = self.out.get_mut(&by)
+        {
+            while kept.front().is_some_and(|k| k.seq <= upto) {
+                kept.pop_front();
             }
         }
     }

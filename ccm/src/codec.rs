@@ -80,7 +80,7 @@ impl Writer {
         self.bytes(value.as_bytes())
     }
 
-    pub fn put<T: Wire + ?Sized>(&mut self, value: &T) -> &mut Self {
+    pub fn put<T: Wire>(&mut self, value: &T) -> &mut Self {
         value.write(self);
         self
     }

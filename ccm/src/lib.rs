@@ -11,5 +11,6 @@ pub mod membership;
 pub mod replication;
 #[cfg(feature = "runtime")]
 pub mod runtime;
+pub mod sabotage;
 pub mod seam;
 pub mod wire;

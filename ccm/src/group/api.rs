@@ -101,13 +101,15 @@ pub type CibRequest = cib::Request;
 pub enum Change {
     /// An operation on the CIB. One that touches only the status section (and what the cluster
     /// itself keeps on the root element) is ordered but not written to disk (R12.3).
-    Cib(CibRequest),
+    Cib(cib::Request),
     /// `hb_addnode`: a voter more, or another number of votes for a known one (R15.8).
     AddNode { name: String, votes: u32 },
     /// `hb_delnode`: the node must not be a member of the view (R15.8).
     RemoveNode { name: String },
     /// The administrator has read a conflict report; `None` dismisses all (R9.9).
     DismissConflict { tip: Option<Stamp> },
+    /// A merge was lost by the origin: made by the group itself (R9.9).
+    Conflict(Conflict),
 }
 
 /// How a change is to be treated.

@@ -126,20 +126,20 @@ impl Delta {
                     }
                 }
                 // The common case, some nodes changed in their places, touches only those.
-                if let Some(parts) = nodes {
-                    if !Self::apply_in_place(parts, old, &mut new)? {
-                        new.clear_nodes();
-                        for part in parts {
-                            match part {
-                                Part::New(node) => new.push_node(node.clone()),
-                                Part::Change { from, delta } => {
-                                    new.push_node(delta.apply(node(old, *from)?)?);
-                                }
-                                Part::Keep { from, count } => {
-                                    for i in 0..*count {
-                                        let at = from.checked_add(i).ok_or(DeltaError)?;
-                                        new.push_node(node(old, at)?.clone());
-                                    }
+                if let Some(parts) = nodes
+                    && !Self::apply_in_place(parts, old, &mut new)?
+                {
+                    new.clear_nodes();
+                    for part in parts {
+                        match part {
+                            Part::New(node) => new.push_node(node.clone()),
+                            Part::Change { from, delta } => {
+                                new.push_node(delta.apply(node(old, *from)?)?);
+                            }
+                            Part::Keep { from, count } => {
+                                for i in 0..*count {
+                                    let at = from.checked_add(i).ok_or(DeltaError)?;
+                                    new.push_node(node(old, at)?.clone());
                                 }
                             }
                         }

@@ -1,0 +1,199 @@
+//! What this node asks of its disk, one record at a time (protocol §4).
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use cib::Element;
+
+use super::record::{CEILING_STEP, RECORD_VERSION, ViewRecord, rest_of};
+use super::{Group, GroupAction, GroupEvent, Level, Message, Phase};
+use crate::codec::Wire;
+use crate::replication::entry::State;
+use crate::seam::{Record, Stamp};
+
+/// Entries and bytes of one Append (R12.9).
+const BATCH_ENTRIES: usize = 256;
+const BATCH_BYTES: usize = 1 << 20;
+
+/// A record to be written.
+#[derive(Debug, Clone)]
+pub enum Job {
+    Append {
+        entries: Vec<Vec<u8>>,
+        upto: Stamp,
+    },
+    /// The view record alone, with at least this ceiling.
+    Meta {
+        ceiling: u64,
+    },
+    Switch(Box<SwitchJob>),
+}
+
+/// A base on its way to the disk.
+#[derive(Debug, Clone)]
+pub struct SwitchJob {
+    pub state: State,
+    pub record: ViewRecord,
+    pub backup: Option<(Element, String)>,
+    /// `None` for the first one of a blank disk.
+    pub install: Option<super::Install>,
+}
+
+#[derive(Debug, Clone)]
+struct Outstanding {
+    token: u64,
+    job: Job,
+    since: Duration,
+}
+
+/// The queue to the disk.
+#[derive(Debug, Clone, Default)]
+pub struct Disk {
+    token: u64,
+    outstanding: Option<Outstanding>,
+    queue: VecDeque<Job>,
+}
+
+impl Disk {
+    pub fn push(&mut self, job: Job) {
+        self.queue.push_back(job);
+    }
+
+    /// A base is being written, or is next: nothing may be promised (R7.7).
+    pub fn switching(&self) -> bool {
+        let is = |j: &Job| matches!(j, Job::Switch(_));
+        self.outstanding.as_ref().is_some_and(|o| is(&o.job)) || self.queue.iter().any(is)
+    }
+
+    /// A raise of the ceiling is under way.
+    pub fn raising(&self, ceiling: u64) -> bool {
+        let is = |j: &Job| matches!(j, Job::Meta { ceiling: c } if *c >= ceiling);
+        self.outstanding.as_ref().is_some_and(|o| is(&o.job)) || self.queue.iter().any(is)
+    }
+
+    pub fn idle(&self) -> bool {
+        self.outstanding.is_none() && self.queue.is_empty()
+    }
+
+    /// The disk has not answered for a quarter of a dead time (R16.6).
+    pub fn impaired(&self, now: Duration, deadtime: Duration) -> bool {
+        self.outstanding.as_ref().is_some_and(|o| now > o.since + deadtime / 4)
+    }
+
+    pub fn impaired_at(&self, deadtime: Duration) -> Option<Duration> {
+        self.outstanding.as_ref().map(|o| o.since + deadtime / 4)
+    }
+}
+
+impl Group {
+    /// The first write of a start: a ceiling that covers the first promises (R4.3).
+    pub(super) fn start_record(&mut self) {
+        let ceiling = self.record.ceiling + CEILING_STEP;
+        if self.record.rest.is_empty() {
+            let record = ViewRecord { ceiling, ..self.record.clone() };
+            let state = self.state.clone();
+            self.disk.push(Job::Switch(Box::new(SwitchJob { state, record, backup: None, install: None })));
+        } else {
+            self.disk.push(Job::Meta { ceiling });
+        }
+    }
+
+    /// Makes sure that a promise of `epoch` survives a restart. True: it does already.
+    pub(super) fn ceiling_covers(&mut self, epoch: u64) -> bool {
+        if epoch <= self.record.ceiling {
+            return true;
+        }
+        let ceiling = epoch + CEILING_STEP;
+        if !self.disk.raising(epoch) {
+            self.disk.push(Job::Meta { ceiling });
+        }
+        false
+    }
+
+    pub(super) fn pump_disk(&mut self) {
+        if self.disk.outstanding.is_some() || matches!(self.phase, Phase::DiskFailed | Phase::Gone) {
+            return;
+        }
+        let Some(mut job) = self.disk.queue.pop_front() else { return };
+        if let Job::Append { entries, upto } = &mut job {
+            // R12.9: what gathered while the last batch was written is the next batch.
+            let mut bytes: usize = entries.iter().map(Vec::len).sum();
+            while let Some(Job::Append { entries: more, upto: last }) = self.disk.queue.front_mut() {
+                bytes += more.iter().map(Vec::len).sum::<usize>();
+                if entries.len() + more.len() > BATCH_ENTRIES || bytes > BATCH_BYTES {
+                    break;
+                }
+                entries.append(more);
+                *upto = *last;
+                self.disk.queue.pop_front();
+            }
+        }
+        let record = match &job {
+            Job::Append { entries, .. } => Record::Append(entries.clone()),
+            Job::Meta { ceiling } => {
+                let view_record =
+                    ViewRecord { ceiling: self.record.ceiling.max(*ceiling), ..self.record.clone() };
+                Record::Meta(view_record.record(RECORD_VERSION))
+            }
+            Job::Switch(switch) => {
+                let mut view_record = switch.record.clone();
+                view_record.rest = rest_of(&switch.state.durable);
+                Record::Switch {
+                    document: switch.state.durable.document.clone(),
+                    meta: view_record.record(RECORD_VERSION),
+                    backup: switch.backup.clone(),
+                }
+            }
+        };
+        self.disk.token += 1;
+        let token = self.disk.token;
+        self.disk.outstanding = Some(Outstanding { token, job, since: self.now });
+        self.out.push(GroupAction::Persist { token, record });
+    }
+
+    pub(super) fn on_persisted(&mut self, token: u64) {
+        let Some(done) = self.disk.outstanding.take_if(|o| o.token == token) else {
+            return;
+        };
+        self.dirty = true;
+        match done.job {
+            Job::Append { upto, .. } => self.on_appended(upto),
+            Job::Meta { ceiling } => self.record.ceiling = self.record.ceiling.max(ceiling),
+            Job::Switch(switch) => {
+                let SwitchJob { state, mut record, backup, install } = *switch;
+                record.rest = rest_of(&state.durable);
+                // Facts of the time before this start stay facts.
+                record.ceiling = record.ceiling.max(self.record.ceiling);
+                self.record = record;
+                if let Some((_, text)) = &backup {
+                    let line = text.lines().next().unwrap_or_default().to_owned();
+                    self.log(
+                        Level::Warning,
+                        format!("the document here lost a merge and is kept as a backup: {line}"),
+                    );
+                }
+                if let Some(install) = install {
+                    self.on_switched(state, install);
+                }
+            }
+        }
+        if let Some((from, propose)) = self.deferred.take() {
+            self.on_propose(from, propose);
+        }
+    }
+
+    pub(super) fn on_persist_failed(&mut self, token: u64, error: &str) {
+        if self.disk.outstanding.as_ref().is_none_or(|o| o.token != token) {
+            return;
+        }
+        // R4.6, R16.7: nothing is known about what is on the disk; it is not asked again.
+        self.log(Level::Error, format!("the disk failed: {error}; this node leaves the cluster's decisions"));
+        for peer in self.edges.peers().filter(|p| p.session).map(|p| p.id).collect::<Vec<_>>() {
+            self.send(peer, Message::Bye { reason: "its disk failed".into() });
+        }
+        self.give_up_view();
+        self.phase = Phase::DiskFailed;
+        self.event(GroupEvent::StorageLost { error: error.to_owned() });
+        self.dirty = true;
+    }
+}

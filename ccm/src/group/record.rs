@@ -1,0 +1,157 @@
+//! The view record: what a node writes beside the document (R4.3), and how a start reads it back.
+
+use cib::Element;
+
+use super::GroupConfig;
+use super::api::Loaded;
+use crate::codec::{CodecError, Reader, Wire, Writer};
+use crate::replication::entry::{Durable, ENTRY_VERSION, Entry, State};
+use crate::replication::merge::Exclusive;
+use crate::seam::{Incarnation, NodeId, Stamp, ViewId};
+
+/// Version of the record on disk.
+pub const RECORD_VERSION: u8 = 1;
+/// How far beyond its epoch every record raises the ceiling (R4.3).
+pub const CEILING_STEP: u64 = 16;
+
+/// The view record in memory; written with every Switch and Meta.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ViewRecord {
+    /// View this disk Switched to last, and with whom.
+    pub view: ViewId,
+    pub members: Vec<(NodeId, Incarnation)>,
+    pub exclusive: bool,
+    pub writable: bool,
+    /// R9.6.
+    pub lq: Vec<Exclusive>,
+    pub switched: Vec<Exclusive>,
+    pub cut: bool,
+    /// R15.10.
+    pub verified: bool,
+    pub regressed: bool,
+    /// Left cleanly.
+    pub clean: bool,
+    /// Was the last survivor, and could write (R15.7a). Of the time before this start.
+    pub was_alone: bool,
+    /// Last entry known committed, the administrator's epoch there.
+    pub commit: Stamp,
+    pub admin_epoch: u64,
+    /// Epoch that no promise of this disk exceeds.
+    pub ceiling: u64,
+    /// The durable state without its document, as of the last Switch: what entries are replayed on.
+    pub rest: Vec<u8>,
+}
+
+impl Wire for ViewRecord {
+    fn write(&self, w: &mut Writer) {
+        w.put(&self.view).put(&self.members).bool(self.exclusive).bool(self.writable);
+        w.put(&self.lq).put(&self.switched).bool(self.cut);
+        w.bool(self.verified).bool(self.regressed).bool(self.clean).bool(self.was_alone);
+        w.put(&self.commit).u64(self.admin_epoch).u64(self.ceiling).bytes(&self.rest);
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            view: r.get()?,
+            members: r.get()?,
+            exclusive: r.bool()?,
+            writable: r.bool()?,
+            lq: r.get()?,
+            switched: r.get()?,
+            cut: r.bool()?,
+            verified: r.bool()?,
+            regressed: r.bool()?,
+            clean: r.bool()?,
+            was_alone: r.bool()?,
+            commit: r.get()?,
+            admin_epoch: r.u64()?,
+            ceiling: r.u64()?,
+            rest: r.bytes()?.to_vec(),
+        })
+    }
+}
+
+/// The bytes of an entry in the log.
+pub fn entry_bytes(entry: &Entry) -> Vec<u8> {
+    entry.record(ENTRY_VERSION)
+}
+
+/// # Errors
+/// Any [`CodecError`].
+pub fn read_entry(bytes: &[u8]) -> Result<Entry, CodecError> {
+    Entry::from_record(ENTRY_VERSION, bytes)
+}
+
+/// The durable state without its document.
+pub fn rest_of(durable: &Durable) -> Vec<u8> {
+    let mut w = Writer::new();
+    durable.write_rest(&mut w);
+    w.finish()
+}
+
+/// What a start finds: the state, the record, and what is to be said about it. What cannot be read
+/// makes the node regressed with what is left, never with a guess (R4.4).
+pub fn load(config: &GroupConfig, loaded: Loaded) -> (State, ViewRecord, Vec<String>) {
+    let mut reports = Vec::new();
+    let mut record = ViewRecord::default();
+    let mut state = State::default();
+    let mut damaged = loaded.regressed;
+    if !loaded.meta.is_empty() {
+        match ViewRecord::from_record(RECORD_VERSION, &loaded.meta) {
+            Ok(read) => record = read,
+            Err(error) => {
+                reports.push(format!(
+                    "the view record on disk is not readable ({error}): starting as a restored node"
+                ));
+                damaged = true;
+            }
+        }
+    }
+    if let Some(document) = loaded.document {
+        match read_state(document, &record.rest) {
+            Ok(durable) => {
+                let parts_root = crate::replication::entry::split(&durable.document).root;
+                state = State { durable, root: parts_root, ..State::default() };
+            }
+            Err(error) => {
+                reports.push(format!(
+                    "the state on disk is not readable ({error}): starting as a restored node"
+                ));
+                damaged = true;
+            }
+        }
+    }
+    for bytes in &loaded.entries {
+        let applied = read_entry(bytes).map_err(|e| e.to_string());
+        let applied = applied.and_then(|e| state.apply(&e).map_err(|e| e.to_string()));
+        if let Err(error) = applied {
+            reports.push(format!("an entry of the log does not follow ({error}): the log ends before it"));
+            damaged = true;
+            break;
+        }
+    }
+    if damaged {
+        record.regressed = true;
+        record.verified = false;
+    }
+    let alone = record.members.len() == 1 && record.members.first().is_some_and(|(id, _)| *id == config.id);
+    if alone && record.writable {
+        // There, on disk is committed (R4.6).
+        record.commit = state.durable.lineage.head();
+        record.admin_epoch = state.cib().version().admin_epoch;
+    }
+    record.was_alone = !record.regressed && (record.was_alone || (alone && record.writable));
+    (state, record, reports)
+}
+
+fn read_state(document: Element, rest: &[u8]) -> Result<Durable, CodecError> {
+    let mut r = Reader::new(rest);
+    if r.is_empty() {
+        return Ok(Durable {
+            document: crate::replication::entry::split(&document).document,
+            ..Durable::default()
+        });
+    }
+    let durable = Durable::read_rest(document, &mut r)?;
+    r.finish()?;
+    Ok(durable)
+}

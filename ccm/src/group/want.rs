@@ -1,0 +1,307 @@
+//! Which view this node wants, and whose turn it is to propose it (R7.3, R7.4, §8).
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use super::{Group, Member, Phase};
+use crate::election;
+use crate::membership::choice::{Graph, NODE_LIMIT, bits};
+use crate::membership::info::{BeatInfo, PROTO_MAX, PROTO_MIN, PhaseName, Score};
+use crate::membership::quorum::{Candidate, Electorate, Verdict, verdict};
+use crate::seam::{Incarnation, NodeId};
+
+/// A wish for another view.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Want {
+    pub since: Duration,
+    /// Place of this node in the order of those who may propose it.
+    pub rank: u32,
+    /// Only if it is still wanted after this long.
+    pub settle: Duration,
+    pub members: Vec<(NodeId, Incarnation)>,
+    pub score: Score,
+    pub reason: String,
+}
+
+/// Proposers after the eighth wait as long as the eighth (R7.4).
+const RANK_LIMIT: u32 = 8;
+
+/// A node as it appears in its beats.
+struct Seen {
+    id: NodeId,
+    inc: Incarnation,
+    name: String,
+    info: BeatInfo,
+}
+
+impl Group {
+    fn seen_nodes(&self) -> Vec<Seen> {
+        let mut nodes = vec![Seen {
+            id: self.config.id,
+            inc: self.config.incarnation,
+            name: self.config.name.clone(),
+            info: self.make_info(),
+        }];
+        for peer in self.edges.up_peers() {
+            let fits = peer.info.proto_min <= PROTO_MAX && peer.info.proto_max >= PROTO_MIN;
+            let well =
+                !matches!(peer.info.phase, PhaseName::Leaving | PhaseName::Gone | PhaseName::DiskFailed);
+            let held = self.held_down.get(&peer.id).is_some_and(|(until, _)| self.now < *until);
+            if fits
+                && well
+                && !held
+                && !self.foreign.contains(&peer.name)
+                && self.may_join(peer.id, &peer.name)
+            {
+                nodes.push(Seen {
+                    id: peer.id,
+                    inc: peer.inc,
+                    name: peer.name.clone(),
+                    info: peer.info.clone(),
+                });
+            }
+        }
+        nodes.sort_by_key(|n| n.id);
+        if nodes.len() > NODE_LIMIT {
+            let me = self.config.id;
+            while nodes.len() > NODE_LIMIT {
+                let last = nodes.iter().rposition(|n| n.id != me).unwrap_or(0);
+                nodes.remove(last);
+            }
+        }
+        nodes
+    }
+
+    /// Nodes of the electorate, of ha.cf, or any with `autojoin` (R15.1).
+    fn may_join(&self, id: NodeId, name: &str) -> bool {
+        self.config.autojoin
+            || self.config.nodes.iter().any(|n| n.name.eq_ignore_ascii_case(name))
+            || self.state.durable.electorate.voter(id, name).is_some()
+    }
+
+    /// Recomputes the wish when something changed, and acts on it when its time has come.
+    pub(super) fn poll_want(&mut self) {
+        if self.dirty {
+            self.dirty = false;
+            let since = self.want.as_ref().map(|w| w.since);
+            self.want = self.wanted().map(|mut w| {
+                w.since = since.unwrap_or(self.now);
+                w
+            });
+        }
+        if self.want_due().is_some_and(|at| self.now >= at)
+            && let Some(want) = self.want.clone()
+        {
+            self.propose(&want);
+        }
+    }
+
+    pub(super) fn want_deadline(&self) -> Option<Duration> {
+        let held = self.held_down.values().map(|(until, _)| *until).filter(|t| *t > self.now).min();
+        self.want_due().into_iter().chain(held).min()
+    }
+
+    fn want_due(&self) -> Option<Duration> {
+        if !matches!(self.phase, Phase::Boot { .. } | Phase::Seeking | Phase::Active) || self.disk.switching()
+        {
+            return None;
+        }
+        let want = self.want.as_ref()?;
+        let turn = want.since + want.settle + self.config.beat() * 2 * want.rank;
+        let gate = self.boot_gate();
+        Some(turn.max(self.backoff_until).max(gate))
+    }
+
+    /// R7.17: not before everybody configured is heard, or initdead has passed; where an active
+    /// view is heard, its turn-taker has 2 D.
+    fn boot_gate(&self) -> Duration {
+        let Phase::Boot { until } = &self.phase else { return Duration::ZERO };
+        let wanted = self.want.as_ref().map(|w| w.members.as_slice()).unwrap_or_default();
+        let all = self.config.nodes.iter().all(|n| {
+            n.name.eq_ignore_ascii_case(&self.config.name)
+                || self.edges.up_peers().any(|p| {
+                    // Heard here and by the others: a smaller first view would be replaced at once.
+                    p.name.eq_ignore_ascii_case(&n.name) && wanted.iter().any(|(id, _)| *id == p.id)
+                })
+        });
+        let active = self.heard_active.map(|t| t + self.config.deadtime * 2);
+        match active {
+            Some(at) => at,
+            None if all => Duration::ZERO,
+            None => *until,
+        }
+    }
+
+    fn wanted(&self) -> Option<Want> {
+        if !matches!(self.phase, Phase::Boot { .. } | Phase::Seeking | Phase::Active) {
+            return None;
+        }
+        let me = self.config.id;
+        let mut nodes = self.seen_nodes();
+        let electorate = self.electorate();
+        loop {
+            let root = nodes.iter().position(|n| n.id == me)?;
+            let mut graph = Graph::new(nodes.len());
+            for (i, a) in nodes.iter().enumerate() {
+                for (j, b) in nodes.iter().enumerate().take(i) {
+                    // Own edges as they are, those of others as both ends say (R5.3).
+                    let up = if a.id == me || b.id == me {
+                        true
+                    } else {
+                        a.info.edges.contains(&b.id) && b.info.edges.contains(&a.id)
+                    };
+                    if up {
+                        graph.connect(i, j);
+                    }
+                }
+            }
+            let mine: Vec<NodeId> =
+                self.view.as_ref().map(|v| v.members.iter().map(|m| m.id).collect()).unwrap_or_default();
+            let set = graph.best(root, |mask| {
+                let score = score_of(&nodes, mask, &electorate, &self.config.quorum).0;
+                let kept = bits(mask).filter(|i| nodes.get(*i).is_some_and(|n| mine.contains(&n.id))).count();
+                let dc = bits(mask).any(|i| nodes.get(i).is_some_and(|n| n.info.dc && n.info.whole));
+                let ids: Vec<NodeId> = bits(mask).filter_map(|i| nodes.get(i).map(|n| n.id)).collect();
+                (score, kept, dc, Reverse(ids))
+            });
+            let (score, flags) = score_of(&nodes, set, &electorate, &self.config.quorum);
+            let ids: Vec<NodeId> = bits(set).filter_map(|i| nodes.get(i).map(|n| n.id)).collect();
+            // R8.4: nobody is asked out of a view that is better for him. Who is in the view of this
+            // node has none that is better: it ends as soon as this node promises another.
+            let own = self.view.as_ref().filter(|_| matches!(self.phase, Phase::Active)).map(|v| v.id);
+            let suffers = bits(set).find(|i| {
+                nodes.get(*i).is_some_and(|n| {
+                    n.id != me
+                        && n.info.whole
+                        && Some(n.info.view) != own
+                        && score <= n.info.score
+                        && !n.info.members.iter().all(|m| ids.contains(m))
+                })
+            });
+            if let Some(i) = suffers {
+                nodes.remove(i);
+                continue;
+            }
+            let (reason, settle) = self.reason_to_change(&nodes, &ids, score, &flags)?;
+            return Some(Want {
+                since: self.now,
+                rank: self.turn(&nodes, set),
+                settle,
+                members: bits(set).filter_map(|i| nodes.get(i).map(|n| (n.id, n.inc))).collect(),
+                score,
+                reason,
+            });
+        }
+    }
+
+    fn reason_to_change(
+        &self,
+        nodes: &[Seen],
+        ids: &[NodeId],
+        score: Score,
+        flags: &Verdict,
+    ) -> Option<(String, Duration)> {
+        let Some(view) = self.view.as_ref().filter(|_| matches!(self.phase, Phase::Active)) else {
+            return Some(("no view".into(), Duration::ZERO));
+        };
+        if let Some(broken) = &view.broken {
+            return Some((broken.clone(), Duration::ZERO));
+        }
+        if view.frozen {
+            return Some(("the last view ended".into(), Duration::ZERO));
+        }
+        let same = ids.len() == view.members.len()
+            && view
+                .members
+                .iter()
+                .all(|m| nodes.iter().any(|n| n.id == m.id && n.inc == m.inc) && ids.contains(&m.id));
+        if same {
+            // R15.3: flags are constant for the life of a view; another answer is another view. Beats
+            // lag behind promises: a difference counts when it has lasted for two beats.
+            let now = (flags.exclusive, flags.writable);
+            let then = (view.exclusive, view.writable);
+            // R15.7e is about beginning to write past a peer. One that comes back while this side
+            // already writes is about to join: no reason to stop everything for a moment.
+            let lasting = now > then || self.without_heard(nodes, ids) != then;
+            if view.dc == self.config.id && now != then && lasting {
+                return Some((format!("quorum: {}", flags.why), self.config.beat() * 2));
+            }
+            return None;
+        }
+        let superset = view.members.iter().all(|m| ids.contains(&m.id));
+        (superset || score > view.score).then(|| {
+            let new: Vec<String> = nodes
+                .iter()
+                .filter(|n| ids.contains(&n.id) && !view.members.iter().any(|m| m.id == n.id))
+                .map(|n| n.name.clone())
+                .collect();
+            (format!("joining: {}", new.join(", ")), Duration::ZERO)
+        })
+    }
+
+    /// What quorum would say if no absent node were heard.
+    fn without_heard(&self, nodes: &[Seen], ids: &[NodeId]) -> (bool, bool) {
+        let deaf: Vec<Seen> = nodes
+            .iter()
+            .filter(|n| ids.contains(&n.id))
+            .map(|n| {
+                let mut info = n.info.clone();
+                info.facts.heard.clear();
+                Seen { id: n.id, inc: n.inc, name: n.name.clone(), info }
+            })
+            .collect();
+        let mask = if deaf.len() >= NODE_LIMIT { u64::MAX } else { (1 << deaf.len()) - 1 };
+        let (_, v) = score_of(&deaf, mask, &self.electorate(), &self.config.quorum);
+        (v.exclusive, v.writable)
+    }
+
+    /// R7.4: the present DC of the better side first, then the order of §11.
+    fn turn(&self, nodes: &[Seen], set: u64) -> u32 {
+        let best_dc = bits(set)
+            .filter_map(|i| nodes.get(i))
+            .filter(|n| n.info.dc && n.info.view != Default::default())
+            .max_by_key(|n| (n.info.whole, n.info.score, n.info.view, Reverse(n.id)))
+            .map(|n| n.id);
+        let mut order: Vec<Member> = bits(set)
+            .filter_map(|i| nodes.get(i))
+            .map(|n| Member {
+                id: n.id,
+                name: n.name.clone(),
+                inc: n.inc,
+                // Who has no view yet proposes after those who have.
+                born: if n.info.born == Default::default() {
+                    crate::seam::ViewId { epoch: u64::MAX, ..Default::default() }
+                } else {
+                    n.info.born
+                },
+                feature: String::new(),
+                impaired: n.info.impaired,
+            })
+            .collect();
+        order.sort_by(|a, b| {
+            (Some(a.id) != best_dc).cmp(&(Some(b.id) != best_dc)).then_with(|| election::order(a, b, None))
+        });
+        let rank = order.iter().position(|m| m.id == self.config.id).unwrap_or(0);
+        u32::try_from(rank).unwrap_or(RANK_LIMIT).min(RANK_LIMIT)
+    }
+}
+
+/// The value of a set as far as beats tell (R8.3).
+fn score_of(nodes: &[Seen], set: u64, electorate: &Electorate, chain: &[super::Policy]) -> (Score, Verdict) {
+    let members: Vec<Candidate> = bits(set)
+        .filter_map(|i| nodes.get(i))
+        .map(|n| Candidate {
+            id: n.id,
+            name: n.name.clone(),
+            verified: n.info.verified,
+            regressed: n.info.regressed,
+            facts: n.info.facts.clone(),
+        })
+        .collect();
+    let any_verified = members.iter().any(|m| m.verified);
+    let all = electorate.voters.iter().all(|v| members.iter().any(|m| v.is(m.id, &m.name)));
+    let v = verdict(chain, electorate, &members, any_verified, all);
+    let score =
+        Score { exclusive: v.exclusive, writable: v.writable, votes: v.votes, count: members.len() as u64 };
+    (score, v)
+}
