@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::class::{self, Prepared, Reading};
 use crate::exec::{self, Settings};
 use crate::metadata::{self, FileId};
-use crate::{AgentRef, Class, OpRequest, OpStatus, Roots, rc};
+use crate::{AgentRef, Class, Command, End, OpRequest, OpStatus, Program, Roots, rc};
 
 /// Why an agent's description could not be had.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -19,6 +20,12 @@ pub enum DescribeError {
     NotInstalled { agent: String, reason: String },
     #[error("{agent} did not print its meta-data: {reason}")]
     Failed { agent: String, reason: String },
+}
+
+/// The classes this machine has agents of, in the order of the reference: systemd only where it runs.
+pub fn classes() -> Vec<Class> {
+    let systemd = Path::new("/run/systemd/system").is_dir();
+    Class::ALL.into_iter().filter(|class| *class != Class::Systemd || systemd).collect()
 }
 
 /// The providers of OCF agents, sorted (agents.md 1.1.3).
@@ -38,32 +45,30 @@ pub fn ocf_alternatives(roots: &Roots, kind: &str) -> Vec<String> {
     ocf_providers(roots).into_iter().filter(has).collect()
 }
 
-/// The types of a class, sorted; of class ocf those of one provider, or of all.
+/// The types of a class, in the order of the reference: sorted; of class ocf without a provider those of
+/// one provider after the other, with the names that several have; of class stonith the plugins of
+/// Linux-HA before the `fence_*` agents.
 ///
 /// Units of systemd are not listed here: only systemd knows them (`systemctl list-unit-files`).
 pub fn agents(roots: &Roots, class: Class, provider: Option<&str>) -> Vec<String> {
     let in_all = |dirs: &[PathBuf]| dirs.iter().flat_map(|dir| names(dir, is_agent)).collect::<BTreeSet<_>>();
-    let found: BTreeSet<String> = match class {
+    match class {
         Class::Ocf => {
             let providers = provider.map_or_else(|| ocf_providers(roots), |p| vec![p.to_owned()]);
-            let dirs: Vec<PathBuf> = providers
-                .iter()
-                .filter(|p| AgentRef::new(Class::Ocf, Some(p), "x").is_ok())
-                .flat_map(|p| roots.ocf.iter().map(move |dir| dir.join(p)))
-                .collect();
-            in_all(&dirs)
+            let safe = providers.iter().filter(|p| AgentRef::new(Class::Ocf, Some(p), "x").is_ok());
+            safe.flat_map(|p| in_all(&roots.ocf.iter().map(|dir| dir.join(p)).collect::<Vec<_>>())).collect()
         }
-        Class::Lsb | Class::Service => in_all(&roots.lsb),
-        Class::Heartbeat => in_all(&roots.heartbeat),
-        Class::Systemd => BTreeSet::new(),
+        Class::Lsb | Class::Service => in_all(&roots.lsb).into_iter().collect(),
+        Class::Heartbeat => in_all(&roots.heartbeat).into_iter().collect(),
+        Class::Systemd => Vec::new(),
         Class::Stonith => {
-            let mut all: BTreeSet<String> =
-                in_all(&roots.fence).into_iter().filter(|n| n.starts_with("fence_")).collect();
-            all.extend(in_all(&roots.external).into_iter().map(|n| format!("external/{n}")));
-            all
+            let mut plugins: BTreeSet<String> =
+                in_all(&roots.external).into_iter().map(|n| format!("external/{n}")).collect();
+            plugins.extend(linux_ha_types(roots));
+            let fence = in_all(&roots.fence).into_iter().filter(|n| n.starts_with("fence_"));
+            plugins.into_iter().chain(fence).collect()
         }
-    };
-    found.into_iter().collect()
+    }
 }
 
 /// The file of an agent; `None` if it is not there, or is no file of its own (units of systemd, the
@@ -161,6 +166,33 @@ fn ask(roots: &Roots, agent: &AgentRef, settings: Settings) -> Result<String, De
             Err(failed(format!("{} ({status}) {}", rc::text(rc), text.trim())))
         }
     }
+}
+
+/// The device types of cluster-glue, as its own program lists them; none if it is not there.
+fn linux_ha_types(roots: &Roots) -> Vec<String> {
+    let programs = roots.stonith.iter().map(|path| Program {
+        path: path.clone(),
+        argv0: None,
+        args: vec!["-L".to_owned()],
+    });
+    let command = Command {
+        programs: programs.collect(),
+        env: class::base_env(roots),
+        stdin: Vec::new(),
+        timeout: Some(Duration::from_secs(10)),
+        output_limit: Command::OUTPUT,
+        secrets: None,
+    };
+    let outcome = exec::run(&command, Settings::default());
+    if outcome.end != End::Code(0) {
+        return Vec::new();
+    }
+    let text = String::from_utf8_lossy(&outcome.stdout).into_owned();
+    text.lines()
+        .map(str::trim)
+        .filter(|name| AgentRef::new(Class::Stonith, None, name).is_ok())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn is_agent(meta: &std::fs::Metadata) -> bool {

@@ -1,5 +1,6 @@
 //! `crm_resource`: where resources are, and moving, cleaning and changing them.
 
+mod agents;
 mod listing;
 mod moves;
 mod parameters;
@@ -71,6 +72,21 @@ pub(super) struct Arguments {
     /// Delete the resource from the configuration (-t: primitive, group, clone, …).
     #[arg(short = 'D', long)]
     delete: bool,
+    /// The classes of agents of this machine.
+    #[arg(long)]
+    list_standards: bool,
+    /// The providers of OCF agents.
+    #[arg(long)]
+    list_ocf_providers: bool,
+    /// The providers that have this OCF agent.
+    #[arg(long, value_name = "TYPE")]
+    list_ocf_alternatives: Option<String>,
+    /// The agents of a class, for ocf also of one provider.
+    #[arg(long, value_name = "CLASS[:PROVIDER]")]
+    list_agents: Option<String>,
+    /// What an agent says about itself.
+    #[arg(long, value_name = "CLASS[:PROVIDER]:TYPE")]
+    show_metadata: Option<String>,
     /// The resource.
     #[arg(short = 'r', long, value_name = "ID")]
     resource: Option<String>,
@@ -139,7 +155,9 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
         Ok(()) => exit::OK,
         Err(failure) => {
             for line in failure.text.lines() {
-                eprintln!("crm_resource: {line}");
+                // The sentence of the exit status stands by itself, as in the reference.
+                let name = if line.starts_with("Error performing operation") { "" } else { "crm_resource: " };
+                eprintln!("{name}{line}");
             }
             failure.status
         }
@@ -147,6 +165,9 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
 }
 
 fn act(arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(result) = agents::act(arguments) {
+        return result;
+    }
     let mut source = Source::open("crm_resource")?;
     if arguments.cleanup || arguments.refresh {
         return cleanup(&mut source, arguments);
