@@ -28,6 +28,18 @@ pub fn content(element: &Element) -> String {
     hex(&bytes)
 }
 
+/// The digest patches carry and `cibadmin -6` shows: [`content()`] for documents of a feature set from 3.0.5 on, [`file()`]
+/// for older ones and those that do not say.
+pub fn versioned(element: &Element) -> String {
+    let set: Vec<u32> = element
+        .attr("crm_feature_set")
+        .unwrap_or("")
+        .split('.')
+        .map(|part| part.parse().unwrap_or(0))
+        .collect();
+    if set >= vec![3, 0, 5] { content(element) } else { file(element) }
+}
+
 /// The digest of operation parameters: as [`file()`], attributes sorted by name.
 pub fn parameters(element: &Element) -> String {
     let mut bytes = vec![b' '];

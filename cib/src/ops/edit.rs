@@ -150,9 +150,10 @@ fn merge(target: &mut Element, update: &Element) {
     }
 }
 
-/// `NAME++` and `NAME+=N` for an attribute that is there add to it; every other value stands for itself.
+/// `NAME++` and `NAME+=N` add to the attribute, 0 if it is not there; every other value stands for itself.
 fn increment(old: Option<&str>, name: &str, value: &str) -> String {
-    let Some((old, change)) = old.zip(value.strip_prefix(name)) else { return value.to_string() };
+    let Some(change) = value.strip_prefix(name) else { return value.to_string() };
+    let old = old.unwrap_or("0");
     let by = match change {
         "++" => Some(1),
         _ => change.strip_prefix("+=").map(score),

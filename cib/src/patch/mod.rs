@@ -60,6 +60,10 @@ pub fn make(old: &Element, new: &Element, making: Making) -> Option<Element> {
     for change in changes {
         patch.push(change);
     }
+    // Format 1 cannot say where something goes; where that matters the result has the same content and another digest.
+    if making.format == Format::One && making.digest && apply_to(old, &patch).is_err() {
+        patch.remove_attr("digest");
+    }
     Some(patch)
 }
 
@@ -70,13 +74,13 @@ fn empty(old: &Element, new: &Element, making: Making) -> Element {
             patch.set_attr("crm_feature_set", crate::FEATURE_SET);
             patch.set_attr("format", "1");
             if making.digest {
-                patch.set_attr("digest", digest::file(new));
+                patch.set_attr("digest", digest::versioned(new));
             }
         }
         Format::Two => {
             patch.set_attr("format", "2");
             if making.digest {
-                patch.set_attr("digest", digest::content(new));
+                patch.set_attr("digest", digest::versioned(new));
             }
             if making.versions {
                 let stored = |name, element| {
@@ -110,28 +114,33 @@ pub fn versions(patch: &Element) -> Option<(Version, Version)> {
 /// [`Code::DiffResync`] when the document is older than the patch needs, [`Code::OldData`] when it is newer,
 /// [`Code::DiffFailed`] when a change does not fit or the digest differs, [`Code::Invalid`] for what is no patch.
 pub fn apply(cib: &Cib, patch: &Element) -> Result<Cib, OpError> {
+    format_of(patch)?;
+    if let Some((from, to)) = versions(patch) {
+        check_source(cib.version(), from, to)?;
+        if !counters(to).iter().zip(&counters(from)).any(|(to, from)| to > from) {
+            let text = format!("the patch leads from {from} to {to}, which is no progress");
+            return Err(OpError::new(Code::OldData, text));
+        }
+    }
     let root = apply_to(cib.root(), patch)?;
     Cib::from_root(root).map_err(|error| OpError::new(Code::DiffFailed, error.to_string()))
 }
 
-/// As [`apply`] for any tree.
+/// As [`apply`] for any tree, and without asking that the patch raise the version.
 ///
 /// # Errors
 /// As [`apply`].
 pub fn apply_to(root: &Element, patch: &Element) -> Result<Element, OpError> {
     let format = format_of(patch)?;
     if let Some((from, to)) = versions(patch) {
-        check_versions(Version::of(root), from, to)?;
+        check_source(Version::of(root), from, to)?;
     }
     let result = match format {
         Format::One => v1::apply(root, patch)?,
         Format::Two => v2::apply(root, patch)?,
     };
     if let Some(wanted) = patch.attr("digest") {
-        let found = match format {
-            Format::One => digest::file(&result),
-            Format::Two => digest::content(&result),
-        };
+        let found = digest::versioned(&result);
         if found != wanted {
             return Err(failed(format!("the result has digest {found}, the patch says {wanted}")));
         }
@@ -151,19 +160,16 @@ fn format_of(patch: &Element) -> Result<Format, OpError> {
     }
 }
 
-fn check_versions(current: Version, from: Version, to: Version) -> Result<(), OpError> {
+fn check_source(current: Version, from: Version, to: Version) -> Result<(), OpError> {
     let newer =
         |code, text: &str| Err(OpError::new(code, format!("the patch leads from {from} to {to}, {text}")));
-    let (current, source, target) = (counters(current), counters(from), counters(to));
+    let (current, source) = (counters(current), counters(from));
     if let Some((have, need)) = current.iter().zip(&source).find(|(have, need)| have != need) {
         return if have < need {
             newer(Code::DiffResync, "the configuration is older")
         } else {
             newer(Code::OldData, "the configuration is newer")
         };
-    }
-    if !target.iter().zip(&source).any(|(to, from)| to > from) {
-        return newer(Code::OldData, "which is no progress");
     }
     Ok(())
 }

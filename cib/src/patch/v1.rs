@@ -17,6 +17,13 @@ pub(super) fn changes(old: &Element, new: &Element, versions: bool) -> Option<Ve
     if removed.is_none() && added.is_none() {
         return None;
     }
+    // The root is written whole in what was added, as the peer does.
+    let added = added.map(|mut added| {
+        for (name, value) in new.attrs() {
+            added.set_attr(name, value);
+        }
+        added
+    });
     let wrap = |name: &str, tree: Option<Element>, from: &Element| {
         let mut tree = tree.unwrap_or_else(|| skeleton(from));
         let mut half = Element::new(name);

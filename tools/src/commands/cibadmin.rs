@@ -238,7 +238,7 @@ fn perform(arguments: &Arguments) -> Result<(), u8> {
         Task::Empty => empty(arguments.operands.first()),
         Task::FileDigest => show_digest(input, "Digest: ", digest::file),
         Task::ContentDigest => {
-            show_digest(input, &format!("Versioned ({}) digest: ", cib::FEATURE_SET), digest::content)
+            show_digest(input, &format!("Versioned ({}) digest: ", cib::FEATURE_SET), digest::versioned)
         }
         Task::Operation(operation) => operate(arguments, operation, input),
     }
