@@ -224,7 +224,7 @@ impl Queue {
 
     fn submit(&mut self, now: Now, mut request: OpRequest, out: &mut Vec<Action>) {
         if request.interval_ms > 0 && matches!(request.action.as_str(), "start" | "stop") {
-            tracing::error!(rsc = %request.rsc, action = %request.action, "an interval makes no sense here and is ignored");
+            tracing::error!("the interval of {} makes no sense and is ignored", request.operation_key());
             request.interval_ms = 0;
         }
         if request.interval_ms == 0 && !matches!(request.action.as_str(), "monitor" | "status" | "notify") {
@@ -515,12 +515,7 @@ impl Queue {
         let resource = self.resources.entry(rsc.clone()).or_default();
         resource.line.push_back(id);
         if resource.line.len() >= LONG_LINE {
-            tracing::warn!(
-                rsc,
-                operations = resource.line.len(),
-                "operations list for {rsc} is suspiciously long [{}]",
-                resource.line.len()
-            );
+            tracing::warn!("operations list for {rsc} is suspiciously long [{}]", resource.line.len());
         }
         self.refresh(&rsc);
     }
@@ -565,7 +560,6 @@ impl Queue {
         let queue = now.mono.saturating_sub(self.ops.get(&id).map_or(now.mono, |op| op.since));
         if queue > LONG_WAIT {
             tracing::warn!(
-                rsc,
                 "operation {}[{}] on {rsc} stayed in operation list for {} ms (longer than {} ms)",
                 request.action,
                 id.0,
@@ -584,7 +578,7 @@ impl Queue {
         }
         match prepared {
             Prepared::Run(command) => {
-                tracing::debug!(rsc, action = request.action, call = id.0, "executing");
+                tracing::debug!("executing - rsc:{rsc} action:{} call_id:{}", request.action, id.0);
                 self.execs.insert(exec, id);
                 out.push(Action::Spawn { exec, op: request, command });
             }
@@ -666,19 +660,25 @@ fn log_result(r: &OpResult) {
     let what = if r.interval_ms == 0 && r.action == "monitor" { "probe" } else { r.action.as_str() };
     match r.status {
         OpStatus::Done => tracing::info!(
-            rsc = %r.rsc, rc = r.rc,
             "Result of {what} operation for {}: {} | call={} key={} rc={}",
-            r.rsc, rc::text(r.rc), r.call_id.0, r.operation_key(), r.rc
+            r.rsc,
+            rc::text(r.rc),
+            r.call_id.0,
+            r.operation_key(),
+            r.rc
         ),
         OpStatus::Cancelled => tracing::info!(
-            rsc = %r.rsc,
             "Result of {what} operation for {}: Cancelled | call={} key={}",
-            r.rsc, r.call_id.0, r.operation_key()
+            r.rsc,
+            r.call_id.0,
+            r.operation_key()
         ),
         status => tracing::warn!(
-            rsc = %r.rsc, status = status.code(),
             "Result of {what} operation for {}: {status} ({}) | call={} key={}",
-            r.rsc, r.reason, r.call_id.0, r.operation_key()
+            r.rsc,
+            r.reason,
+            r.call_id.0,
+            r.operation_key()
         ),
     }
 }

@@ -205,11 +205,7 @@ impl Processes {
                         && process.press(self.settings.grace, now)
                         && let Some(process) = self.running.remove(&exec)
                     {
-                        tracing::error!(
-                            pid = process.child.id(),
-                            "process (PID {}) will not die!",
-                            process.child.id()
-                        );
+                        tracing::error!("process (PID {}) will not die!", process.child.id());
                         let (outcome, child) = process.give_up(now);
                         self.ended.push_back((exec, outcome));
                         self.lost.push(child);
@@ -371,7 +367,7 @@ impl Process {
         if let Err(e) = kill_process_group(self.group, signal)
             && e != rustix::io::Errno::SRCH
         {
-            tracing::warn!(pid = self.child.id(), "sending a signal to a process group: {e}");
+            tracing::warn!("sending a signal to process group {}: {e}", self.child.id());
         }
     }
 
@@ -380,7 +376,6 @@ impl Process {
         match self.ending {
             Ending::No => {
                 tracing::warn!(
-                    pid = self.child.id(),
                     "process (PID {}) timed out (try 1).  Killing with signal SIGTERM (15).",
                     self.child.id()
                 );
@@ -390,7 +385,6 @@ impl Process {
             }
             Ending::Terminated => {
                 tracing::warn!(
-                    pid = self.child.id(),
                     "process (PID {}) timed out (try 2).  Killing with signal SIGKILL (9).",
                     self.child.id()
                 );

@@ -24,7 +24,7 @@ pub(super) fn fill(command: &Command, which: &Secrets, dir: &Path) -> Result<Com
         match read(dir, &which.rsc, parameter) {
             Ok(value) => drop(command.env.insert(name, value)),
             Err(why) if which.optional => {
-                tracing::warn!(rsc = which.rsc, parameter, "going on without a secret: {why}");
+                tracing::warn!("{}: going on without the secret {parameter}: {why}", which.rsc);
                 command.env.remove(&name);
             }
             Err(why) => return Err(SpawnError::Secrets(why)),

@@ -79,8 +79,13 @@ pub fn run(mut options: Options) -> i32 {
     options.settings.env.entry("EVERBEAT_BINARY".to_owned()).or_insert(program);
     match dirs::prepare(options.root.as_deref(), options.core.user.as_ref()) {
         Ok(reports) => {
+            let made = reports.iter().filter(|report| matches!(report, dirs::Report::Made(_))).count();
+            if made > 0 {
+                tracing::info!("made {made} directories that were not there (after a reboot: usual)");
+            }
             for report in reports {
                 match report {
+                    dirs::Report::Made(_) => tracing::debug!("{report}"),
                     dirs::Report::Wrong(_) => tracing::error!("{report}"),
                     report => tracing::info!("{report}"),
                 }
@@ -307,7 +312,7 @@ impl Server {
         self.generation = self.generation.saturating_add(1);
         match Core::start(&self.options.core) {
             Ok(core) => {
-                tracing::info!(pid = core.child.id(), "started the core (PID {})", core.child.id());
+                tracing::info!("started the core (PID {})", core.child.id());
                 self.core = Some(core);
             }
             Err(e) => {
