@@ -59,10 +59,10 @@ impl State {
 
     fn collect_planned(&self, r: ResourceIx, out: &mut Vec<Assigned>) {
         let rsc = &self[r];
-        if rsc.children.is_empty() {
-            if let Some(a) = rsc.assigned.filter(|a| !out.iter().any(|x| x.node == a.node)) {
-                out.push(a);
-            }
+        if rsc.children.is_empty()
+            && let Some(a) = rsc.assigned.filter(|a| !out.iter().any(|x| x.node == a.node))
+        {
+            out.push(a);
         }
         for c in &rsc.children {
             self.collect_planned(*c, out);
@@ -398,7 +398,7 @@ impl<L: Ledger> Placer<'_, L> {
                 continue;
             }
             if c.primary_role >= Role::Promoted
-                && !r.child.is_some_and(|k| self.s[k].next_role >= Role::Promoted)
+                && r.child.is_none_or(|k| self.s[k].next_role < Role::Promoted)
             {
                 continue;
             }

@@ -96,10 +96,10 @@ impl<L: Ledger> Placer<'_, L> {
             return None;
         }
         self.inherit_colocations(c, kid, all_coloc);
-        if let Some(p) = prefer {
-            if self.s[kid].table.score(p).is_none_or(|s| s < 0) {
-                return None;
-            }
+        if let Some(p) = prefer
+            && self.s[kid].table.score(p).is_none_or(|s| s < 0)
+        {
+            return None;
         }
         let nodes: Vec<NodeIx> = self.s[kid].table.iter().map(|(n, _)| n).collect();
         for n in nodes {
@@ -147,7 +147,7 @@ impl<L: Ledger> Placer<'_, L> {
     fn inherit_colocations(&mut self, c: ResourceIx, kid: ResourceIx, all_coloc: bool) {
         for ix in self.s[c].this_with.clone() {
             let score = self.s[ix].score;
-            if all_coloc || score < 0 || score >= INFINITY {
+            if all_coloc || !(0..INFINITY).contains(&score) {
                 self.s.list_this_with(kid, ix);
             }
         }

@@ -288,12 +288,12 @@ impl<L: Ledger> Placer<'_, L> {
                     self.ledger.note(r, *n, Change::Enter(score), source);
                 }
             }
-            if let Some(e) = row.get_mut(*n) {
-                if e.discovery < location.discovery {
-                    e.discovery = location.discovery;
-                    if location.discovery == Discovery::Exclusive {
-                        self.s[r].flags.exclusive_discovery = true;
-                    }
+            if let Some(e) = row.get_mut(*n)
+                && e.discovery < location.discovery
+            {
+                e.discovery = location.discovery;
+                if location.discovery == Discovery::Exclusive {
+                    self.s[r].flags.exclusive_discovery = true;
                 }
             }
         }

@@ -26,10 +26,10 @@ impl<L: Ledger> Placer<'_, L> {
             let backup = optional.then(|| self.s[r].table.clone());
             self.assign(primary, None);
             self.apply_for_dependent(r, primary, ix);
-            if let Some(b) = backup {
-                if !self.s.any_available(&self.s[r].table) {
-                    self.s[r].table = b;
-                }
+            if let Some(b) = backup
+                && !self.s.any_available(&self.s[r].table)
+            {
+                self.s[r].table = b;
             }
         }
         for ix in self.s[r].with_this.clone() {
@@ -78,29 +78,27 @@ impl<L: Ledger> Placer<'_, L> {
         };
         let best_score = row.score(best).unwrap_or(-INFINITY);
         let mut chosen = None;
-        if let Some(p) = prefer {
-            if let Some(score) = row.score(p) {
-                if score >= best_score && self.s.available_with(p, score) {
-                    chosen = Some(p);
-                }
-            }
+        if let Some(p) = prefer
+            && let Some(score) = row.score(p)
+            && score >= best_score
+            && self.s.available_with(p, score)
+        {
+            chosen = Some(p);
         }
         let chosen = chosen.unwrap_or_else(|| {
             let in_unique_clone = self.s[r]
                 .parent
                 .is_some_and(|p| self.s[p].variant() == Variant::Clone && self.s[p].flags.unique);
-            if !in_unique_clone && best_score > 0 && self.s[best].available() {
-                if let Some(at) = current {
-                    if self.s.available_with(at, self.s[at].score) {
-                        let stays = nodes
-                            .iter()
-                            .skip(1)
-                            .take_while(|n| row.score(**n) == Some(best_score))
-                            .any(|n| *n == at);
-                        if stays {
-                            return at;
-                        }
-                    }
+            if !in_unique_clone
+                && best_score > 0
+                && self.s[best].available()
+                && let Some(at) = current
+                && self.s.available_with(at, self.s[at].score)
+            {
+                let stays =
+                    nodes.iter().skip(1).take_while(|n| row.score(**n) == Some(best_score)).any(|n| *n == at);
+                if stays {
+                    return at;
                 }
             }
             best

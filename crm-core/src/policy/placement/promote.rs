@@ -208,10 +208,10 @@ impl<L: Ledger> Placer<'_, L> {
             let rsc = &self.s[child];
             if !rsc.flags.managed && rsc.next_role == Role::Promoted {
                 self.s[child].sort_index = INFINITY;
-            } else if rsc.sort_index >= 0 {
-                if let Some(score) = self.s.planned_node(child).and_then(|a| self.s[r].table.score(a.node)) {
-                    self.s[child].sort_index = score;
-                }
+            } else if rsc.sort_index >= 0
+                && let Some(score) = self.s.planned_node(child).and_then(|a| self.s[r].table.score(a.node))
+            {
+                self.s[child].sort_index = score;
             }
         }
         let mut kids = self.s[r].children.clone();

@@ -281,16 +281,7 @@ impl<L: Ledger> Builder<'_, L> {
             let mut table = Table::new();
             let input = Input::new(&self.s.root, self.s.moment());
             let health = self.s.options.health;
-            nvpairs::unpack(
-                e,
-                "utilization",
-                &input,
-                &health,
-                nvpairs::Mode::Keep,
-                None,
-                &mut table,
-                &mut notes,
-            );
+            nvpairs::unpack(e, "utilization", &input, &health, nvpairs::Mode::Keep, &mut table, &mut notes);
             self.s.absorb(notes);
             self.s[n].utilization = table;
         }
@@ -386,12 +377,12 @@ impl<L: Ledger> Builder<'_, L> {
         let input = Input::new(&self.s.root, self.s.moment());
         let mode = if overwrite { nvpairs::Mode::Overwrite } else { nvpairs::Mode::Keep };
         let health = self.s.options.health;
-        nvpairs::unpack(e, "instance_attributes", &input, &health, mode, None, &mut table, &mut notes);
+        nvpairs::unpack(e, "instance_attributes", &input, &health, mode, &mut table, &mut notes);
         self.s.absorb(notes);
-        if !table.contains_key("#site-name") {
-            if let Some(site) = table.get("site-name").cloned().or(cluster) {
-                table.insert("#site-name".to_owned(), site);
-            }
+        if !table.contains_key("#site-name")
+            && let Some(site) = table.get("site-name").cloned().or(cluster)
+        {
+            table.insert("#site-name".to_owned(), site);
         }
         self.s[n].attributes = table;
     }

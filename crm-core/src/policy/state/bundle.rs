@@ -395,10 +395,8 @@ fn container(spec: &Spec, number: u32, address: Option<&str>, hosts: &str) -> El
     if let Some(n) = &spec.network {
         opts.push_str(&format!(" --net={n}"));
     }
-    if spec.child.is_some() {
-        let port = spec.control_port.as_deref().unwrap_or("3121");
-        opts.push_str(&format!(" -e PCMK_remote_port={port}"));
-    }
+    let port = spec.control_port.as_deref().unwrap_or("3121");
+    opts.push_str(&format!(" -e PCMK_remote_port={port}"));
     let mut sources = Vec::new();
     for m in &spec.mounts {
         let source = if m.per_replica {
@@ -434,12 +432,12 @@ fn container(spec: &Spec, number: u32, address: Option<&str>, hosts: &str) -> El
         ("run_opts", opts.as_str()),
         ("mount_points", mounts.as_str()),
     ];
-    if spec.child.is_some() {
-        attributes.push(("run_cmd", spec.run_command.as_deref().unwrap_or("/usr/sbin/pacemaker-remoted")));
-        attributes.push(("monitor_cmd", "/bin/true"));
-    } else if let Some(c) = &spec.run_command {
-        attributes.push(("run_cmd", c));
+    match &spec.run_command {
+        Some(c) => attributes.push(("run_cmd", c)),
+        None if spec.child.is_some() => attributes.push(("run_cmd", "/usr/sbin/pacemaker-remoted")),
+        None => {}
     }
+    attributes.push(("monitor_cmd", "/bin/true"));
     primitive(&id, "heartbeat", spec.agent, &attributes)
 }
 

@@ -113,10 +113,10 @@ impl State {
         own.iter().for_each(|(n, v)| put(n, v));
         config.extra.iter().for_each(|(n, v)| put(n, v));
         filter(&mut all);
-        if interval_ms > 0 {
-            if let Some(t) = config.meta.get("timeout") {
-                all.insert("CRM_meta_timeout".to_owned(), t.clone());
-            }
+        if interval_ms > 0
+            && let Some(t) = config.meta.get("timeout")
+        {
+            all.insert("CRM_meta_timeout".to_owned(), t.clone());
         }
         let restart = entry.filter(|e| e.attr("op-restart-digest").is_some()).map(|e| {
             let mut some = all.clone();
@@ -161,21 +161,20 @@ impl State {
             }
         };
         let all = entry.attr("op-digest");
-        if let (Some(then), Some(now)) = (entry.attr("op-restart-digest"), &digests.restart) {
-            if then != now {
-                return DigestMatch::Restart;
-            }
+        if let (Some(then), Some(now)) = (entry.attr("op-restart-digest"), &digests.restart)
+            && then != now
+        {
+            return DigestMatch::Restart;
         }
         let Some(all) = all else { return DigestMatch::Unknown };
         if all == digests.all {
             return DigestMatch::Match;
         }
-        if self.sanitized {
-            if let (Some(then), Some(now)) = (entry.attr("op-secure-digest"), &digests.secure) {
-                if then == now {
-                    return DigestMatch::PrivateOnly;
-                }
-            }
+        if self.sanitized
+            && let (Some(then), Some(now)) = (entry.attr("op-secure-digest"), &digests.secure)
+            && then == now
+        {
+            return DigestMatch::PrivateOnly;
         }
         if interval == 0 && digests.extra {
             return DigestMatch::Restart;

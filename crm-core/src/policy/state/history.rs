@@ -127,13 +127,12 @@ impl<L: Ledger> Builder<'_, L> {
                 None => self.anonymous_instance(n, clone, base_name(id)),
             };
         }
-        if let Some(r) = found {
-            if !self.s[r].id.eq_ignore_ascii_case(id)
-                && !self.s[r].history_name.as_deref().is_some_and(|h| h.eq_ignore_ascii_case(id))
-            {
-                self.s[r].history_name = Some(id.to_owned());
-                self.s.by_id.entry(id.to_owned()).or_default().push(r);
-            }
+        if let Some(r) = found
+            && !self.s[r].id.eq_ignore_ascii_case(id)
+            && !self.s[r].history_name.as_deref().is_some_and(|h| h.eq_ignore_ascii_case(id))
+        {
+            self.s[r].history_name = Some(id.to_owned());
+            self.s.by_id.entry(id.to_owned()).or_default().push(r);
         }
         found
     }
@@ -171,20 +170,20 @@ impl<L: Ledger> Builder<'_, L> {
             let mut on = Vec::new();
             self.locations(child, &mut on);
             if let Some(first) = on.first() {
-                if *first == n {
-                    if let Some(m) = self.member(child, base) {
-                        if self.s[m].running_on.is_empty() {
-                            found = Some(m);
-                            break;
-                        }
-                        only_orphan = true;
-                        let (clone, node) = (self.s[clone].id.clone(), self.s[n].name.clone());
-                        self.s.complaints.notice(
+                if *first == n
+                    && let Some(m) = self.member(child, base)
+                {
+                    if self.s[m].running_on.is_empty() {
+                        found = Some(m);
+                        break;
+                    }
+                    only_orphan = true;
+                    let (clone, node) = (self.s[clone].id.clone(), self.s[n].name.clone());
+                    self.s.complaints.notice(
                             "clone-two-histories",
                             &clone,
                             format!("Active (now-)anonymous clone {clone} has multiple (orphan) instance histories on {node}"),
                         );
-                    }
                 }
             } else if !only_orphan && inactive.is_none() && !self.s[child].flags.blocked {
                 inactive = self.member(child, base);
@@ -352,10 +351,11 @@ impl<L: Ledger> Builder<'_, L> {
         let original = response;
         let response = if self.s[n].unclean { OnFail::Ignore } else { response };
         self.respond(n, r, response);
-        if self.s[r].flags.failed && self.s[r].flags.is_connection {
-            if let Some(m) = self.s[r].remote_node.filter(|m| self.s[*m].unclean) {
-                self.s[m].unseen = false;
-            }
+        if self.s[r].flags.failed
+            && self.s[r].flags.is_connection
+            && let Some(m) = self.s[r].remote_node.filter(|m| self.s[*m].unclean)
+        {
+            self.s[m].unseen = false;
         }
         let role = self.s[r].role;
         if role > Role::Stopped {

@@ -1,7 +1,6 @@
 //! One entry of a resource's history: how old it is, what its result means, what it says of the resource.
 
 use super::build::Builder;
-use super::digest::DigestMatch;
 use super::resource::OnFail;
 use super::rules::Notes;
 use super::{FailedOp, NodeIx, ResourceIx, Role};
@@ -131,20 +130,20 @@ pub fn call_order(a: &Element, b: &Element, same_node: bool) -> Ordering {
 }
 
 /// An entry, read.
-struct Entry<'a> {
-    op: &'a Element,
-    id: String,
-    task: String,
-    interval_ms: u32,
+pub(super) struct Entry<'a> {
+    pub op: &'a Element,
+    pub id: String,
+    pub task: String,
+    pub interval_ms: u32,
     /// Operation key as recorded.
-    key: String,
-    status: i64,
-    rc: i64,
-    expected: i64,
+    pub key: String,
+    pub status: i64,
+    pub rc: i64,
+    pub expected: i64,
 }
 
 impl Entry<'_> {
-    fn is_probe(&self) -> bool {
+    pub fn is_probe(&self) -> bool {
         self.task == "monitor" && self.interval_ms == 0
     }
 
@@ -170,10 +169,10 @@ impl<L: Ledger> Builder<'_, L> {
             rc: int(op, "rc-code").unwrap_or(0),
             expected: expected_rc(op),
         };
-        if e.expected < 0 {
-            if let Some(k) = op.attr("transition-key") {
-                self.s.complaints.log_error("transition-key", &e.id, format!("Invalid transition key '{k}'"));
-            }
+        if e.expected < 0
+            && let Some(k) = op.attr("transition-key")
+        {
+            self.s.complaints.log_error("transition-key", &e.id, format!("Invalid transition key '{k}'"));
         }
         let expired = e.status != status::NOT_INSTALLED && self.expired(n, r, &e);
         let original_unexpected = e.rc != e.expected;
@@ -263,11 +262,11 @@ impl<L: Ledger> Builder<'_, L> {
                 self.failed(n, r, e, failure);
             }
             status::NOT_CONNECTED => {
-                if let Some(c) = self.s[n].connection.filter(|_| self.s[n].is_remote_kind()) {
-                    if self.s[c].flags.managed {
-                        self.s[c].flags.failed = true;
-                        self.s[c].flags.stop = true;
-                    }
+                if let Some(c) = self.s[n].connection.filter(|_| self.s[n].is_remote_kind())
+                    && self.s[c].flags.managed
+                {
+                    self.s[c].flags.failed = true;
+                    self.s[c].flags.stop = true;
                 }
                 self.error(n, r, e, failure);
             }
@@ -588,71 +587,5 @@ impl<L: Ledger> Builder<'_, L> {
         }
         let resource = self.s[r].id.clone();
         self.s.failed_ops.push(FailedOp { node: n, op: op.clone(), resource });
-    }
-
-    /// Step 1: whether the failure an entry records is over by time.
-    fn expired(&mut self, n: NodeIx, r: ResourceIx, e: &Entry<'_>) -> bool {
-        let last_failure_entry = e.id.ends_with("_last_failure_0");
-        let changed = e.op.attr("last-rc-change").map(|t| values::scan_or(t, 0)).filter(|t| *t != 0);
-        let mut expired = false;
-        let mut effective = 0;
-        let mut reason = None;
-        let timeout = self.s[r].failure_timeout;
-        if let (true, Some(changed)) = (timeout > 0, changed) {
-            if self.s.now >= changed + timeout && !self.waits_for_fencing(r, e) {
-                expired = true;
-            }
-            let count = self.s.fail_count(n, r, true, false, Some(e.op));
-            effective = count.count;
-            let timeout = self.s[r].failure_timeout;
-            if effective != 0 {
-                self.s.recheck_at(count.last + timeout + 1);
-            }
-        }
-        if expired {
-            if self.s.fail_count(n, r, false, false, Some(e.op)).count != 0 {
-                if effective == 0 {
-                    reason = Some("it expired");
-                } else {
-                    expired = false;
-                }
-            } else if last_failure_entry && self.s[r].remote_reconnect_ms > 0 {
-                reason = Some("reconnect interval is set");
-            }
-        }
-        if !expired && last_failure_entry && matches!(e.task.as_str(), "start" | "monitor") {
-            if self.s.needs_bundle_address(r) {
-                self.s.deferred_checks.push((r, n, e.op.clone()));
-            } else if matches!(self.s.compare_digest(r, n, e.op), DigestMatch::All | DigestMatch::Restart) {
-                reason = Some("resource parameters have changed");
-            }
-        }
-        if let Some(reason) = reason {
-            self.s.clear_fail_count(r, n, reason);
-        }
-        let fine = [rc::OK, rc::NOT_RUNNING, rc::PROMOTED, rc::DEGRADED, rc::DEGRADED_PROMOTED];
-        expired && !(e.is_probe() && fine.contains(&e.rc))
-    }
-
-    /// A failed recurring monitor of a connection with a reconnect interval stays until its node is fenced.
-    fn waits_for_fencing(&self, r: ResourceIx, e: &Entry<'_>) -> bool {
-        self.s[r].remote_reconnect_ms > 0
-            && self.s.options.stonith_enabled
-            && e.interval_ms > 0
-            && e.task == "monitor"
-            && self.s[r].remote_node.is_some_and(|m| !self.s[m].remote_was_fenced)
-    }
-
-    /// Makes a later comparison of the entry's digest say that the operation has to be scheduled again.
-    fn replace_restart_digest(&mut self, n: NodeIx, r: ResourceIx, entry: &str) {
-        let name = self.s[r].name_in_history().to_owned();
-        let Some(state) = self.s[n].state_xml.as_mut() else { return };
-        let list = state.child_mut("lrm").and_then(|l| l.child_mut("lrm_resources"));
-        let Some(resource) = list.and_then(|l| l.children_mut().find(|e| e.id() == Some(&name))) else {
-            return;
-        };
-        if let Some(op) = resource.children_mut().find(|e| e.id() == Some(entry)) {
-            op.set_attr("op-restart-digest", "calculated-failure-timeout");
-        }
     }
 }

@@ -164,10 +164,9 @@ impl<L: Ledger> Builder<'_, L> {
         let to = self.find_entry(&id, "migrate_to", &source, Some(&target));
         if !self.unknown_at(&id, &source)
             && !self.newer_state(&id, &source, to.as_ref(), Some(op), &source, &target)
+            && let Some(s) = self.s.node_by_name(&source).filter(|s| self.s[*s].online)
         {
-            if let Some(s) = self.s.node_by_name(&source).filter(|s| self.s[*s].online) {
-                self.add_running(s, r, true);
-            }
+            self.add_running(s, r, true);
         }
     }
 }

@@ -8,10 +8,12 @@ pub mod build;
 mod bundle;
 mod clones;
 pub mod digest;
+mod expiry;
 pub mod failcount;
 mod fence;
 pub mod history;
 pub mod history_op;
+mod meta;
 mod migration;
 pub mod node;
 pub mod nvpairs;
@@ -306,15 +308,15 @@ impl State {
     /// requires fencing, the first node that is online and clean; else the first.
     pub fn current(&self, r: ResourceIx) -> Option<NodeIx> {
         let rsc = &self[r];
-        if let Some(s) = rsc.partial_migration_source {
-            if rsc.running_on.contains(&s) {
-                return Some(s);
-            }
+        if let Some(s) = rsc.partial_migration_source
+            && rsc.running_on.contains(&s)
+        {
+            return Some(s);
         }
-        if !rsc.flags.needs_fencing {
-            if let Some(n) = rsc.running_on.iter().find(|n| self[**n].online && !self[**n].unclean) {
-                return Some(*n);
-            }
+        if !rsc.flags.needs_fencing
+            && let Some(n) = rsc.running_on.iter().find(|n| self[**n].online && !self[**n].unclean)
+        {
+            return Some(*n);
         }
         rsc.running_on.first().copied()
     }
@@ -353,12 +355,10 @@ impl State {
     pub fn is_active(&self, r: ResourceIx, all: bool) -> bool {
         let rsc = &self[r];
         match rsc.kind {
-            Kind::Primitive => {
-                rsc.running_on.iter().any(|n| {
-                    let node = &self[*n];
-                    !node.unclean && (node.online || node.is_remote_kind()) || node.unclean
-                }) && !rsc.running_on.is_empty()
-            }
+            Kind::Primitive => rsc.running_on.iter().any(|n| {
+                let node = &self[*n];
+                node.unclean || node.online || !rsc.flags.managed
+            }),
             _ => {
                 if all {
                     !rsc.children.is_empty() && rsc.children.iter().all(|c| self.is_active(*c, all))

@@ -7,30 +7,32 @@ use cib::Element;
 
 /// How values of several sets are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum Mode<'a> {
     /// The first value of a name wins: highest score, then last in the document.
     Keep,
+    /// The same, with the set of this id before all others whatever its score.
+    KeepFrom(&'a str),
     /// The last value wins.
     Overwrite,
 }
 
 /// Reads the sets named `tag` among the children of `parent` into `table`.
-///
-/// `first` is the id of a set that is read before all others whatever its score.
 pub fn unpack(
     parent: &Element,
     tag: &str,
     input: &Input<'_>,
     health: &HealthScores,
-    mode: Mode,
-    first: Option<&str>,
+    mode: Mode<'_>,
     table: &mut Table,
     notes: &mut Notes,
 ) {
     let mut sets: Vec<(bool, i32, &Element)> = Vec::new();
     for set in parent.children_named(tag) {
         let Some(set) = rules::expand(input.root, set, notes) else { continue };
-        let is_first = first.is_some_and(|f| set.id().is_some_and(|id| id.eq_ignore_ascii_case(f)));
+        let is_first = match mode {
+            Mode::KeepFrom(f) => set.id().is_some_and(|id| id.eq_ignore_ascii_case(f)),
+            _ => false,
+        };
         sets.push((is_first, parse_score(set.attr("score"), health), set));
     }
     if sets.len() > 1 {
@@ -45,7 +47,7 @@ pub fn unpack(
     }
 }
 
-fn pairs(set: &Element, input: &Input<'_>, mode: Mode, table: &mut Table, notes: &mut Notes) {
+fn pairs(set: &Element, input: &Input<'_>, mode: Mode<'_>, table: &mut Table, notes: &mut Notes) {
     let list = match set.children().next() {
         Some(wrapper) if wrapper.name() == "attributes" => wrapper,
         _ => set,
@@ -69,12 +71,12 @@ mod tests {
     use super::*;
     use crate::policy::dates::Moment;
 
-    fn value(xml: &str, mode: Mode) -> Option<String> {
+    fn value(xml: &str, mode: Mode<'_>) -> Option<String> {
         let root = Element::parse(xml).unwrap();
         let mut table = Table::new();
         let input = Input::new(&root, Moment::utc(0));
         let health = HealthScores::default();
-        unpack(&root, "s", &input, &health, mode, Some("boot"), &mut table, &mut Notes::default());
+        unpack(&root, "s", &input, &health, mode, &mut table, &mut Notes::default());
         table.get("n").cloned()
     }
 
@@ -89,6 +91,6 @@ mod tests {
         assert_eq!(value(&two("score='1'", ""), Mode::Keep).as_deref(), Some("one"));
         assert_eq!(value(&two("", ""), Mode::Overwrite).as_deref(), Some("one"));
         let boot = "<r><s id='boot'><nvpair id='x' name='n' value='one'/></s><s id='2' score='1000'><nvpair id='y' name='n' value='two'/></s></r>";
-        assert_eq!(value(boot, Mode::Keep).as_deref(), Some("one"));
+        assert_eq!(value(boot, Mode::KeepFrom("boot")).as_deref(), Some("one"));
     }
 }

@@ -109,7 +109,7 @@ impl State {
         input.operation = Some((task, interval_ms));
         let health = &self.options.health;
         if let Some(d) = &self.op_defaults {
-            nvpairs::unpack(d, "meta_attributes", &input, health, Mode::Keep, None, &mut meta, notes);
+            nvpairs::unpack(d, "meta_attributes", &input, health, Mode::Keep, &mut meta, notes);
         }
         let probe = task == "monitor" && interval_ms == 0;
         if probe {
@@ -120,20 +120,11 @@ impl State {
         }
         let mut extra = Table::new();
         if let Some(op) = &op {
-            nvpairs::unpack(op, "meta_attributes", &input, health, Mode::Overwrite, None, &mut meta, notes);
+            nvpairs::unpack(op, "meta_attributes", &input, health, Mode::Overwrite, &mut meta, notes);
             if let Some(n) = node {
                 let mut input = Input::new(&self.root, self.moment());
                 input.node = Some(&self[n].attributes);
-                nvpairs::unpack(
-                    op,
-                    "instance_attributes",
-                    &input,
-                    health,
-                    Mode::Keep,
-                    None,
-                    &mut extra,
-                    notes,
-                );
+                nvpairs::unpack(op, "instance_attributes", &input, health, Mode::Keep, &mut extra, notes);
             }
             for (name, value) in op.attrs() {
                 meta.insert(name.to_owned(), value.to_owned());
@@ -145,10 +136,11 @@ impl State {
         } else {
             meta.shift_remove("interval");
         }
-        if rsc.flags.fence_device && (task == "start" || probe) {
-            if let Some(t) = self.parameters(r, node).get("pcmk_monitor_timeout") {
-                meta.insert("timeout".to_owned(), t.clone());
-            }
+        if rsc.flags.fence_device
+            && (task == "start" || probe)
+            && let Some(t) = self.parameters(r, node).get("pcmk_monitor_timeout")
+        {
+            meta.insert("timeout".to_owned(), t.clone());
         }
         let timeout = meta.get("timeout").and_then(|t| values::parse_msec(t)).filter(|t| *t >= 0);
         meta.insert("timeout".to_owned(), timeout.unwrap_or(DEFAULT_TIMEOUT_MS).to_string());

@@ -4,8 +4,7 @@ use super::build::Builder;
 use super::nvpairs::{self, Mode};
 use super::rules::{Input, Notes};
 use super::{
-    Discovery, Flags, Kind, MultipleActive, NodeKind, QuorumPolicy, Resource, ResourceIx, Role, Row, State,
-    Table, Variant,
+    Discovery, Flags, Kind, MultipleActive, NodeKind, Resource, ResourceIx, Role, Row, State, Table, Variant,
 };
 use crate::policy::ledger::{Ledger, Source};
 use crate::policy::values::{self, INFINITY};
@@ -61,16 +60,16 @@ impl State {
         let mut at = Some(r);
         while let Some(ix) = at {
             let xml = &self[ix].xml;
-            nvpairs::unpack(xml, "instance_attributes", &input, health, Mode::Keep, None, &mut table, notes);
+            nvpairs::unpack(xml, "instance_attributes", &input, health, Mode::Keep, &mut table, notes);
             at = self[ix].parent;
         }
         if let Some(d) = &self.rsc_defaults {
-            nvpairs::unpack(d, "instance_attributes", &input, health, Mode::Keep, None, &mut table, notes);
+            nvpairs::unpack(d, "instance_attributes", &input, health, Mode::Keep, &mut table, notes);
         }
         table
     }
 
-    fn parameters_can_vary(&self, r: ResourceIx) -> bool {
+    pub(super) fn parameters_can_vary(&self, r: ResourceIx) -> bool {
         let sets_vary = |e: &Element| {
             e.children_named("instance_attributes")
                 .any(|s| s.attr("id-ref").is_some() || s.child("rule").is_some())
@@ -193,299 +192,12 @@ impl<L: Ledger> Builder<'_, L> {
         Some(r)
     }
 
-    /// The table of meta-attributes: XML attributes, own sets, the ancestors' sets, the defaults, and the
-    /// parent's complete table; the first value of a name stays.
-    fn meta_attributes(&mut self, r: ResourceIx) {
-        let mut notes = Notes::default();
-        let rsc = &self.s[r];
-        let mut table: Table = rsc
-            .xml
-            .attrs()
-            .filter(|(_, v)| !v.eq_ignore_ascii_case("#default"))
-            .map(|(n, v)| (n.to_owned(), v.to_owned()))
-            .collect();
-        let xml = rsc.xml.clone();
-        let mut input = Input::new(&self.s.root, self.s.moment());
-        input.agent =
-            Some((xml.attr("class").unwrap_or(""), xml.attr("provider"), xml.attr("type").unwrap_or("")));
-        let health = &self.s.options.health;
-        let mut at = Some(r);
-        while let Some(ix) = at {
-            let xml = &self.s[ix].xml;
-            nvpairs::unpack(xml, "meta_attributes", &input, health, Mode::Keep, None, &mut table, &mut notes);
-            at = self.s[ix].parent;
-        }
-        if let Some(d) = &self.s.rsc_defaults {
-            nvpairs::unpack(d, "meta_attributes", &input, health, Mode::Keep, None, &mut table, &mut notes);
-        }
-        if let Some(p) = self.s[r].parent {
-            for (n, v) in &self.s[p].meta {
-                if !v.eq_ignore_ascii_case("#default") && !table.contains_key(n) {
-                    table.insert(n.clone(), v.clone());
-                }
-            }
-        }
-        self.s.absorb(notes);
-        self.s[r].meta = table;
-    }
-
-    /// What every kind of resource reads from its meta-attributes.
-    fn common(&mut self, r: ResourceIx) {
-        let mut notes = Notes::default();
-        let parameters = self.s.evaluate_parameters(r, None, &mut notes);
-        self.s.absorb(notes);
-        let vary = self.s.parameters_can_vary(r);
-        let parent = self.s[r].parent;
-        let parent_promotable = parent.is_some_and(|p| self.s[p].flags.promotable);
-        let top = self.s.top_of(r);
-        let in_clone = self.s[top].variant() == Variant::Clone;
-        let is_clone = self.s[r].variant() == Variant::Clone;
-        let maintenance_mode = self.s.options.maintenance_mode;
-        let health = self.s.options.health;
-        let rsc = &mut self.s[r];
-        rsc.parameters = parameters;
-        rsc.parameters_vary = vary;
-        let id = rsc.id.clone();
-        let meta = |n: &str| rsc.meta.get(n).map(String::as_str);
-        let mut f = Flags {
-            provisional: true,
-            managed: !maintenance_mode,
-            maintenance: maintenance_mode,
-            ..Flags::default()
-        };
-        f.is_connection = is_connection_agent(&rsc.xml);
-        f.fence_device = rsc.xml.attr("class").is_some_and(|c| c.eq_ignore_ascii_case("stonith"));
-        f.notify = values::is_true(meta("notify"));
-        f.promotable = parent_promotable
-            || is_clone && (rsc.xml.name() == "master" || values::is_true(meta("promotable")));
-        f.unique = !in_clone || values::is_true(meta("globally-unique"));
-        f.critical = meta("critical").is_none_or(|v| values::is_true(Some(v)));
-        f.restart_ordering = meta("restart-type").is_some_and(|v| v.eq_ignore_ascii_case("restart"));
-        f.allow_migrate = match meta("allow-migrate") {
-            Some(v) => values::is_true(Some(v)),
-            None => f.is_connection && meta("container").is_none(),
-        };
-        if let Some(v) = meta("is-managed").filter(|v| !v.eq_ignore_ascii_case("default")) {
-            match values::parse_bool(v) {
-                Some(true) => f.managed = true,
-                Some(false) => f.managed = false,
-                None => {}
-            }
-        }
-        if values::is_true(meta("maintenance")) {
-            f.managed = false;
-            f.maintenance = true;
-        }
-        if maintenance_mode {
-            f.managed = false;
-            f.maintenance = true;
-        }
-        let priority = values::parse_score(meta("priority"), &health);
-        let stickiness = match meta("resource-stickiness") {
-            Some(v) if !v.eq_ignore_ascii_case("default") => values::parse_score(Some(v), &health),
-            _ => 0,
-        };
-        let threshold = match meta("migration-threshold") {
-            Some(v) if !v.eq_ignore_ascii_case("default") => values::parse_score(Some(v), &health),
-            _ => INFINITY,
-        };
-        let multiple = match meta("multiple-active") {
-            None => Ok(MultipleActive::StopStart),
-            Some(v) if v.eq_ignore_ascii_case("stop_start") => Ok(MultipleActive::StopStart),
-            Some(v) if v.eq_ignore_ascii_case("stop_only") => Ok(MultipleActive::StopOnly),
-            Some(v) if v.eq_ignore_ascii_case("block") => Ok(MultipleActive::Block),
-            Some(v) if v.eq_ignore_ascii_case("stop_unexpected") => Ok(MultipleActive::StopUnexpected),
-            Some(v) => Err(v.to_owned()),
-        };
-        let timeout = i64::from(values::interval_ms(meta("failure-timeout"))) / 1000;
-        let guest = meta("container").is_some();
-        let reconnect = if f.is_connection && !guest {
-            values::interval_ms(rsc.parameters.get("reconnect_interval").map(String::as_str))
-        } else {
-            0
-        };
-        rsc.flags = f;
-        rsc.priority = priority;
-        rsc.stickiness = stickiness;
-        rsc.migration_threshold = if threshold < 0 { 1 } else { threshold };
-        rsc.multiple_active = *multiple.as_ref().unwrap_or(&MultipleActive::StopStart);
-        rsc.failure_timeout = timeout;
-        if reconnect > 0 {
-            rsc.remote_reconnect_ms = reconnect;
-            rsc.failure_timeout = i64::from(reconnect / 1000);
-        }
-        rsc.role = Role::Stopped;
-        rsc.next_role = Role::Unknown;
-        if threshold < 0 {
-            self.s.complaints.warning_once(
-                "migration-threshold",
-                &id,
-                "migration-threshold must be non-negative, using 1 instead".to_owned(),
-            );
-        }
-        if f.restart_ordering {
-            self.s.complaints.warning_once(
-                "restart-type",
-                &id,
-                "Support for restart-type is deprecated and will be removed in a future release".to_owned(),
-            );
-        }
-        if let Err(v) = multiple {
-            self.s.complaints.warning(
-                "multiple-active",
-                &id,
-                format!("{v} is not a valid value for multiple-active, using default of \"stop_start\""),
-            );
-        }
-        if f.fence_device {
-            self.s.have_fence_device = true;
-        }
-        self.requires(r);
-        if let Some(role) = self.target_role(r) {
-            self.s[r].next_role = role;
-        }
-    }
-
-    /// The role that `target-role` limits a resource to, if any.
-    pub fn target_role(&mut self, r: ResourceIx) -> Option<Role> {
-        let rsc = &self.s[r];
-        let text = rsc.meta("target-role")?;
-        if text.eq_ignore_ascii_case("started") || text.eq_ignore_ascii_case("default") {
-            return None;
-        }
-        let (id, promotable, role) = (rsc.id.clone(), rsc.flags.promotable, Role::parse(text));
-        let text = text.to_owned();
-        match role {
-            Role::Unknown => {
-                self.s.complaints.log_error("role-unknown", &id, format!("Unknown role: {text}"));
-                self.s.complaints.error(
-                    "target-role",
-                    &id,
-                    format!("Ignoring 'target-role' for {id} because '{text}' is not valid"),
-                );
-                None
-            }
-            Role::Unpromoted | Role::Promoted if !promotable => {
-                self.s.complaints.error(
-                    "target-role-promotable",
-                    &id,
-                    format!(
-                        "Ignoring 'target-role' for {id} because '{text}' only makes sense for promotable clones"
-                    ),
-                );
-                None
-            }
-            Role::Promoted | Role::Started => None,
-            other => Some(other),
-        }
-    }
-
-    /// What a start needs: §5.6 of the state page.
-    fn requires(&mut self, r: ResourceIx) {
-        #[derive(PartialEq)]
-        enum Needs {
-            Nothing,
-            Quorum,
-            Fencing,
-            Unfencing,
-        }
-        let fencing = self.s.options.stonith_enabled;
-        let rsc = &self.s[r];
-        let id = rsc.id.clone();
-        let text = rsc.meta("requires").map(str::to_owned);
-        let is = |w: &str| text.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(w));
-        let (device, connection) = (rsc.flags.fence_device, rsc.flags.is_connection);
-        let default = || {
-            if device || (rsc.is_primitive() && connection) {
-                Needs::Quorum
-            } else if self.s.unfencing {
-                Needs::Unfencing
-            } else if fencing {
-                Needs::Fencing
-            } else if self.s.options.no_quorum_policy == QuorumPolicy::Ignore {
-                Needs::Nothing
-            } else {
-                Needs::Quorum
-            }
-        };
-        let mut invalid = false;
-        let mut warn_disabled = false;
-        let mut reset = None;
-        let downgrade = |needs: Needs, reset: &mut Option<&'static str>| {
-            if needs != Needs::Unfencing {
-                needs
-            } else if device {
-                *reset = Some("because fencing devices cannot require unfencing");
-                Needs::Quorum
-            } else if !fencing {
-                *reset = Some("because fencing is disabled");
-                Needs::Quorum
-            } else {
-                Needs::Unfencing
-            }
-        };
-        let needs = if is("nothing") {
-            Needs::Nothing
-        } else if is("quorum") {
-            Needs::Quorum
-        } else if is("fencing") {
-            warn_disabled = !fencing;
-            Needs::Fencing
-        } else if is("unfencing") {
-            downgrade(Needs::Unfencing, &mut reset)
-        } else {
-            invalid = text.is_some();
-            downgrade(default(), &mut reset)
-        };
-        let word = match needs {
-            Needs::Nothing => "nothing",
-            Needs::Quorum => "quorum",
-            Needs::Fencing => "fencing",
-            Needs::Unfencing => "unfencing",
-        };
-        if warn_disabled {
-            self.s.complaints.warning(
-                "requires-fencing",
-                &id,
-                format!("{id} requires fencing but fencing is disabled"),
-            );
-        }
-        if let Some(why) = reset {
-            self.s.complaints.warning(
-                "requires-unfencing",
-                &id,
-                format!("Resetting \"requires\" for {id} to \"quorum\" {why}"),
-            );
-        }
-        if invalid {
-            let text = text.unwrap_or_default();
-            self.s.complaints.error(
-                "requires-invalid",
-                &id,
-                format!("Resetting 'requires' for {id} to '{word}' because '{text}' is not valid"),
-            );
-        }
-        let f = &mut self.s[r].flags;
-        f.needs_quorum = needs == Needs::Quorum;
-        f.needs_fencing = matches!(needs, Needs::Fencing | Needs::Unfencing);
-        f.needs_unfencing = needs == Needs::Unfencing;
-    }
-
     fn utilization(&mut self, r: ResourceIx) {
         let mut notes = Notes::default();
         let mut table = Table::new();
         let input = Input::new(&self.s.root, self.s.moment());
         let health = &self.s.options.health;
-        nvpairs::unpack(
-            &self.s[r].xml,
-            "utilization",
-            &input,
-            health,
-            Mode::Keep,
-            None,
-            &mut table,
-            &mut notes,
-        );
+        nvpairs::unpack(&self.s[r].xml, "utilization", &input, health, Mode::Keep, &mut table, &mut notes);
         self.s.absorb(notes);
         self.s[r].utilization = table;
     }

@@ -307,11 +307,11 @@ fn date_expression(e: &Element, input: &Input<'_>, notes: &mut Notes) -> bool {
             if start.is_none() && end.is_none() {
                 return false;
             }
-            if let Some(s) = start {
-                if t < s.epoch {
-                    notes.change_at(t, s.epoch);
-                    return false;
-                }
+            if let Some(s) = start
+                && t < s.epoch
+            {
+                notes.change_at(t, s.epoch);
+                return false;
             }
             match end {
                 Some(x) if t > x.epoch => false,
@@ -369,7 +369,7 @@ fn date_spec(spec: &Element, now: Moment) -> bool {
     if (epact == 25 && golden > 11) || epact == 24 {
         epact += 1;
     }
-    let moon = ((((f.yearday + epact) * 6) + 11) % 177) / 22 & 7;
+    let moon = (((((f.yearday + epact) * 6) + 11) % 177) / 22) & 7;
     let fields = [
         ("years", f.year),
         ("months", f.month),

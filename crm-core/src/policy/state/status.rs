@@ -94,18 +94,18 @@ impl<L: Ledger> Builder<'_, L> {
         if is_true(node.attribute("maintenance")) {
             node.maintenance = true;
         }
-        if let Some(v) = node.attribute("resource-discovery-enabled") {
-            if !is_true(Some(v)) {
-                let name = node.name.clone();
-                self.s.complaints.log_warning(
-                    "discovery-attribute",
-                    &name,
-                    format!(
-                        "Ignoring resource-discovery-enabled attribute for {name} because it is not allowed for \
+        if let Some(v) = node.attribute("resource-discovery-enabled")
+            && !is_true(Some(v))
+        {
+            let name = node.name.clone();
+            self.s.complaints.log_warning(
+                "discovery-attribute",
+                &name,
+                format!(
+                    "Ignoring resource-discovery-enabled attribute for {name} because it is not allowed for \
                          cluster nodes"
-                    ),
-                );
-            }
+                ),
+            );
         }
         self.online(n, e);
         if self.s.options.no_quorum_policy == QuorumPolicy::Suicide && !self.s.quorum && self.s[n].online {
@@ -317,10 +317,10 @@ impl<L: Ledger> Builder<'_, L> {
             if !self.s[n].is_remote_kind() {
                 continue;
             }
-            if self.s[n].shutdown {
-                if let Some(c) = self.s[n].connection {
-                    self.s[c].next_role = Role::Stopped;
-                }
+            if self.s[n].shutdown
+                && let Some(c) = self.s[n].connection
+            {
+                self.s[c].next_role = Role::Stopped;
             }
             if !self.s[n].unpacked {
                 self.remote_status(n);

@@ -72,8 +72,8 @@ pub fn unpack(
     let mut raw = Table::new();
     let none = HealthScores::default();
     if let Some(config) = crm_config {
-        let first = Some("cib-bootstrap-options");
-        nvpairs::unpack(config, "cluster_property_set", input, &none, Mode::Keep, first, &mut raw, notes);
+        let mode = Mode::KeepFrom("cib-bootstrap-options");
+        nvpairs::unpack(config, "cluster_property_set", input, &none, mode, &mut raw, notes);
     }
     let mut r = Reader { raw: &raw, complaints };
 
