@@ -292,14 +292,7 @@ impl Core {
                         self.steps.push_back(Step::Controller(ControllerEvent::Carrier(*any)));
                     }
                     LinkEvent::Foreign { name, alive } => self.foreign(name.clone(), *alive),
-                    LinkEvent::OldGeneration { known } => {
-                        let reason =
-                            format!("the others know generation {known} of this node, which is higher");
-                        self.exited = true;
-                        out.push(CoreAction::RaiseGeneration { known: *known });
-                        out.push(CoreAction::Exit { code: EXIT_AGAIN, reason });
-                        return;
-                    }
+                    LinkEvent::OldGeneration { known } => return self.set_back(*known, out),
                     _ => {}
                 }
                 self.steps.push_back(Step::Group(GroupInput::Link(event)));
@@ -461,6 +454,14 @@ impl Core {
             GroupEvent::Foreign { name, alive } => return self.foreign(name, alive),
         };
         self.steps.push_back(Step::Controller(event));
+    }
+
+    /// The others know a later start of this node: its disk went back in time (R3.2).
+    fn set_back(&mut self, known: u64, out: &mut Vec<CoreAction>) {
+        let reason = format!("the others know generation {known} of this node, which is higher");
+        self.exited = true;
+        out.push(CoreAction::RaiseGeneration { known });
+        out.push(CoreAction::Exit { code: EXIT_AGAIN, reason });
     }
 
     fn foreign(&mut self, name: String, alive: bool) {
