@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, as values.
 
+use std::collections::HashSet;
 use std::fmt;
 
 /// How bad a complaint is, in the order of the reference's levels.
@@ -48,10 +49,11 @@ impl fmt::Display for Complaint {
     }
 }
 
-/// Complaints in the order in which they were found.
+/// Complaints in the order in which they were found, each sentence once.
 #[derive(Debug, Clone, Default)]
 pub struct Complaints {
     list: Vec<Complaint>,
+    seen: HashSet<(&'static str, String)>,
 }
 
 impl Complaints {
@@ -64,17 +66,14 @@ impl Complaints {
         text: String,
         remedy: &'static str,
     ) {
-        self.list.push(Complaint {
-            code,
-            severity,
-            ids: ids.iter().map(|s| s.to_string()).collect(),
-            text,
-            remedy,
-        });
+        let ids = ids.iter().map(|s| s.to_string()).collect();
+        self.push(Complaint { severity, code, ids, text, remedy });
     }
 
     pub fn push(&mut self, complaint: Complaint) {
-        self.list.push(complaint);
+        if self.seen.insert((complaint.code, complaint.text.clone())) {
+            self.list.push(complaint);
+        }
     }
 
     pub fn error(&mut self, code: &'static str, id: &str, text: String) {

@@ -249,8 +249,8 @@ impl<L: Ledger> Builder<'_, L> {
 
     fn group(&mut self, r: ResourceIx) -> bool {
         let off = |b: &mut Self, name: &'static str, code: &'static str| {
-            let set = b.s[r].meta(name).map(str::to_owned);
-            if set.is_some() {
+            let set = b.s[r].meta(name).and_then(values::parse_bool) == Some(false);
+            if set {
                 let id = b.s[r].id.clone();
                 b.s.complaints.warning_once(
                     code,
@@ -258,7 +258,7 @@ impl<L: Ledger> Builder<'_, L> {
                     format!("Support for the '{name}' group meta-attribute is deprecated and will be removed in a future release (use a resource set instead)"),
                 );
             }
-            set.is_some_and(|v| values::parse_bool(&v) == Some(false))
+            set
         };
         let ordered = !off(self, "ordered", "group-ordered");
         let colocated = !off(self, "collocated", "group-collocated");

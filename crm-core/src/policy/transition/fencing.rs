@@ -157,6 +157,7 @@ impl Work<'_> {
         let mut dc_down = None;
         let mut fencings: Vec<ActionIx> = Vec::new();
         let mut shutdowns: Vec<ActionIx> = Vec::new();
+        let mut integrity_lost = false;
         for node in self.st.node_order.clone() {
             if self.st.is_guest_node(node) {
                 if self.st[node].requires_reset && any_managed && self.st.can_fence(Some(node)) {
@@ -165,6 +166,9 @@ impl Work<'_> {
                 continue;
             }
             if self.st[node].unclean && any_managed && self.st.can_fence(Some(node)) {
+                let name = self.st[node].name.clone();
+                let text = format!("Scheduling node {name} for fencing");
+                self.st.complaints.warning("fencing-scheduled", &name, text);
                 let fence = self.fence_op(node, None, false, Some("node is unclean"), false);
                 self.order_vs_fence(fence, node);
                 if self.st[node].is_dc {
@@ -177,7 +181,15 @@ impl Work<'_> {
                     }
                     fencings.push(fence);
                 }
-            } else if self.st[node].online && self.st[node].shutdown && !self.st[node].is_remote_kind() {
+                continue;
+            }
+            if self.st[node].unclean {
+                integrity_lost = true;
+                let name = self.st[node].name.clone();
+                let text = format!("Node {name} is unclean but cannot be fenced");
+                self.st.complaints.warning("fencing-impossible", &name, text);
+            }
+            if self.st[node].online && self.st[node].shutdown && !self.st[node].is_remote_kind() {
                 let down = self.shutdown_op(node);
                 if self.st[node].is_dc {
                     dc_down = Some(down);
@@ -185,6 +197,11 @@ impl Work<'_> {
                     shutdowns.push(down);
                 }
             }
+        }
+        if integrity_lost {
+            let text = "Resource functionality and data integrity cannot be guaranteed (configure, enable, and test \
+                        fencing to correct this)";
+            self.st.complaints.warning("integrity-lost", "", text.to_owned());
         }
         let Some(dc_down) = dc_down else { return };
         if self.actions[dc_down].task == Task::Shutdown {
