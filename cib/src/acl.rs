@@ -73,6 +73,13 @@ pub fn check(before: &Cib, after: &Cib, user: User<'_>) -> Result<(), Denied> {
     let old = Rights::of(before.root(), before.root(), user);
     let new = Rights::of(before.root(), after.root(), user);
     let mut judge = Judge { old: &old, new: &new, user, old_path: Vec::new(), new_path: Vec::new() };
+    // A change of the configuration raises epoch by one; whoever moves counters further moves them himself.
+    let (was, is) = (before.version(), after.version());
+    let by_change = u64::from(before.configuration() != after.configuration());
+    let raised = was.admin_epoch != is.admin_epoch || is.epoch != was.epoch.saturating_add(by_change);
+    if raised && !judge.old.may(&[], true) {
+        return Err(judge.denied("raise the version of", before.root()));
+    }
     judge.compare(before.root(), after.root())
 }
 

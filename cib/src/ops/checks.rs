@@ -2,6 +2,7 @@
 
 use super::{Code, OpError};
 use crate::Element;
+use crate::dialect::{self, UpgradeError};
 use crate::schema::{self, Severity};
 
 /// Complaints told in one refusal.
@@ -34,19 +35,19 @@ pub(super) fn validate(_before: &Element, after: &Element) -> Result<(), String>
     Err(text)
 }
 
-/// The root brought to the newest schema it can reach; unchanged when it is there or names none.
-pub(super) fn upgraded(root: &Element) -> Result<Element, OpError> {
-    let Some(now) = root.attr("validate-with") else { return Ok(root.clone()) };
-    let Some(from) = schema::KNOWN.iter().position(|known| *known == now) else { return Ok(root.clone()) };
-    // `pacemaker-next` is never upgraded to, and it is the last.
-    let newer =
-        schema::KNOWN.iter().enumerate().skip(from + 1).take_while(|(_, name)| **name != "pacemaker-next");
-    for (_, name) in newer.collect::<Vec<_>>().into_iter().rev() {
-        let candidate = root.clone().with_attr("validate-with", *name);
-        if validate(root, &candidate).is_ok() {
-            return Ok(candidate);
-        }
+/// The root brought to the newest schema, and what was changed for it; unchanged when it is there.
+pub(super) fn upgraded(root: &Element) -> Result<(Element, Element), OpError> {
+    let done = dialect::upgrade(root).map_err(|error| {
+        let code = match error {
+            UpgradeError::Transform { .. } => Code::Transform,
+            UpgradeError::Invalid { .. } | UpgradeError::Schema(_) => Code::Schema,
+        };
+        OpError::new(code, error.to_string())
+    })?;
+    let mut report =
+        Element::new("upgrade").with_attr("from", done.from.to_string()).with_attr("to", done.to.to_string());
+    for change in &done.changes {
+        report.push(Element::new("change").with_attr("text", change.to_string()));
     }
-    validate(root, root).map_err(|text| OpError::new(Code::Schema, text))?;
-    Ok(root.clone())
+    Ok((done.root, report))
 }

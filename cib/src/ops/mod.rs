@@ -174,7 +174,7 @@ impl Request {
 pub struct Applied {
     /// The document after it; the one before for queries and dry runs.
     pub cib: Cib,
-    /// The answer of a query.
+    /// The answer of a query; of an upgrade the list of changes it made (`upgrade`).
     pub output: Option<Element>,
     /// Whether anything changed (in a dry run: would have).
     pub changed: bool,
@@ -215,22 +215,27 @@ pub fn apply_with(cib: &Cib, request: &Request, validator: Validator<'_>) -> Res
         return Ok(Applied { cib: cib.clone(), output: Some(output), changed: false });
     }
     check_feature_set(request)?;
-    let mut root = edit(cib, request)?;
+    let (mut root, output) = edit(cib, request)?;
     let changed = finish(cib, &mut root, request)?;
     let status_only = request.section.as_deref() == Some("status");
     if changed && !status_only && !request.options.skip_validation {
         validator(cib.root(), &root)
             .map_err(|text| OpError::new(Code::Schema, text).with_output(root.clone()))?;
     }
-    if request.options.dry_run || !changed {
+    if !changed {
         return Ok(Applied { cib: cib.clone(), output: None, changed });
     }
+    if request.options.dry_run {
+        return Ok(Applied { cib: cib.clone(), output, changed });
+    }
     let cib = Cib::from_root(root).map_err(|error| OpError::new(Code::Invalid, error.to_string()))?;
-    Ok(Applied { cib, output: None, changed })
+    Ok(Applied { cib, output, changed })
 }
 
-fn edit(cib: &Cib, request: &Request) -> Result<Element, OpError> {
+/// The root after the edit, and what there is to say about it.
+fn edit(cib: &Cib, request: &Request) -> Result<(Element, Option<Element>), OpError> {
     let mut root = cib.root().clone();
+    let mut output = None;
     match request.op {
         Operation::Query => {}
         Operation::Erase => root = erased(cib),
@@ -238,7 +243,7 @@ fn edit(cib: &Cib, request: &Request) -> Result<Element, OpError> {
             let version = cib.version();
             root.set_attr("epoch", version.epoch.saturating_add(1).to_string());
         }
-        Operation::Upgrade => upgrade(cib, &mut root)?,
+        Operation::Upgrade => output = upgrade(cib, &mut root)?,
         Operation::Patch => {
             let input = request.input.as_ref().ok_or_else(no_input)?;
             root = patch::apply(cib, input)?.into_root();
@@ -252,7 +257,7 @@ fn edit(cib: &Cib, request: &Request) -> Result<Element, OpError> {
             None => edit::edit(&mut root, request)?,
         },
     }
-    Ok(root)
+    Ok((root, output))
 }
 
 /// Counters and bookkeeping after an edit; whether it changed anything.
@@ -305,15 +310,15 @@ fn erased(cib: &Cib) -> Element {
     ordered
 }
 
-fn upgrade(cib: &Cib, root: &mut Element) -> Result<(), OpError> {
-    let upgraded = checks::upgraded(cib.root())?;
+fn upgrade(cib: &Cib, root: &mut Element) -> Result<Option<Element>, OpError> {
+    let (upgraded, report) = checks::upgraded(cib.root())?;
     if upgraded == *cib.root() {
-        return Ok(());
+        return Ok(None);
     }
     *root = upgraded;
     Version { admin_epoch: cib.version().admin_epoch.saturating_add(1), epoch: 1, num_updates: 1 }
         .store(root);
-    Ok(())
+    Ok(Some(report))
 }
 
 fn query(cib: &Cib, request: &Request) -> Result<Element, OpError> {

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use cib::acl;
 use cib::{Applied, Cib, Code, Element, OpError, Operation, Request, Version, digest};
 use clap::{ArgAction, Parser};
 
@@ -284,7 +285,7 @@ fn operate(arguments: &Arguments, operation: Operation, input: Option<Element>) 
     let ids_only = arguments.node_path && arguments.no_children && operation == Operation::Query;
     request.options.node_path &= !ids_only;
     let output = match file_from_environment() {
-        Some(path) => in_file(&path, &request)?,
+        Some(path) => in_file(arguments, &path, &request)?,
         None => in_cluster(arguments, &request)?,
     };
     match output {
@@ -300,11 +301,19 @@ fn operate(arguments: &Arguments, operation: Operation, input: Option<Element>) 
             let paths = output.children().filter_map(Element::id);
             print::out(&paths.map(|path| format!("{path}\n")).collect::<String>())
         }
+        Some(report) if operation == Operation::Upgrade => {
+            let name = |attribute| report.attr(attribute).unwrap_or("");
+            eprintln!("cibadmin: upgraded from {} to {}", name("from"), name("to"));
+            for change in report.children() {
+                eprintln!("cibadmin: {}", change.attr("text").unwrap_or(""));
+            }
+            Ok(())
+        }
         Some(output) => print::out(&output.to_xml()),
     }
 }
 
-fn in_file(path: &std::path::Path, request: &Request) -> Result<Option<Element>, u8> {
+fn in_file(arguments: &Arguments, path: &std::path::Path, request: &Request) -> Result<Option<Element>, u8> {
     let no_connection = |error: &OfflineError| {
         eprintln!("cibadmin: {error}");
         eprintln!("Could not connect to the CIB: {}", error.classic());
@@ -312,7 +321,16 @@ fn in_file(path: &std::path::Path, request: &Request) -> Result<Option<Element>,
         error.exit()
     };
     let before = offline::load(path).map_err(|error| no_connection(&error))?;
-    let Applied { cib, output, changed } = cib::apply(&before, request).map_err(|error| refused(&error))?;
+    let user = Asking::from(arguments);
+    let denied = |error: acl::Denied| refused(&OpError::new(Code::Denied, error.to_string()));
+    let seen = match request.op {
+        Operation::Query => acl::filter(&before, user.user()).map_err(denied)?,
+        _ => before.clone(),
+    };
+    let Applied { cib, output, changed } = cib::apply(&seen, request).map_err(|error| refused(&error))?;
+    if changed && request.op != Operation::Query {
+        acl::check(&before, &cib, user.user()).map_err(denied)?;
+    }
     if changed && !request.options.dry_run {
         offline::save(path, &cib).map_err(|error| {
             eprintln!("cibadmin: {error}");
@@ -320,6 +338,36 @@ fn in_file(path: &std::path::Path, request: &Request) -> Result<Option<Element>,
         })?;
     }
     Ok(output)
+}
+
+/// Who asks: the user of `-U`, else of `CIB_user`; nobody in particular otherwise, who may do everything to a file he
+/// can write.
+struct Asking {
+    name: String,
+    groups: Vec<String>,
+}
+
+impl Asking {
+    fn from(arguments: &Arguments) -> Asking {
+        let given = arguments.user.clone().flatten().or_else(|| std::env::var("CIB_user").ok());
+        let name = given.unwrap_or_default();
+        let groups = groups_of(&name).unwrap_or_default();
+        Asking { name, groups }
+    }
+
+    fn user(&self) -> acl::User<'_> {
+        acl::User { name: &self.name, groups: &self.groups }
+    }
+}
+
+/// Names of the groups of a user of this system.
+fn groups_of(name: &str) -> Option<Vec<String>> {
+    use nix::unistd::{Group, User, getgrouplist};
+    let user = User::from_name(name).ok().flatten()?;
+    let ids = getgrouplist(&std::ffi::CString::new(name).ok()?, user.gid).ok()?;
+    Some(
+        ids.into_iter().filter_map(|id| Group::from_gid(id).ok().flatten()).map(|group| group.name).collect(),
+    )
 }
 
 /// Tell of a refusal in the words administrators know; its exit status.

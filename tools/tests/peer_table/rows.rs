@@ -105,6 +105,41 @@ const OLD: &str = r#"<cib crm_feature_set="3.0.7" validate-with="pacemaker-2.3" 
 </cib>
 "#;
 
+/// User daemon may read everything and set target-role, but not look at the property set.
+const ACL: &str = r#"<cib crm_feature_set="3.16.1" validate-with="pacemaker-3.9" epoch="5" num_updates="1" admin_epoch="0">
+  <configuration>
+    <crm_config>
+      <cluster_property_set id="opts">
+        <nvpair id="opts-acl" name="enable-acl" value="true"/>
+      </cluster_property_set>
+    </crm_config>
+    <nodes>
+      <node id="1" uname="n1"/>
+    </nodes>
+    <resources>
+      <primitive id="p" class="ocf" provider="pacemaker" type="Dummy">
+        <meta_attributes id="p-m">
+          <nvpair id="p-role" name="target-role" value="Started"/>
+          <nvpair id="p-prio" name="priority" value="1"/>
+        </meta_attributes>
+      </primitive>
+    </resources>
+    <constraints/>
+    <acls>
+      <acl_role id="operator">
+        <acl_permission id="o1" kind="deny" reference="opts"/>
+        <acl_permission id="o2" kind="write" xpath="//nvpair[@name='target-role']"/>
+        <acl_permission id="o3" kind="read" xpath="/cib"/>
+      </acl_role>
+      <acl_target id="daemon">
+        <role id="operator"/>
+      </acl_target>
+    </acls>
+  </configuration>
+  <status/>
+</cib>
+"#;
+
 const LOC3: &str = r#"<rsc_location id="loc3" rsc="ip" node="n1" score="1"/>"#;
 const DUMMY: &str = r#"<primitive id="new" class="ocf" provider="pacemaker" type="Dummy"/>"#;
 const TAGS: &str = r#"<tags><tag id="t"><obj_ref id="ip"/></tag></tags>"#;
@@ -624,6 +659,45 @@ pub const CIBADMIN: &[Row] = &[
     ),
     row("patch-not-a-diff", &["-P", "-X", "<foo/>"]),
     row("patch-without-input", &["-P"]),
+    // Denied by access control lists
+    on(ACL, "acl-query", &["-Q", "-U", "daemon"]),
+    on(ACL, "acl-query-section", &["-Q", "-o", "resources", "-U", "daemon"]),
+    on(ACL, "acl-query-hidden", &["-Q", "-A", "//nvpair[@id='opts-acl']", "-U", "daemon"]),
+    on(ACL, "acl-query-unlisted", &["-Q", "-U", "bin"]),
+    on(ACL, "acl-query-root", &["-Q", "-U", "root"]),
+    on(ACL, "acl-modify-allowed", &["-M", "-U", "daemon", "-X", r#"<nvpair id="p-role" value="Stopped"/>"#]),
+    on(ACL, "acl-modify-denied", &["-M", "-U", "daemon", "-X", r#"<nvpair id="p-prio" value="2"/>"#]),
+    on(ACL, "acl-modify-hidden", &["-M", "-U", "daemon", "-X", r#"<nvpair id="opts-acl" value="false"/>"#]),
+    on(ACL, "acl-modify-unlisted", &["-M", "-U", "bin", "-X", r#"<nvpair id="p-role" value="Stopped"/>"#]),
+    on(ACL, "acl-modify-nothing", &["-M", "-U", "daemon", "-X", r#"<nvpair id="p-prio" value="1"/>"#]),
+    on(
+        ACL,
+        "acl-create-denied",
+        &["-C", "-o", "nodes", "-U", "daemon", "-X", r#"<node id="2" uname="n2"/>"#],
+    ),
+    on(ACL, "acl-replace-denied", &["-R", "-U", "daemon", "-X", r#"<node id="1" uname="n9"/>"#]),
+    on(
+        ACL,
+        "acl-replace-allowed",
+        &["-R", "-U", "daemon", "-X", r#"<nvpair id="p-role" name="target-role" value="Stopped"/>"#],
+    ),
+    on(ACL, "acl-delete-denied", &["-D", "-U", "daemon", "-X", r#"<nvpair id="p-prio"/>"#]),
+    on(ACL, "acl-delete-allowed", &["-D", "-U", "daemon", "-X", r#"<nvpair id="p-role"/>"#]),
+    on(ACL, "acl-delete-missing", &["-D", "-U", "daemon", "-X", r#"<nvpair id="nope"/>"#]),
+    on(ACL, "acl-delete-all-denied", &["-d", "-f", "-U", "daemon", "-A", "//nvpair"]),
+    on(ACL, "acl-erase-denied", &["-E", "-f", "-U", "daemon"]),
+    on(ACL, "acl-bump", &["-B", "-U", "daemon"]),
+    on(
+        ACL,
+        "acl-patch-denied",
+        &[
+            "-P",
+            "-U",
+            "daemon",
+            "-X",
+            r#"<diff format="2"><change operation="delete" path="/cib/configuration/nodes/node[@id='1']"/></diff>"#,
+        ],
+    ),
     // The rest
     row("no-command", &[]),
     row("unknown-option", &["--bogus"]),
