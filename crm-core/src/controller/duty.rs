@@ -46,6 +46,8 @@ pub(super) struct Duty {
     brake: Option<Duration>,
     /// Failed fencing operations in a row, by target.
     fence_failures: BTreeMap<String, u32>,
+    /// The transition in execution met a target that could not be fenced too often.
+    gave_up: bool,
     /// Waits for the settling of an excluded node.
     waiting: bool,
 }
@@ -138,6 +140,7 @@ impl Controller {
     }
 
     pub(super) fn membership_changed(&mut self, now: Now, gone: &[String], out: &mut Vec<ControllerAction>) {
+        self.duty.fence_failures.clear();
         for name in gone {
             self.transition_step(now, TransitionEvent::NodeGone { name: name.clone() }, out);
         }
@@ -272,7 +275,9 @@ impl Controller {
                         self.log(level, TENGINE, report.to_string(), out);
                         self.duty.last = Some(report.to_string());
                         self.duty.transition = None;
-                        if report.completion == Completion::Restart {
+                        if std::mem::take(&mut self.duty.gave_up) {
+                            self.duty.failures = 0;
+                        } else if report.completion == Completion::Restart {
                             self.want_plan(report.reason.as_deref().unwrap_or("transition was cut short"));
                             if report.reason.as_deref() == Some("Event failed") {
                                 self.duty.failures += 1;
@@ -312,12 +317,8 @@ impl Controller {
                     format!("Too many failures to fence {target}: giving up until something changes"),
                     out,
                 );
-                return Some(TransitionEvent::Abort {
-                    priority: INFINITY,
-                    completion: Completion::Stop,
-                    reason: format!("Too many failures to fence {target}"),
-                })
-                .or(failed);
+                self.duty.gave_up = true;
+                return failed;
             }
             let operation = action.attribute("CRM_meta_stonith_action").unwrap_or("reboot").to_owned();
             let delay = action

@@ -362,10 +362,11 @@ impl Controller {
             .filter(|known| *known == rsc || known.split(':').next() == Some(rsc))
             .map(str::to_owned)
             .collect();
+        // Counts first: a plan made in between must not see a clean history with old counts.
+        self.clear_failures(now, rsc, operation, interval_ms, out);
         for name in known {
             self.forget(&name, out);
         }
-        self.clear_failures(now, rsc, operation, interval_ms, out);
     }
 
     /// Records a failure that nobody observed (`crm_resource --fail`). False if the resource has no

@@ -1,0 +1,250 @@
+#![allow(clippy::unwrap_used)]
+
+mod cluster;
+
+use cluster::{AGENT, Cluster, DEADTIME};
+
+use super::*;
+
+const PLAIN: &str = "<crm_config><cluster_property_set id='o'><nvpair id='o1' name='stonith-enabled' value='false'/>\
+    </cluster_property_set></crm_config><nodes/><resources>\
+    <primitive id='ip' class='ocf' provider='heartbeat' type='IPaddr2'/>\
+    <primitive id='web' class='ocf' provider='heartbeat' type='Dummy'><operations>\
+    <op id='w1' name='monitor' interval='10s' timeout='20s'/></operations></primitive></resources><constraints/>";
+
+const FENCED: &str = "<crm_config><cluster_property_set id='o'><nvpair id='o1' name='stonith-enabled' value='true'/>\
+    </cluster_property_set></crm_config><nodes/><resources>\
+    <primitive id='f' class='stonith' type='fence_dummy'><instance_attributes id='fi'>\
+    <nvpair id='fi1' name='pcmk_host_list' value='n1 n2 n3'/></instance_attributes></primitive>\
+    <primitive id='ip' class='ocf' provider='heartbeat' type='IPaddr2'/></resources><constraints/>";
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn up(n: usize, config: &str) -> Cluster {
+    let mut cluster = Cluster::new(n, config);
+    cluster.start_all();
+    let all: Vec<usize> = (0..n).collect();
+    cluster.until(MINUTE, "one view and nothing to do", |c| c.settled(&all) && c.places("ip").len() == 1);
+    cluster
+}
+
+/// A cluster forms, probes, starts each resource once, monitors it, and writes who belongs to it.
+#[test]
+fn a_cluster_forms_and_starts_its_resources_once() {
+    let mut cluster = up(3, PLAIN);
+    cluster.seconds(30);
+    assert_eq!(cluster.places("web").len(), 1);
+    let count = |op: &str, interval: u64| {
+        cluster.calls.iter().filter(|c| c.2 == "web" && c.3 == op && c.4 == interval).count()
+    };
+    assert_eq!((count("monitor", 0), count("start", 0), count("stop", 0)), (3, 1, 0));
+    assert!(count("monitor", 10_000) >= 2);
+    let status = cluster.core(0).status();
+    assert!(status.quorate && status.is_idle());
+    let cib = cluster.core(1).cib();
+    assert_eq!(cib.nodes().unwrap().children().count(), 3);
+    assert_eq!(cib.root().attr("have-quorum"), Some("1"));
+    assert!(cib.root().attr("dc-uuid").is_some());
+    for i in 0..3 {
+        assert_eq!(cluster.core(i).cib(), cib, "everybody sees the same");
+    }
+}
+
+/// The node that runs the service loses power: another one takes over after the dead time, and all
+/// that is added to the agents' time is a few milliseconds.
+#[test]
+fn a_survivor_takes_over_when_the_active_node_loses_power() {
+    for n in [2, 3] {
+        let mut cluster = up(n, PLAIN);
+        let active = cluster.places("ip")[0];
+        cluster.crash(active);
+        let at = cluster.now;
+        cluster.until(MINUTE, "taken over", |c| !c.places("ip").is_empty());
+        let took = cluster.now - at;
+        assert!(
+            took > DEADTIME / 2 && took < DEADTIME + AGENT * 3 + Duration::from_millis(700),
+            "{n}: {took:?}"
+        );
+        let rest: Vec<usize> = (0..n).filter(|i| *i != active).collect();
+        cluster.until(MINUTE, "quiet again", |c| c.settled(&rest));
+        cluster.start(active);
+        let all: Vec<usize> = (0..n).collect();
+        cluster.until(MINUTE, "together again", |c| c.settled(&all));
+        assert_eq!(cluster.places("ip").len(), 1);
+    }
+}
+
+/// All cables of the active node are pulled: it lets go within the dead time, the other takes over, and
+/// when the cables are back there is one view and one active node.
+#[test]
+fn a_node_that_is_cut_off_lets_go_before_the_other_takes_over() {
+    let mut cluster = up(2, PLAIN);
+    let active = cluster.places("ip")[0];
+    let other = 1 - active;
+    cluster.pull(active);
+    let at = cluster.now;
+    cluster.until(DEADTIME, "let go within the dead time", |c| c.nodes[active].running.is_empty());
+    assert!(cluster.now - at < DEADTIME);
+    cluster.until(MINUTE, "taken over", |c| c.places("ip") == [other]);
+    cluster.seconds(20);
+    assert_eq!(cluster.places("ip"), [other]);
+    cluster.plug(active);
+    cluster.until(MINUTE, "one view", |c| c.settled(&[0, 1]));
+    cluster.seconds(10);
+    assert_eq!(cluster.places("ip"), [other]);
+    assert_eq!(cluster.core(0).cib(), cluster.core(1).cib());
+}
+
+/// A cable that is out for less than half of the dead time harms nothing.
+#[test]
+fn a_short_break_moves_nothing() {
+    let mut cluster = up(2, PLAIN);
+    let active = cluster.places("ip")[0];
+    let calls = cluster.calls.iter().filter(|c| c.3 != "monitor").count();
+    cluster.pull(active);
+    cluster.run(DEADTIME / 4);
+    cluster.plug(active);
+    cluster.seconds(30);
+    assert_eq!(cluster.places("ip"), [active]);
+    assert_eq!(cluster.calls.iter().filter(|c| c.3 != "monitor").count(), calls);
+}
+
+/// A clean stop takes the resources away first, and nobody is surprised.
+#[test]
+fn a_clean_stop_moves_the_resources_and_leaves() {
+    let mut cluster = up(3, PLAIN);
+    let active = cluster.places("ip")[0];
+    cluster.ask(active, ClientRequest::Shutdown);
+    cluster.until(MINUTE, "left", |c| c.nodes[active].exit.is_some());
+    assert_eq!(cluster.nodes[active].exit, Some(0));
+    assert!(cluster.nodes[active].running.is_empty());
+    let rest: Vec<usize> = (0..3).filter(|i| *i != active).collect();
+    cluster.until(MINUTE, "quiet again", |c| c.settled(&rest));
+    assert_eq!(cluster.places("ip").len(), 1);
+    let name = cluster.nodes[active].name.clone();
+    let cib = cluster.core(rest[0]).cib();
+    let state = cib.status().unwrap().children().find(|s| s.attr("uname") == Some(name.as_str())).unwrap();
+    assert_eq!(state.attr("expected"), Some("down"));
+    assert_eq!(state.attr("in_ccm"), Some("false"));
+}
+
+/// The last node stops too.
+#[test]
+fn the_whole_cluster_stops_cleanly() {
+    let mut cluster = up(2, PLAIN);
+    for i in 0..2 {
+        cluster.ask(i, ClientRequest::Shutdown);
+    }
+    cluster.until(MINUTE, "both left", |c| c.nodes.iter().all(|n| n.exit == Some(0)));
+    assert!(cluster.nodes.iter().all(|n| n.running.is_empty()));
+}
+
+/// A failing monitor restarts the resource and is counted; a failing start sends it elsewhere.
+#[test]
+fn failures_are_counted_and_acted_upon() {
+    let mut cluster = up(2, PLAIN);
+    let active = cluster.places("web")[0];
+    cluster.nodes[active].running.remove("web");
+    cluster.until(MINUTE, "noticed and restarted", |c| c.places("web") == [active]);
+    cluster.seconds(1);
+    let text = cluster.core(active).cib().root().to_xml();
+    assert!(text.contains("fail-count-web#monitor_10000"), "{text}");
+    assert!(text.contains("web_last_failure_0"));
+
+    cluster.nodes[active].broken.insert("web_start".into());
+    cluster.nodes[active].running.remove("web");
+    cluster.until(MINUTE, "moved", |c| c.places("web") == [1 - active]);
+    cluster.until(MINUTE, "quiet", |c| c.settled(&[0, 1]));
+
+    cluster.nodes[active].broken.clear();
+    let what = crate::client::Cleanup { resource: Some("web".into()), ..Default::default() };
+    let id = cluster.ask(1 - active, ClientRequest::Cleanup(what));
+    cluster.until(MINUTE, "answered", |c| c.nodes[1 - active].replies.contains_key(&id));
+    let outcome = cluster.nodes[1 - active].replies[&id].clone().unwrap();
+    assert_eq!(outcome.count, 2);
+    cluster.until(MINUTE, "quiet", |c| c.settled(&[0, 1]));
+    cluster.seconds(1);
+    assert!(!cluster.core(active).cib().root().to_xml().contains("fail-count-web"));
+    assert_eq!(cluster.places("web").len(), 1);
+}
+
+/// With fencing on, the dead node is shot before anything of it is started elsewhere.
+#[test]
+fn a_lost_node_is_fenced_before_its_resources_start_elsewhere() {
+    let mut cluster = up(3, FENCED);
+    let active = cluster.places("ip")[0];
+    let name = cluster.nodes[active].name.clone();
+    cluster.crash(active);
+    cluster.until(MINUTE, "taken over", |c| !c.places("ip").is_empty());
+    assert_eq!(cluster.shot, [name.clone()]);
+    let survivor = cluster.places("ip")[0];
+    assert!(cluster.core(survivor).status().fencing.iter().any(|r| r.target == name && r.rc == 0));
+}
+
+/// Without a working device nothing of a lost node is started.
+#[test]
+fn nothing_is_started_while_fencing_fails() {
+    let mut cluster = up(3, FENCED);
+    let active = cluster.places("ip")[0];
+    cluster.fencing_works = false;
+    cluster.crash(active);
+    cluster.seconds(60);
+    assert!(cluster.places("ip").is_empty());
+    let rest: Vec<usize> = (0..3).filter(|i| *i != active).collect();
+    let id =
+        cluster.ask(rest[0], ClientRequest::ConfirmFenced { target: cluster.nodes[active].name.clone() });
+    cluster.until(MINUTE, "taken over on an administrator's word", |c| !c.places("ip").is_empty());
+    assert!(cluster.nodes[rest[0]].replies[&id].is_ok());
+}
+
+/// What clients ask at any node is done and answered.
+#[test]
+fn clients_change_the_configuration_and_attributes() {
+    let mut cluster = up(2, PLAIN);
+    for i in 0..2 {
+        let request = cib::Request::new(cib::Operation::Modify).section("crm_config").input(
+            cib::Element::parse(
+                "<cluster_property_set id='o'><nvpair id='o9' name='x' value='1'/></cluster_property_set>",
+            )
+            .unwrap(),
+        );
+        let id =
+            cluster.ask(i, ClientRequest::Cib { request: Box::new(request), options: Default::default() });
+        let change = crate::client::AttributeChange {
+            node: "n2".into(),
+            name: "pingd".into(),
+            value: Some("100".into()),
+            lifetime: crate::client::Lifetime::Reboot,
+            set: None,
+            delay: None,
+        };
+        let transient = cluster.ask(i, ClientRequest::SetAttribute(change.clone()));
+        let forever = cluster.ask(
+            i,
+            ClientRequest::SetAttribute(crate::client::AttributeChange {
+                name: "standby".into(),
+                value: Some("on".into()),
+                lifetime: crate::client::Lifetime::Forever,
+                ..change.clone()
+            }),
+        );
+        let unknown = cluster.ask(
+            i,
+            ClientRequest::SetAttribute(crate::client::AttributeChange { node: "n7".into(), ..change }),
+        );
+        cluster.until(MINUTE, "answered", |c| c.nodes[i].replies.len() >= 4);
+        let replies = &cluster.nodes[i].replies;
+        assert!(
+            replies[&id].is_ok() && replies[&transient].is_ok() && replies[&forever].is_ok(),
+            "{replies:?}"
+        );
+        assert!(matches!(replies[&unknown], Err(RequestError::NotFound(_))));
+    }
+    cluster.seconds(1);
+    let text = cluster.core(0).cib().root().to_xml();
+    assert!(
+        text.contains("name=\"x\"") && text.contains("status-02020202-0202-0202-0202-020202020202-pingd"),
+        "{text}"
+    );
+    assert!(text.contains("name=\"standby\""));
+}
