@@ -199,6 +199,7 @@ impl<'a> Session<'a> {
             attributes: self.options.show_attributes,
             fail_counts: self.options.show_fail_counts,
             failures: false,
+            active_only: false,
         };
         self.list.begin(title);
         render::status::status(&mut self.list, state, show);

@@ -7,6 +7,7 @@ mod config;
 mod core;
 mod crm_attribute;
 mod crm_diff;
+mod crm_mon;
 mod crm_node;
 mod crm_resource;
 mod crm_shadow;
@@ -69,6 +70,7 @@ pub const COMMANDS: &[Command] = &[
     classic("crm_shadow", "try changes on a copy of the configuration", crm_shadow::run),
     classic("crm_standby", "put a node in standby, or end that", crm_attribute::run_standby),
     classic("crm_resource", "where resources are; moving, cleaning and changing them", crm_resource::run),
+    classic("crm_mon", "the state of the cluster, once or as it changes", crm_mon::run),
     classic("crm_node", "members, quorum, ids and names", crm_node::run),
     classic("crmadmin", "who is the DC, and what the controller does", crmadmin::run),
     classic("crm_verify", "check a configuration", crm_verify::run),

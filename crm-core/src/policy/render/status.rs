@@ -19,6 +19,8 @@ pub struct Show {
     pub fail_counts: bool,
     /// Failed actions; shown with either of the sections above.
     pub failures: bool,
+    /// Only what is active somewhere (`crm_mon` without `-r`).
+    pub active_only: bool,
 }
 
 /// Writes nodes and resources into an open list.
@@ -26,19 +28,7 @@ pub fn status(list: &mut List, st: &State, show: Show) {
     if nodes(list, st) {
         list.blank();
     }
-    list.begin("Full List of Resources");
-    let mut any = false;
-    for &r in &st.top {
-        if st[r].flags.orphan && !st.is_active(r, false) && st[r].role <= Role::Stopped {
-            continue;
-        }
-        any = true;
-        resource(list, st, r, show);
-    }
-    if !any {
-        list.item("No resources");
-    }
-    list.end();
+    resources(list, st, show);
     if show.attributes {
         attributes(list, st);
     }
@@ -48,6 +38,24 @@ pub fn status(list: &mut List, st: &State, show: Show) {
     if show.failures && !st.failed_ops.is_empty() {
         failures(list, st);
     }
+}
+
+/// Writes the resources under their heading.
+pub fn resources(list: &mut List, st: &State, show: Show) {
+    list.begin(if show.active_only { "Active Resources" } else { "Full List of Resources" });
+    let mut any = false;
+    for &r in &st.top {
+        let active = st.is_active(r, false);
+        if (st[r].flags.orphan && !active && st[r].role <= Role::Stopped) || (show.active_only && !active) {
+            continue;
+        }
+        any = true;
+        resource(list, st, r, show);
+    }
+    if !any {
+        list.item(if show.active_only { "No active resources" } else { "No resources" });
+    }
+    list.end();
 }
 
 fn node_word(st: &State, n: NodeIx) -> &'static str {
@@ -117,7 +125,7 @@ fn node_state(st: &State, n: NodeIx) -> String {
 }
 
 /// Writes the node list; false if there are no nodes.
-fn nodes(list: &mut List, st: &State) -> bool {
+pub fn nodes(list: &mut List, st: &State) -> bool {
     if st.node_order.is_empty() {
         return false;
     }
@@ -166,8 +174,16 @@ fn resource(list: &mut List, st: &State, r: ResourceIx, show: Show) {
             list.item(&line);
         }
         Variant::Group => {
-            list.begin(&format!("Resource Group: {}{}", st[r].id, flags(st, r, &[])));
-            for &m in &st[r].children {
+            let shown = |m: &ResourceIx| !show.active_only || st.is_active(*m, false);
+            let hidden = st[r].children.iter().filter(|m| !shown(m)).count();
+            let inactive = match hidden {
+                0 => None,
+                1 => Some("1 member inactive".to_owned()),
+                n => Some(format!("{n} members inactive")),
+            };
+            let own: Vec<&str> = inactive.iter().map(String::as_str).collect();
+            list.begin(&format!("Resource Group: {}{}", st[r].id, flags(st, r, &own)));
+            for &m in st[r].children.iter().filter(|m| shown(m)) {
                 resource(list, st, m, show);
             }
             list.end();
@@ -337,7 +353,8 @@ fn clone(list: &mut List, st: &State, r: ResourceIx, show: Show) {
     let mut promoted = Vec::new();
     let mut started = Vec::new();
     for &i in &rsc.children {
-        if printed_alone(st, r, i, show, &mut promoted, &mut started) {
+        let shown = !show.active_only || st.is_active(i, false);
+        if shown && printed_alone(st, r, i, show, &mut promoted, &mut started) {
             resource(list, st, i, show);
         }
     }
@@ -362,7 +379,7 @@ fn clone(list: &mut List, st: &State, r: ResourceIx, show: Show) {
         }
     }
     let max = rsc.clone_info().map_or(0, |c| c.max);
-    if !rsc.flags.unique && i64::from(max) > i64::try_from(active).unwrap_or(i64::MAX) {
+    if !show.active_only && !rsc.flags.unique && i64::from(max) > i64::try_from(active).unwrap_or(i64::MAX) {
         stopped(list, st, r);
     }
     list.end();
@@ -457,7 +474,7 @@ fn bundle(list: &mut List, st: &State, r: ResourceIx, show: Show) {
     list.end();
 }
 
-fn attributes(list: &mut List, st: &State) {
+pub fn attributes(list: &mut List, st: &State) {
     let hidden = |name: &str| {
         name.starts_with('#')
             || ["fail-count-", "last-failure-"].iter().any(|p| name.starts_with(p))
@@ -493,7 +510,7 @@ fn attributes(list: &mut List, st: &State) {
     list.end();
 }
 
-fn fail_counts(list: &mut List, st: &State) {
+pub fn fail_counts(list: &mut List, st: &State) {
     let mut st = st.clone();
     let mut lines: Vec<(NodeIx, Vec<String>)> = Vec::new();
     for n in st.node_order.clone() {
@@ -541,7 +558,7 @@ fn collect_fail_counts(st: &mut State, n: NodeIx, r: ResourceIx, out: &mut Vec<S
     out.push(line);
 }
 
-fn failures(list: &mut List, st: &State) {
+pub fn failures(list: &mut List, st: &State) {
     list.blank();
     list.begin("Failed Resource Actions");
     for failed in &st.failed_ops {
@@ -570,6 +587,60 @@ fn failures(list: &mut List, st: &State) {
         list.item(&line);
     }
     list.end();
+}
+
+/// Failed actions in `crm_mon`'s short form: `RSC 10s-interval monitor on NODE returned 'TEXT' (REASON)
+/// at TIME after 5ms`.
+pub fn failures_in_words(list: &mut List, st: &State) {
+    list.begin("Failed Resource Actions");
+    for failed in &st.failed_ops {
+        list.item(&failure_in_words(st, &failed.op, &failed.resource, &st[failed.node].name));
+    }
+    list.end();
+}
+
+fn failure_in_words(st: &State, op: &cib::Element, resource: &str, node: &str) -> String {
+    let interval = values::history_ms(op.attr("interval"));
+    let task = match op.attr("operation").unwrap_or_default() {
+        "monitor" if interval == 0 => "probe",
+        task => task,
+    };
+    let every = if interval > 0 { format!("{}-interval ", human_ms(interval)) } else { String::new() };
+    let rc = op.attr("rc-code").map_or(-1, |t| values::scan_or(t, -1));
+    let status = op.attr("op-status").map_or(0, |t| values::scan_or(t, 0));
+    let reason = op.attr("exit-reason").filter(|r| !r.is_empty());
+    let mut line = format!("{resource} {every}{task} on {node} ");
+    if status == 0 {
+        line.push_str(&format!("returned '{}'", history_op::rc_text(rc)));
+        if let Some(reason) = reason {
+            line.push_str(&format!(" ({reason})"));
+        }
+    } else {
+        let reason = reason.map(|r| format!(": {r}")).unwrap_or_default();
+        line.push_str(&format!("could not be executed ({}{reason})", status_text(status)));
+    }
+    if let Some(at) = op.attr("last-rc-change").map(|t| values::scan_or(t, 0)).filter(|at| *at > 0) {
+        line.push_str(&format!(" at {}", long_time(at, st.utc_offset)));
+    }
+    let took = op.attr("exec-time").map_or(0, |t| values::scan_or(t, 0));
+    if let Ok(took @ 1..) = u64::try_from(took) {
+        line.push_str(&format!(" after {}", human_ms(took)));
+    }
+    line
+}
+
+/// `1m30s`, `10s`, `5ms`.
+fn human_ms(ms: impl Into<u64>) -> String {
+    let ms = ms.into();
+    let parts = [
+        (ms / 86_400_000, "d"),
+        (ms / 3_600_000 % 24, "h"),
+        (ms / 60_000 % 60, "m"),
+        (ms / 1000 % 60, "s"),
+        (ms % 1000, "ms"),
+    ];
+    let text: String = parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
+    if text.is_empty() { "0s".to_owned() } else { text }
 }
 
 fn status_text(status: i64) -> &'static str {

@@ -1,5 +1,6 @@
 //! What there is and where.
 
+use crm_core::policy::render::{List, status};
 use crm_core::policy::state::Role;
 
 use super::{Failure, unknown};
@@ -66,6 +67,8 @@ pub(super) fn all(view: &View) -> Result<(), Failure> {
         println!("No resources");
         return Ok(());
     }
-    println!("Full List of Resources:");
+    let mut list = List::new(true);
+    status::resources(&mut list, &view.state, status::Show::default());
+    print!("{}", list.into_text());
     Ok(())
 }
