@@ -93,8 +93,8 @@ fn ran(st: &State, action: &GraphAction) -> String {
         ActionKind::Cluster => {
             let node = node.unwrap_or_default();
             match &action.resource {
-                Some(_) => {
-                    format!("Cluster action:  {} for {} on {node}", action.operation, shown(st, action))
+                Some(resource) => {
+                    format!("Cluster action:  {} for {} on {node}", action.operation, resource.id)
                 }
                 None => format!("Cluster action:  {} on {node}", action.operation),
             }

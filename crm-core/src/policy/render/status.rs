@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::List;
 use crate::policy::ix::{NodeIx, ResourceIx};
 use crate::policy::reference_order::compare_names;
-use crate::policy::state::{Role, State, Variant, history_op};
+use crate::policy::state::{Role, State, Variant, history_op, operation};
 use crate::policy::values;
 
 /// How much of the status is shown.
@@ -169,6 +169,8 @@ fn bracketed(names: &[&str]) -> String {
 
 fn resource(list: &mut List, st: &State, r: ResourceIx, show: Show) {
     match st[r].variant() {
+        // Connections that a guest brings with it are not the administrator's.
+        Variant::Primitive if values::is_true(st[r].meta("internal_rsc")) => {}
         Variant::Primitive => {
             let line = primitive(st, r, printable_id(st, r), st.current(r), show);
             list.item(&line);
@@ -199,14 +201,17 @@ fn flags(st: &State, r: ResourceIx, own: &[&str]) -> String {
     if !st[r].flags.managed {
         words.push("unmanaged");
     }
-    if target_role(st, r) == Role::Stopped {
+    if st[r].meta("target-role").map_or(Role::Unknown, Role::parse) == Role::Stopped {
         words.push("disabled");
     }
     if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) }
 }
 
+/// The configured role; of a collective without one, that of its first part.
 fn target_role(st: &State, r: ResourceIx) -> Role {
-    st[r].meta("target-role").map_or(Role::Unknown, Role::parse)
+    let own = st[r].meta("target-role");
+    let word = own.or_else(|| st[r].children.first().and_then(|&c| st[c].meta("target-role")));
+    word.map_or(Role::Unknown, Role::parse)
 }
 
 /// The configured name for anonymous instances, the numbered one for unique resources.
@@ -311,7 +316,9 @@ fn failed_probe(st: &State, id: &str, node: Option<NodeIx>) -> Option<&'static s
         let probe =
             f.op.attr("operation") == Some("monitor") && values::history_ms(f.op.attr("interval")) == 0;
         let masked = matches!(f.op.attr("rc-code"), Some("2" | "5")) || f.op.attr("op-status") == Some("7");
-        probe && masked && node.is_none_or(|n| n == f.node) && f.resource == id
+        let key = f.op.attr("operation_key").or(f.op.id()).unwrap_or_default();
+        let named = operation::parse_key(key).is_some_and(|(name, _, _)| name == id);
+        probe && masked && node.is_none_or(|n| n == f.node) && named
     })?;
     let rc = failed.op.attr("rc-code").map_or(-1, |t| values::scan_or(t, -1));
     Some(history_op::rc_text(rc))

@@ -82,28 +82,40 @@ impl View<'_> {
         name
     }
 
-    /// The name of an action in drawings and in summaries of nodes.
+    /// The name of an action in drawings.
     fn shown_name(&self, action: &Action) -> String {
         let node = match action.node {
             Some(n) => Some(self.st[n].name.as_str()),
-            None => None,
+            None if action.pseudo() => None,
+            None => Some("<none>"),
         };
-        if action.task == Task::Stonith {
-            let kind = action.meta.get("stonith_action").unwrap_or_default();
-            return format!("stonith '{kind}' {}", node.unwrap_or_default());
-        }
-        let key = match action.resource {
-            Some(r) => {
-                let rsc = &self.st[r];
-                let cancel = action.task == Task::Cancel;
-                let prefix = if cancel { "Cancel " } else { "" };
-                format!("{prefix}{}", action.key.text(rsc.name_in_history()))
+        let cancels = action.task == Task::Cancel;
+        let prefix = if cancels { "Cancel " } else { "" };
+        let history = action.resource.and_then(|r| self.st[r].history_name.as_deref());
+        let key = match (history, action.resource) {
+            (Some(name), _) => self.history_key(action, name),
+            (None, _) if action.task == Task::Stonith => {
+                let kind = action.meta.get("stonith_action").unwrap_or_default();
+                return format!("stonith '{kind}' {}", node.unwrap_or_default());
             }
-            None => action.key.text(""),
+            (None, Some(r)) => action.key.text(&self.st[r].id),
+            (None, None) if node.is_some() => action.task.as_str().to_owned(),
+            (None, None) => action.key.text(""),
         };
         match node {
-            Some(node) => format!("{key} {node}"),
-            None => key,
+            Some(node) => format!("{prefix}{key} {node}"),
+            None => format!("{prefix}{key}"),
         }
+    }
+
+    fn history_key(&self, action: &Action, name: &str) -> String {
+        if matches!(action.task, Task::Notify | Task::Notified) {
+            let kind = action.meta.get("notify_key_type").unwrap_or_default();
+            let op = action.meta.get("notify_key_operation").unwrap_or_default();
+            return format!("{name}_{kind}_notify_{op}_0");
+        }
+        let task = action.cancel_task.as_ref().filter(|_| action.task == Task::Cancel);
+        let interval = action.meta.get("interval").unwrap_or("0");
+        format!("{name}_{}_{interval}", task.unwrap_or(&action.task))
     }
 }

@@ -73,10 +73,8 @@ impl Work<'_> {
 
     fn check_resource(&mut self, r: ResourceIx, node: NodeIx, history: &Element) {
         if self.st[r].flags.orphan {
-            let anonymous = self.st[r]
-                .parent
-                .is_some_and(|p| self.st[p].variant() == Variant::Clone && !self.st[p].flags.unique);
-            if !anonymous {
+            let top = self.st.top_of(r);
+            if self.st[top].variant() != Variant::Clone || self.st[top].flags.unique {
                 self.cleanup(r, node, false);
             }
             return;

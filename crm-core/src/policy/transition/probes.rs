@@ -88,7 +88,7 @@ impl Work<'_> {
         {
             return false;
         }
-        let mut top = self.st.top_with_bundle(r);
+        let mut top = self.st.top_of(r);
         let allowed = rsc.table.get(node).map(|e| e.discovery);
         let exclusive = rsc.flags.exclusive_discovery || self.st[top].flags.exclusive_discovery;
         if exclusive && allowed != Some(Discovery::Exclusive) {
@@ -97,7 +97,6 @@ impl Work<'_> {
         if allowed.unwrap_or(self.st[node].discovery) == Discovery::Never {
             return false;
         }
-        top = self.st.top_of(r);
         if self.st.is_guest_node(node) {
             if let Some(guest) = self.st.container_of_node(node) {
                 if self.st[guest].role == Role::Stopped {

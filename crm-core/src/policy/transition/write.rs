@@ -284,8 +284,8 @@ impl Work<'_> {
         let name = rsc.history_name.as_deref()?;
         let task = match &action.task {
             Task::Notify => {
-                let kind = action.meta.get("notify_key_type").or(action.meta.get("notify_type"))?;
-                let op = action.meta.get("notify_key_operation").or(action.meta.get("notify_operation"))?;
+                let kind = action.meta.get("notify_type")?;
+                let op = action.meta.get("notify_operation")?;
                 return Some(format!("{name}_{kind}_notify_{op}_0"));
             }
             Task::Cancel => action.cancel_task.as_ref().unwrap_or(&Task::Cancel),
