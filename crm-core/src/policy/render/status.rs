@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::List;
 use crate::policy::ix::{NodeIx, ResourceIx};
 use crate::policy::reference_order::compare_names;
-use crate::policy::state::{Role, State, Variant, history_op, operation};
+use crate::policy::state::{HealthStrategy, Role, State, Variant, history_op, operation};
 use crate::policy::values;
 
 /// How much of the status is shown.
@@ -68,23 +68,34 @@ fn node_word(st: &State, n: NodeIx) -> &'static str {
     }
 }
 
-/// Red (−1), yellow (0) or green (1).
+/// Red (−1), yellow (0) or green (1); words decide before scores do.
 fn health(st: &State, n: NodeIx) -> i32 {
+    if st.options.health_strategy == HealthStrategy::None {
+        return 1;
+    }
     let scores = &st.options.health;
-    let mut worst = 1;
-    for (name, value) in &st[n].attributes {
-        if !name.starts_with("#health") {
-            continue;
-        }
-        let score = values::parse_score(Some(value), scores);
-        if value.eq_ignore_ascii_case("red") || score <= scores.red && scores.red != 0 {
+    let one = |value: &str| {
+        let is = |word: &str| value.eq_ignore_ascii_case(word);
+        if is("red") {
             return -1;
         }
-        if value.eq_ignore_ascii_case("yellow") || score <= scores.yellow && scores.yellow != scores.green {
-            worst = worst.min(0);
+        if is("yellow") {
+            return 0;
         }
-    }
-    worst
+        if is("green") {
+            return 1;
+        }
+        let score = values::parse_score(Some(value), scores);
+        if score <= scores.red {
+            -1
+        } else if score <= scores.yellow && scores.yellow != scores.green {
+            0
+        } else {
+            1
+        }
+    };
+    let attributes = st[n].attributes.iter().filter(|(name, _)| name.starts_with("#health"));
+    attributes.map(|(_, value)| one(value)).min().unwrap_or(1)
 }
 
 fn node_state(st: &State, n: NodeIx) -> String {

@@ -102,7 +102,12 @@ impl<L: Ledger> Builder<'_, L> {
             }
             let target =
                 self.s[c].children.first().and_then(|i| self.s[*i].meta("container-attribute-target"));
-            if let Some(v) = target.map(str::to_owned) {
+            let target = target.map(str::to_owned);
+            // Instances that want to be notified make the whole clone notify.
+            if self.s[c].children.iter().any(|i| self.s[*i].flags.notify) {
+                self.s[c].flags.notify = true;
+            }
+            if let Some(v) = target {
                 for x in [r, c] {
                     self.s[x].meta.insert("container-attribute-target".to_owned(), v.clone());
                 }
