@@ -160,8 +160,19 @@ impl Link {
         }
         match input {
             LinkInput::Packet { medium, from, bytes } => {
+                let counted = self.refused.total();
                 if !self.left {
                     self.packet(now, Origin { medium, from }, &bytes, out);
+                }
+                // The usual packet moves no timer but its sender's; a refused one moves none at all.
+                if self.deadline.is_some_and(|d| now < d) {
+                    if self.refused.total() == counted {
+                        self.pump(now, out);
+                        self.deadline = self.next_deadline();
+                    } else if let Some(at) = self.refused.deadline() {
+                        self.deadline = self.deadline.map(|d| d.min(at));
+                    }
+                    return;
                 }
             }
             LinkInput::Command(command) => self.command(now, command, out),

@@ -42,6 +42,7 @@ pub enum Cause {
 pub struct Refused {
     counts: BTreeMap<(Option<IpAddr>, Cause), Count>,
     others: u64,
+    total: u64,
     dirty: bool,
     quiet_until: Duration,
 }
@@ -58,6 +59,7 @@ impl Refused {
     /// Counts one packet. `name` is the sender's claim, empty if nothing of it was read.
     pub fn count(&mut self, from: Option<IpAddr>, cause: Cause, name: &str) {
         self.dirty = true;
+        self.total += 1;
         // Senders without a key cannot crowd out those who have one.
         let most = if matches!(cause, Cause::Wire(_)) { MOST / 2 } else { MOST };
         let room = self.counts.len() < most;
@@ -69,6 +71,11 @@ impl Refused {
             }
             None => self.others += 1,
         }
+    }
+
+    /// All packets ever refused.
+    pub fn total(&self) -> u64 {
+        self.total
     }
 
     /// When [`Refused::report`] has something to say.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::peer::REPLIES;
+use super::peer::{Peer, REPLIES};
 use super::{HISTORY, Link, LinkAction, MIN_PIECE};
 use crate::wire::Packet;
 use crate::wire::envelope::{self, AuthField, Format};
@@ -161,7 +161,12 @@ impl Link {
 
     /// Sends acknowledgements that are due and as much data as pace and windows allow.
     pub(super) fn pump(&mut self, now: Duration, out: &mut Vec<LinkAction>) {
-        let whos: Vec<Who> = self.peers.keys().copied().collect();
+        let busy = |p: &Peer| p.sender.ready() || p.receiver.deadline().is_some_and(|at| at <= now);
+        let whos: Vec<Who> = self.peers.iter().filter(|(_, p)| busy(p)).map(|(w, _)| *w).collect();
+        self.more_at = None;
+        if whos.is_empty() {
+            return;
+        }
         for &who in &whos {
             let Some(peer) = self.peers.get_mut(&who) else { continue };
             if let Some(session) = peer.handshake.held()
@@ -170,7 +175,6 @@ impl Link {
                 self.send_to(now, who, &Body::Ack(ack), None, out);
             }
         }
-        self.more_at = None;
         self.refill(now);
         let mut progress = true;
         let mut budget = 64;
