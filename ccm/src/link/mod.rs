@@ -86,6 +86,8 @@ pub struct Link {
     seq: u64,
     counter: u64,
     history: VecDeque<(u64, Vec<u8>)>,
+    /// Digests of packets sent on around a ring.
+    forwarded: VecDeque<u64>,
     media: Vec<MediumState>,
     carrier_told: Option<bool>,
     peers: BTreeMap<Who, Peer>,
@@ -129,6 +131,7 @@ impl Link {
             seq: 0,
             counter: 0,
             history: VecDeque::new(),
+            forwarded: VecDeque::new(),
             media: vec![
                 MediumState { up: false, carrier: true, tokens: 0.0, filled_at: Duration::ZERO };
                 config.media.len()

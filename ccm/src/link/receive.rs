@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use super::peer::{Peer, PeerLink, Standing};
 use super::refused::Cause;
+use super::send::Route;
 use super::session::Admitted;
 use super::{Autojoin, Level, Link, LinkAction, MAX_PEERS, NodeKind};
 use crate::seam::{Beat, BeatBody, DuplicateWhat, Heard, LinkEvent, NodeId};
-use crate::wire::envelope::{self, Opened};
+use crate::wire::Packet;
+use crate::wire::envelope::{self, AuthField, Opened};
 use crate::wire::frame::{BeatFrame, Body, Data, FIELD, Head, Hello, RefuseWhy, Who, short};
 
 /// Where a packet came from.
@@ -30,9 +32,42 @@ impl Link {
         if name.is_empty() || opened.packet.text("t").is_none() {
             return self.refused.count(ip, Cause::Fields, &name);
         }
+        self.forward(origin, &name, &opened.packet, out);
         if let Err(cause) = self.admit(now, origin, &name, opened, out) {
             self.refused.count(ip, cause, &name);
         }
+    }
+
+    /// Sends a packet of a ring on to the other lines, once, with its `ttl` counted down. The
+    /// signature covers `ttl`, so it is made anew.
+    fn forward(&mut self, origin: Origin, name: &str, packet: &Packet, out: &mut Vec<LinkAction>) {
+        let forwards = |m: usize| self.config.media.get(m).is_some_and(|i| i.forward);
+        if !forwards(origin.medium) || name == self.config.name {
+            return;
+        }
+        if packet.text("dest").is_some_and(|d| d == self.config.name) {
+            return;
+        }
+        let targets: Vec<(usize, Option<SocketAddr>)> = (0..self.config.media.len())
+            .filter(|&m| m != origin.medium && forwards(m))
+            .map(|m| (m, None))
+            .collect();
+        let ttl = packet.text("ttl").and_then(|t| t.parse::<u32>().ok()).unwrap_or(0);
+        if ttl <= 1 || targets.is_empty() {
+            return;
+        }
+        let mark = mark_of(packet);
+        if self.forwarded.contains(&mark) {
+            return;
+        }
+        self.forwarded.push_back(mark);
+        if self.forwarded.len() > 256 {
+            self.forwarded.pop_front();
+        }
+        let mut packet = packet.clone();
+        packet.remove("auth");
+        packet.set("ttl", (ttl - 1).to_string());
+        self.put(&packet, AuthField::Yes, &Route::To(targets), out);
     }
 
     fn admit(
@@ -292,4 +327,14 @@ impl Link {
             out.push(LinkAction::Event(LinkEvent::Left { peer: who.0, inc: who.1 }));
         }
     }
+}
+
+/// What tells a packet from others whatever its `ttl`: a digest of all but `ttl` and `auth`.
+fn mark_of(packet: &Packet) -> u64 {
+    use sha2::{Digest, Sha256};
+    let mut packet = packet.clone();
+    packet.remove("auth");
+    let mut text = Vec::new();
+    crate::wire::classic::lines(&packet, "ttl", &mut text);
+    Sha256::digest(&text).iter().take(8).fold(0u64, |n, &b| (n << 8) | u64::from(b))
 }

@@ -46,6 +46,25 @@ impl Link {
         route: &Route,
         out: &mut Vec<LinkAction>,
     ) {
+        let netstring = self.put(packet, auth, route, out);
+        if packet.get("seq").is_some() {
+            let keys = &self.config.keys;
+            let bytes = netstring.unwrap_or_else(|| envelope::encode(packet, Format::Netstring, auth, keys));
+            self.history.push_back((self.seq, bytes));
+            if self.history.len() > HISTORY {
+                self.history.pop_front();
+            }
+        }
+    }
+
+    /// As [`Link::transmit`], for packets that are not our own; answers the netstring form if made.
+    pub(super) fn put(
+        &self,
+        packet: &Packet,
+        auth: AuthField,
+        route: &Route,
+        out: &mut Vec<LinkAction>,
+    ) -> Option<Vec<u8>> {
         let mut encoded: [Option<Vec<u8>>; 2] = [None, None];
         let targets: Vec<(usize, Option<SocketAddr>)> = match route {
             Route::All => (0..self.config.media.len()).map(|m| (m, None)).collect(),
@@ -65,15 +84,8 @@ impl Link {
             let bytes = slot.get_or_insert_with(|| envelope::encode(packet, format, auth, keys)).clone();
             out.push(LinkAction::Transmit { medium, to, bytes });
         }
-        if packet.get("seq").is_some() {
-            let [netstring, _] = encoded;
-            let keys = &self.config.keys;
-            let bytes = netstring.unwrap_or_else(|| envelope::encode(packet, Format::Netstring, auth, keys));
-            self.history.push_back((self.seq, bytes));
-            if self.history.len() > HISTORY {
-                self.history.pop_front();
-            }
-        }
+        let [netstring, _] = encoded;
+        netstring
     }
 
     /// The frame around a body, encrypted if the key does that.

@@ -228,10 +228,11 @@ impl Sender {
 
     fn time_out(&self) -> Duration {
         let base = match self.round_trip {
-            Some((mean, spread)) => (mean + ACK_DELAY + 4 * spread).clamp(MIN_RTO, MAX_RTO),
+            Some((mean, spread)) => (mean + ACK_DELAY + 4 * spread).max(MIN_RTO),
             None => FIRST_RTO,
         };
-        (base * (1 << self.backoff.min(6))).min(MAX_RTO)
+        // Slow lines have round trips beyond the usual maximum.
+        (base * (1 << self.backoff.min(6))).min(MAX_RTO.max(2 * base))
     }
 
     /// When [`Sender::wake`] is due.

@@ -18,6 +18,9 @@ pub struct MediumInfo {
     /// Longest piece of a message put into one packet, bytes. 1200 keeps a packet with its fields
     /// within an Ethernet frame.
     pub piece: usize,
+    /// Packets heard on it travel on over the other media that do so, `ttl` permitting (rings of
+    /// serial lines).
+    pub forward: bool,
     /// Bytes a second for reliable messages on this medium; heartbeats are not counted.
     pub rate: u64,
 }
@@ -25,7 +28,13 @@ pub struct MediumInfo {
 impl MediumInfo {
     /// A network medium with the usual sizes.
     pub fn network(name: &str) -> MediumInfo {
-        MediumInfo { name: name.to_owned(), format: Format::Netstring, piece: 1100, rate: 50_000_000 }
+        MediumInfo {
+            name: name.to_owned(),
+            format: Format::Netstring,
+            piece: 1100,
+            forward: false,
+            rate: 50_000_000,
+        }
     }
 }
 

@@ -46,6 +46,7 @@ impl Endpoint {
                 format: Format::Classic,
                 // Short packets, so that a heartbeat never waits long behind one.
                 piece: 400,
+                forward: true,
                 // Ten bits a byte, four for three by base64, and half left to the heartbeats.
                 rate: u64::from(*baud) / 10 * 3 / 4 / 2,
             },

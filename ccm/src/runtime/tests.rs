@@ -228,3 +228,105 @@ fn ping_nodes_answer_where_icmp_is_permitted() {
     };
     assert!(run(&mut nodes, Duration::from_secs(10), both), "{:?}", nodes[0].lines);
 }
+
+/// A process that ends with its test.
+struct Helper(std::process::Child);
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Null-modem cables made of pseudo-terminals. Answers the helper process and both ends of each cable;
+/// none where there is no Python.
+fn cables(n: usize) -> Option<(Helper, Vec<[std::path::PathBuf; 2]>)> {
+    use std::io::BufRead;
+    let script = "
+import os, pty, select, sys, tty
+ends = {}
+for _ in range(int(sys.argv[1])):
+    (a, sa), (b, sb) = pty.openpty(), pty.openpty()
+    tty.setraw(sa); tty.setraw(sb)
+    ends[a], ends[b] = b, a
+    print(os.ttyname(sa), os.ttyname(sb), flush=True)
+while True:
+    for fd in select.select(list(ends), [], [])[0]:
+        os.write(ends[fd], os.read(fd, 4096))
+";
+    let mut helper = std::process::Command::new("python3")
+        .args(["-c", script, &n.to_string()])
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .ok()?;
+    let lines = std::io::BufReader::new(helper.stdout.take()?).lines();
+    let ends: Vec<[std::path::PathBuf; 2]> = lines
+        .take(n)
+        .filter_map(|line| {
+            let line = line.ok()?;
+            let (a, b) = line.split_once(' ')?;
+            Some([a.into(), b.into()])
+        })
+        .collect();
+    Some((Helper(helper), ends))
+}
+
+fn on_lines(devices: Vec<std::path::PathBuf>) -> impl FnOnce(&mut Setup) {
+    move |setup| {
+        let line = |device| Endpoint::Serial { device, baud: 115_200 };
+        setup.endpoints = devices.into_iter().map(line).collect();
+        setup.link.media = setup.endpoints.iter().map(Endpoint::info).collect();
+        setup.link.keepalive = Duration::from_millis(200);
+        setup.link.deadtime = Duration::from_secs(3);
+        setup.link.warntime = Duration::from_millis(1500);
+    }
+}
+
+#[test]
+fn a_serial_line_carries_heartbeats_and_messages() {
+    let Some((_helper, ends)) = cables(1) else {
+        eprintln!("SKIPPED: no python3 to make pseudo-terminals with");
+        return;
+    };
+    let [a, b] = ends[0].clone();
+    let mut nodes = vec![node(1, 1, on_lines(vec![a])), node(2, 1, on_lines(vec![b]))];
+    assert!(run(&mut nodes, Duration::from_secs(20), everybody_up), "{:?}", nodes[0].lines);
+    // A CIB of 100 KB compresses like the XML it is.
+    let cib: Vec<u8> = (0..1200)
+        .flat_map(|i| {
+            format!("<nvpair id=\"p{i}\" name=\"n{}\" value=\"{}\"/>\n", i % 7, i * 31).into_bytes()
+        })
+        .collect();
+    let start = Instant::now();
+    let send = LinkCommand::Send { to: nodes[1].id, inc: nodes[1].inc, payload: cib.clone() };
+    nodes[0].handle().command(send).unwrap();
+    let arrived = |n: &[Node]| {
+        n[1].find(|e| matches!(e, LinkEvent::Message { payload, .. } if *payload == cib)).is_some()
+    };
+    assert!(run(&mut nodes, Duration::from_secs(60), arrived));
+    eprintln!("{} bytes over a line of 115200 baud: {:?}", cib.len(), start.elapsed());
+    let trouble = ["n1: is dead", "n2: is dead", "Late heartbeat"];
+    assert!(nodes.iter().all(|n| trouble.iter().all(|t| n.logged(t).is_none())));
+}
+
+#[test]
+fn a_ring_of_serial_lines_reaches_everybody() {
+    // Three nodes on a chain: the ends hear each other only through the middle.
+    let Some((_helper, ends)) = cables(2) else {
+        eprintln!("SKIPPED: no python3 to make pseudo-terminals with");
+        return;
+    };
+    let ([a, b], [c, d]) = (ends[0].clone(), ends[1].clone());
+    let mut nodes =
+        vec![node(1, 1, on_lines(vec![a])), node(2, 2, on_lines(vec![b, c])), node(3, 1, on_lines(vec![d]))];
+    assert!(run(&mut nodes, Duration::from_secs(30), everybody_up), "{:?}", nodes[0].lines);
+    let send = LinkCommand::Send { to: nodes[2].id, inc: nodes[2].inc, payload: b"through".to_vec() };
+    nodes[0].handle().command(send).unwrap();
+    let arrived = |n: &[Node]| {
+        n[2].find(|e| matches!(e, LinkEvent::Message { payload, .. } if payload == b"through")).is_some()
+    };
+    assert!(run(&mut nodes, Duration::from_secs(20), arrived));
+}

@@ -116,6 +116,15 @@ impl Packet {
         self.fields.iter().map(|(n, v)| (n.as_str(), v))
     }
 
+    /// Gives the first field of that name another value; appends it if there is none.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        let value = Value::Text(value.into());
+        match self.fields.iter_mut().find(|(n, _)| n == name) {
+            Some((_, old)) => *old = value,
+            None => self.fields.push((name.to_owned(), value)),
+        }
+    }
+
     /// Removes every field of that name.
     pub fn remove(&mut self, name: &str) {
         self.fields.retain(|(n, _)| n != name);
