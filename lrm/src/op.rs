@@ -243,7 +243,7 @@ pub(crate) fn is_instance_param(name: &str) -> bool {
 pub struct Verdict {
     pub rc: i32,
     pub status: OpStatus,
-    /// The agent's own words, or ours when it did not run; at most [`REASON_MAX`] bytes. Empty for none.
+    /// The agent's own words, or ours when it did not run; at most 128 bytes. Empty for none.
     pub reason: String,
 }
 

@@ -26,10 +26,12 @@
 mod alone;
 mod children;
 mod client;
+mod core;
 pub mod dirs;
 mod open;
 mod power;
 mod server;
+mod signals;
 mod users;
 pub mod wire;
 

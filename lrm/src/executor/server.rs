@@ -1,22 +1,18 @@
 //! The executor's loop: one thread, nothing but `poll`.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, ErrorKind, IoSlice, PipeReader, Read, Write};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind, PipeReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, pidfd_open, prlimit};
 
 use super::alone::{Alone, Taken};
 use super::children::{Children, ClientOptions};
-use super::wire::{Open, Reply, Request, VERSION, take_frame};
+use super::core::Core;
+use super::signals::listen;
+use super::wire::{Open, Reply, Request, VERSION};
 use super::{Power, User, dirs, open, status};
 use crate::exec::{self, Processes, Settings};
 use crate::{ExecId, Outcome};
@@ -139,49 +135,6 @@ pub fn run(mut options: Options) -> i32 {
     }
 }
 
-/// A pipe that carries a byte for every signal that asks to stop. Signals are taken by a thread, through
-/// handlers and not by blocking them, because what is blocked here would stay blocked in every agent.
-fn listen() -> io::Result<PipeReader> {
-    let (reader, mut writer) = io::pipe()?;
-    rustix::io::ioctl_fionbio(&reader, true)?;
-    let (ready, is_ready) = std::sync::mpsc::channel();
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let listening = || -> io::Result<_> {
-            use tokio::signal::unix::{SignalKind, signal};
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-            let guard = runtime.enter();
-            let term = signal(SignalKind::terminate())?;
-            let int = signal(SignalKind::interrupt())?;
-            let hup = signal(SignalKind::hangup())?;
-            drop(guard);
-            Ok((runtime, term, int, hup))
-        };
-        let (runtime, mut term, mut int, mut hup) = match listening() {
-            Ok(all) => all,
-            Err(e) => {
-                let _ = ready.send(Err(e));
-                return;
-            }
-        };
-        let _ = ready.send(Ok(()));
-        runtime.block_on(async {
-            loop {
-                tokio::select! {
-                    _ = term.recv() => {}
-                    _ = int.recv() => {}
-                    // A daemon outlives its terminal.
-                    _ = hup.recv() => continue,
-                }
-                if writer.write_all(b"s").is_err() {
-                    return;
-                }
-            }
-        });
-    })?;
-    is_ready.recv().map_err(|_| io::Error::from(ErrorKind::BrokenPipe))??;
-    Ok(reader)
-}
-
 struct Server {
     options: Options,
     processes: Processes,
@@ -203,27 +156,6 @@ struct Server {
 struct Kept {
     note: Vec<u8>,
     outcome: Option<Outcome>,
-}
-
-/// A core that runs.
-struct Core {
-    child: Child,
-    pidfd: OwnedFd,
-    started: Instant,
-    stream: UnixStream,
-    arrived: Vec<u8>,
-    leaving: VecDeque<Leaving>,
-    greeted: bool,
-    may_reboot: bool,
-    bye: Option<i32>,
-    /// Since when the socket has ended, or carried nonsense.
-    deaf: Option<Instant>,
-}
-
-struct Leaving {
-    bytes: Vec<u8>,
-    at: usize,
-    fd: Option<OwnedFd>,
 }
 
 impl Server {
@@ -510,123 +442,6 @@ impl Server {
             && let Err(e) = watchdog.write_all(b"V")
         {
             tracing::error!("disarming the watchdog: {e}");
-        }
-    }
-}
-
-impl Core {
-    fn start(how: &CoreCommand) -> io::Result<Core> {
-        let (ours, theirs) = UnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        let mut command = std::process::Command::new(&how.program);
-        command.args(&how.args).envs(how.env.iter().map(|(n, v)| (n, v)));
-        // Of its own group, so that a Ctrl-C at the terminal reaches us alone, who ask it to stop.
-        command.stdin(Stdio::from(OwnedFd::from(theirs))).process_group(0);
-        if let Some(user) = &how.user {
-            // Supplementary groups are dropped with the user.
-            command.gid(user.gid).uid(user.uid);
-        }
-        let mut child = command.spawn()?;
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        let pidfd = pid.ok_or(ErrorKind::InvalidData.into()).and_then(|pid| {
-            raise_limits(pid);
-            pidfd_open(pid, PidfdFlags::NONBLOCK).map_err(io::Error::from)
-        });
-        let pidfd = match pidfd {
-            Ok(pidfd) => pidfd,
-            Err(e) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(e);
-            }
-        };
-        Ok(Core {
-            child,
-            pidfd,
-            started: Instant::now(),
-            stream: ours,
-            arrived: Vec::new(),
-            leaving: VecDeque::new(),
-            greeted: false,
-            may_reboot: false,
-            bye: None,
-            deaf: None,
-        })
-    }
-
-    fn say(&mut self, reply: &Reply, fd: Option<OwnedFd>) {
-        match reply.encode() {
-            Ok(bytes) => self.leaving.push_back(Leaving { bytes, at: 0, fd }),
-            Err(e) => {
-                tracing::error!("a reply to the core was not sent: {e}");
-                self.deaf = Some(Instant::now());
-            }
-        }
-    }
-
-    /// Sends what can be sent without waiting.
-    fn write(&mut self) {
-        while let Some(front) = self.leaving.front_mut() {
-            let rest = front.bytes.get(front.at..).unwrap_or(&[]);
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-            let mut control = SendAncillaryBuffer::new(&mut space);
-            let fds = front.fd.as_ref().map(|fd| [fd.as_fd()]);
-            if let Some(fds) = &fds {
-                control.push(SendAncillaryMessage::ScmRights(fds));
-            }
-            match sendmsg(&self.stream, &[IoSlice::new(rest)], &mut control, SendFlags::NOSIGNAL) {
-                Ok(n) => {
-                    front.at += n;
-                    front.fd = None;
-                    if front.at >= front.bytes.len() {
-                        self.leaving.pop_front();
-                    }
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::AGAIN) => return,
-                // It is dead, which its exit will tell.
-                Err(_) => {
-                    self.leaving.clear();
-                    return;
-                }
-            }
-        }
-    }
-
-    fn read(&mut self) -> Vec<Request> {
-        let mut requests = Vec::new();
-        let mut buffer = [0; 64 * 1024];
-        while self.deaf.is_none() {
-            match self.stream.read(&mut buffer) {
-                Ok(0) => self.deaf = Some(Instant::now()),
-                Ok(n) => self.arrived.extend_from_slice(buffer.get(..n).unwrap_or(&[])),
-                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-                Err(e) if e.kind() == ErrorKind::WouldBlock => break,
-                Err(_) => self.deaf = Some(Instant::now()),
-            }
-            loop {
-                match take_frame(&mut self.arrived).and_then(|f| f.map(|f| Request::decode(&f)).transpose()) {
-                    Ok(Some(request)) => requests.push(request),
-                    Ok(None) => break,
-                    Err(e) => {
-                        tracing::error!("the core does not make sense, and is ended: {e}");
-                        self.deaf = Some(Instant::now());
-                        break;
-                    }
-                }
-            }
-        }
-        requests
-    }
-}
-
-/// Real-time priority and locked memory for the thread that sends heartbeats. Without the right to grant
-/// them the core does without.
-fn raise_limits(pid: Pid) {
-    let limits = [(Resource::Rtprio, Some(99)), (Resource::Memlock, None)];
-    for (resource, value) in limits {
-        if let Err(e) = prlimit(Some(pid), resource, Rlimit { current: value, maximum: value }) {
-            tracing::debug!("raising a limit of the core: {e}");
         }
     }
 }

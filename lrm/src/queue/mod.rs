@@ -19,11 +19,14 @@
 //!
 //! Source: agents.md 5.3 to 5.8.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod resource;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use self::resource::{Resource, log_result};
 use crate::class::{self, Prepared, Reading, Roots};
-use crate::op::{is_instance_param, rc};
+use crate::op::rc;
 use crate::{CallId, Class, Command, End, ExecId, Now, OpRequest, OpResult, OpStatus, Outcome, Verdict};
 
 /// What happens to the queue.
@@ -133,18 +136,6 @@ struct Run {
     /// Of all processes of this run, where a state has to settle.
     spent: Duration,
     queue: Duration,
-}
-
-#[derive(Debug, Default)]
-struct Resource {
-    running: Option<CallId>,
-    line: VecDeque<CallId>,
-    ready: Option<(Duration, CallId)>,
-    /// Instance parameters of the last successful start, reload or probe.
-    remembered: Option<BTreeMap<String, String>>,
-    /// A device of class stonith that was started here.
-    registered: bool,
-    flushing: bool,
 }
 
 impl Queue {
@@ -611,78 +602,9 @@ impl Queue {
     }
 }
 
-impl Resource {
-    /// What a result says about later operations.
-    fn learn(&mut self, op: &OpRequest, verdict: &Verdict) {
-        if verdict.status != OpStatus::Done {
-            return;
-        }
-        let runs = matches!(verdict.rc, rc::OK | rc::PROMOTED | rc::DEGRADED | rc::DEGRADED_PROMOTED);
-        match op.action.as_str() {
-            "start" if runs => {
-                self.registered = true;
-                self.remembered = Some(op.instance_params());
-            }
-            "reload" | "reload-agent" | "migrate_from" if runs => {
-                self.remembered = Some(op.instance_params())
-            }
-            // A probe that finds the resource active adopts it with the parameters it was found by.
-            "monitor" | "status" if op.interval_ms == 0 && runs => {
-                self.remembered = Some(op.instance_params())
-            }
-            "stop" if verdict.rc == rc::OK => {
-                self.registered = false;
-                self.remembered = None;
-            }
-            _ => {}
-        }
-    }
-
-    /// A `stop` has the instance parameters of the last successful start, and all else of its request.
-    fn with_remembered(&self, request: &OpRequest) -> OpRequest {
-        let mut request = request.clone();
-        if request.action == "stop"
-            && let Some(remembered) = &self.remembered
-        {
-            request.params.retain(|name, _| !is_instance_param(name));
-            request.params.extend(remembered.clone());
-        }
-        request
-    }
-}
-
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The line administrators know from the reference (agents.md 5.14).
-fn log_result(r: &OpResult) {
-    let what = if r.interval_ms == 0 && r.action == "monitor" { "probe" } else { r.action.as_str() };
-    match r.status {
-        OpStatus::Done => tracing::info!(
-            "Result of {what} operation for {}: {} | call={} key={} rc={}",
-            r.rsc,
-            rc::text(r.rc),
-            r.call_id.0,
-            r.operation_key(),
-            r.rc
-        ),
-        OpStatus::Cancelled => tracing::info!(
-            "Result of {what} operation for {}: Cancelled | call={} key={}",
-            r.rsc,
-            r.call_id.0,
-            r.operation_key()
-        ),
-        status => tracing::warn!(
-            "Result of {what} operation for {}: {status} ({}) | call={} key={}",
-            r.rsc,
-            r.reason,
-            r.call_id.0,
-            r.operation_key()
-        ),
-    }
-}
-
 #[cfg(test)]
-#[path = "queue_tests.rs"]
 mod tests;
