@@ -14,7 +14,7 @@ fn main() {
             "date-1" => policy::dates::parse("2005-020", m).unwrap().epoch,
             "date-2" => policy::dates::parse("2005-020T12:30", m).unwrap().epoch,
             "date-3" => policy::dates::parse("2005-020T11:30", m).unwrap().epoch,
-            _ => cib.root().attr("execution-date").map_or(now, |t| t.parse().unwrap()),
+            _ => cib.root().attr("execution-date").map_or(now, |t| t.parse().unwrap_or(1_763_600_000)),
         };
         let situation = Situation { now, scores: true, sanitized: true, ..Situation::default() };
         let r = std::panic::catch_unwind(|| {

@@ -1,6 +1,7 @@
 //! Bundles: containers, addresses, connections and the clone inside, made from one element.
 
 use super::build::Builder;
+use super::clones::MAX_INSTANCES;
 use super::remote::{Connection, connection_xml};
 use super::resource::{BundleInfo, Replica};
 use super::resources::BUNDLE_NODE;
@@ -125,6 +126,15 @@ impl<L: Ledger> Builder<'_, L> {
             None if promoted_max > 0 => promoted_max,
             other => scan_min_int(other, 1),
         };
+        let wanted = replicas;
+        let replicas = replicas.min(MAX_INSTANCES);
+        if wanted > replicas {
+            self.s.complaints.error(
+                "bundle-replicas",
+                &id,
+                format!("Using {replicas} for replicas of {id} instead of {wanted}, which is more than can be planned"),
+            );
+        }
         let mut per_host = scan_min_int(e.attr("replicas-per-host"), 1);
         if per_host == 1 {
             self.s[r].flags.unique = false;

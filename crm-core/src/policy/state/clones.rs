@@ -6,6 +6,9 @@ use crate::policy::ledger::Ledger;
 use crate::policy::values::{self, scan_min_int};
 use cib::Element;
 
+/// Instances a clone, or replicas a bundle, can have: far above any real one, and low enough to be planned.
+pub const MAX_INSTANCES: i32 = 10_000;
+
 impl<L: Ledger> Builder<'_, L> {
     /// Reads a clone's settings and makes its instances.
     pub fn clone_content(&mut self, r: ResourceIx) -> bool {
@@ -25,6 +28,8 @@ impl<L: Ledger> Builder<'_, L> {
             Some(v) => scan_min_int(Some(v), 0),
             None => nodes.max(1),
         };
+        let wanted = max;
+        let max = max.min(MAX_INSTANCES);
         let mut node_max = match meta("clone-node-max") {
             Some(v) => scan_min_int(Some(v), 0),
             None => 1,
@@ -43,6 +48,15 @@ impl<L: Ledger> Builder<'_, L> {
         let interleave = values::is_true(meta("interleave"));
         let ordered = values::is_true(meta("ordered"));
         let has_stickiness = meta("resource-stickiness").is_some();
+        if wanted > max {
+            self.s.complaints.error(
+                "clone-max",
+                &id,
+                format!(
+                    "Using {max} for clone-max of {id} instead of {wanted}, which is more than can be planned"
+                ),
+            );
+        }
         if node_max > 1 && !unique {
             self.s.complaints.error(
                 "clone-node-max",
