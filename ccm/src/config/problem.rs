@@ -43,21 +43,34 @@ pub struct ConfigProblem {
     pub expected: String,
 }
 
-impl fmt::Display for ConfigProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file)?;
-        if let Some(line) = self.line {
-            write!(f, ":{line}")?;
-        }
-        write!(f, ": {}: {}", self.severity.word(), self.what)?;
+impl ConfigProblem {
+    /// `FILE:LINE`.
+    fn place(&self) -> String {
+        self.line.map_or_else(|| self.file.clone(), |line| format!("{}:{line}", self.file))
+    }
+
+    /// What is wrong, what was found, what is expected.
+    fn sentence(&self) -> String {
+        let mut text = self.what.clone();
         if !self.found.is_empty() {
-            write!(f, ": found \"{}\"", self.found)?;
+            text.push_str(&format!(": found \"{}\"", self.found));
         }
         if !self.expected.is_empty() {
             let separator = if self.found.is_empty() { ": " } else { "; " };
-            write!(f, "{separator}expected {}", self.expected)?;
+            text.push_str(&format!("{separator}expected {}", self.expected));
         }
-        Ok(())
+        text
+    }
+
+    /// For a log, which says by itself how bad a line is.
+    pub fn log_line(&self) -> String {
+        format!("{}: {}", self.place(), self.sentence())
+    }
+}
+
+impl fmt::Display for ConfigProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.place(), self.severity.word(), self.sentence())
     }
 }
 

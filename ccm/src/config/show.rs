@@ -193,7 +193,7 @@ impl Config {
                 lines.push((Warning, "This file is not used because crm is enabled".to_string()));
             }
         }
-        lines.extend(self.warnings.iter().map(|p| (p.severity, p.to_string())));
+        lines.extend(self.warnings.iter().map(|p| (p.severity, p.log_line())));
         lines.push((Note, "**************************".to_string()));
         lines.push((Note, format!("Configuration validated. Starting heartbeat {version}")));
         lines

@@ -37,7 +37,10 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
             return error.exit();
         }
     };
-    if let Err(error) = client.shutdown() {
+    // A node with nothing to stop may be gone before it has answered.
+    if let Err(error) = client.shutdown()
+        && !is_gone_within(&root, Duration::from_secs(2))
+    {
         eprintln!("everbeat stop: {error}");
         return error.exit();
     }
@@ -53,4 +56,16 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
         std::thread::sleep(Duration::from_millis(50));
     }
     exit::OK
+}
+
+/// Whether the daemon's socket is closed, now or within `limit`.
+fn is_gone_within(root: &std::path::Path, limit: Duration) -> bool {
+    let end = Instant::now() + limit;
+    while std::os::unix::net::UnixStream::connect(api::socket_path(root)).is_ok() {
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
 }
