@@ -2,12 +2,16 @@
 //! and links, packets lost on the way are asked for again in both directions, and the real one's log
 //! holds no complaint about us.
 
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ccm::config::{AuthKeys, Config};
 use ccm::link::{self, LinkConfig};
-use ccm::medium::{DirectOpener, endpoints};
+use ccm::medium::{DirectOpener, Endpoint, Medium, Opener, endpoints};
 use ccm::runtime::{self, LinkHandle, Setup};
 use ccm::seam::{BeatBody, Incarnation, LinkCommand, LinkEvent, NodeId};
 use everbeat_tests::hosts::Lab;
@@ -20,6 +24,66 @@ fn ha_cf(media: &str) -> String {
         "keepalive 200ms\ndeadtime 3\nwarntime 1\ninitdead 15\nudpport 694\n{media}\nauto_failback off\n\
          node theirs\nnode ours\nlogfile /var/log/ha-log\n"
     )
+}
+
+/// Opens media that keep the first packet of each kind heard from the real one in the directory
+/// `EVERBEAT_CAPTURE`, if that is set: the recorded packets of `ccm/tests/captures`.
+struct Recorder;
+
+struct Recording {
+    inner: Box<dyn Medium>,
+    dir: Option<PathBuf>,
+}
+
+impl Opener for Recorder {
+    fn open(&mut self, index: usize, endpoint: &Endpoint) -> io::Result<Box<dyn Medium>> {
+        let inner = DirectOpener.open(index, endpoint)?;
+        let dir = std::env::var_os("EVERBEAT_CAPTURE").map(PathBuf::from);
+        Ok(Box::new(Recording { inner, dir }))
+    }
+}
+
+impl Medium for Recording {
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.inner.fd()
+    }
+
+    fn send(&mut self, to: Option<SocketAddr>, bytes: &[u8]) -> io::Result<()> {
+        self.inner.send(to, bytes)
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<(usize, Option<SocketAddr>)> {
+        let (n, from) = self.inner.receive(buffer)?;
+        if let Some(dir) = &self.dir {
+            let bytes = &buffer[..n];
+            let text = String::from_utf8_lossy(bytes);
+            let field = |name: &str| {
+                let at = text.find(&format!("{name}="))? + name.len() + 1;
+                Some(
+                    text[at..]
+                        .chars()
+                        .take_while(|c| c.is_alphanumeric() || *c == '_' || *c == '-')
+                        .collect(),
+                )
+            };
+            let kind: String = field(")t").or_else(|| field("\nt")).unwrap_or_else(|| "unknown".to_owned());
+            let form = if bytes.starts_with(b"###") { "netstring" } else { "classic" };
+            let own = text.contains("src=ours");
+            let file = dir.join(format!("{kind}-{form}.packet"));
+            if !own && !file.exists() {
+                std::fs::write(file, bytes)?;
+            }
+        }
+        Ok((n, from))
+    }
+
+    fn wants_write(&self) -> bool {
+        self.inner.wants_write()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 struct Ours {
@@ -40,7 +104,7 @@ impl Ours {
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let sink = Arc::clone(&lines);
         let thread = lab.inside("ours").unwrap().in_network(move || {
-            let mut setup = Setup::new(link, ends, Box::new(DirectOpener));
+            let mut setup = Setup::new(link, ends, Box::new(Recorder));
             setup.log = Box::new(move |line| {
                 sink.lock().unwrap_or_else(PoisonError::into_inner).push(line.text);
             });
@@ -75,8 +139,17 @@ impl Ours {
         last == Some(wanted)
     }
 
+    /// Stops our link without a farewell.
     fn end(self) {
         self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        let mut handle = self.handle;
+        for _ in 0..100 {
+            match Arc::try_unwrap(handle) {
+                Ok(alone) => return alone.stop(),
+                Err(shared) => handle = shared,
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
@@ -116,43 +189,72 @@ fn start_theirs(lab: &Lab, ha_cf: &str, authkeys: &str) {
     theirs.sh(&format!("{HEARTBEAT} </dev/null >/dev/null 2>&1 &")).unwrap();
 }
 
+/// Both on the same media of interface `eth0`.
 fn meet(media: &str, authkeys: &str, loss: u8) {
     let lab = Lab::new(&["theirs", "ours"], 1).unwrap();
-    let text = ha_cf(media);
-    start_theirs(&lab, &text, authkeys);
-    let ours = Ours::start(&lab, &text, authkeys);
+    meet_in(&lab, [media, media], ["eth0", "eth0"], authkeys, loss);
+}
+
+/// The media lines of theirs and ours, and the links' names.
+fn meet_in(lab: &Lab, media: [&str; 2], links: [&str; 2], authkeys: &str, loss: u8) {
+    let [theirs, mine] = media.map(ha_cf);
+    start_theirs(lab, &theirs, authkeys);
+    let ours = Ours::start(lab, &mine, authkeys);
     let long = Duration::from_secs(30);
-    wait("theirs active here", &lab, &ours, long, || {
+    wait("theirs active here", lab, &ours, long, || {
         ours.logged("Status update for node theirs: status active") && ours.foreign(true)
     });
-    assert!(ours.logged("Link theirs:eth0 up."));
-    wait("ours active there", &lab, &ours, long, || {
-        let log = log(&lab);
-        log.contains("Link ours:eth0 up.") && log.contains("Status update for node ours: status active")
+    assert!(ours.logged(&format!("Link theirs:{} up.", links[1])));
+    wait("ours active there", lab, &ours, long, || {
+        let log = log(lab);
+        log.contains(&format!("Link ours:{} up.", links[0]))
+            && log.contains("Status update for node ours: status active")
     });
     if loss > 0 {
         lab.lose(loss).unwrap();
-        wait("both ask again", &lab, &ours, long, || {
+        wait("both ask again", lab, &ours, long, || {
             ours.logged("lost packet(s) for [theirs]")
                 && ours.logged("No pkts missing from theirs!")
-                && log(&lab).contains("lost packet(s) for [ours]")
-                && log(&lab).contains("No pkts missing from ours!")
+                && log(lab).contains("lost packet(s) for [ours]")
+                && log(lab).contains("No pkts missing from ours!")
         });
         lab.lose(0).unwrap();
-        assert!(!log(&lab).contains("Irretrievably lost packet: node ours"), "{}", log(&lab));
+        assert!(!log(lab).contains("Irretrievably lost packet: node ours"), "{}", log(lab));
     } else {
         std::thread::sleep(Duration::from_secs(3));
-        assert_eq!(complaints(&log(&lab)), Vec::<String>::new(), "{}", log(&lab));
+        assert_eq!(complaints(&log(lab)), Vec::<String>::new(), "{}", log(lab));
         let refused = ours.handle.report().refused;
         assert!(refused.is_empty(), "{refused:?}");
     }
-    // We fall silent, then it does.
-    lab.inside("ours").unwrap().sh("ip link set eth0 down").unwrap();
-    wait("ours dead there", &lab, &ours, long, || log(&lab).contains("node ours: is dead"));
-    wait("theirs dead here", &lab, &ours, long, || {
-        ours.logged("node theirs: is dead") && ours.foreign(false)
+    // It is killed and comes back; then we fall silent.
+    lab.inside("theirs").unwrap().sh("killall -9 heartbeat").unwrap();
+    wait("theirs dead here", lab, &ours, long, || ours.logged("node theirs: is dead") && ours.foreign(false));
+    ours.lines.lock().unwrap().clear();
+    start_again(lab);
+    wait("theirs restarted", lab, &ours, long, || {
+        ours.logged("Heartbeat restart on node theirs")
+            && ours.logged("Status update for node theirs: status active")
+            && ours.foreign(true)
     });
+    let begun = log(lab).len();
     ours.end();
+    wait_log("ours dead there", lab, long, |log| {
+        log.get(begun..).is_some_and(|new| new.contains("node ours: is dead"))
+    });
+}
+
+fn start_again(lab: &Lab) {
+    let theirs = lab.inside("theirs").unwrap();
+    theirs.sh(&format!("rm -f /run/heartbeat.pid; {HEARTBEAT} </dev/null >/dev/null 2>&1 &")).unwrap();
+}
+
+#[track_caller]
+fn wait_log(what: &str, lab: &Lab, limit: Duration, done: impl Fn(&str) -> bool) {
+    let end = Instant::now() + limit;
+    while !done(&log(lab)) {
+        assert!(Instant::now() < end, "{what} not within {limit:?}\n{}", log(lab));
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn possible(test: &str) -> bool {
@@ -186,4 +288,80 @@ fn loss_is_made_up_for_in_both_directions() {
     if possible("loss_is_made_up_for_in_both_directions") {
         meet("bcast eth0", "auth 1\n1 sha1 secretkey\n", 20);
     }
+}
+
+#[test]
+fn multicast_over_ipv6() {
+    if possible("multicast_over_ipv6") {
+        let lab = Lab::new(&["theirs", "ours"], 1).unwrap();
+        for host in ["theirs", "ours"] {
+            // Until then the kernel refuses to send from the link's own address.
+            let line = "for i in $(seq 50); do ip -6 addr show dev eth0 | grep -q tentative || break; sleep 0.1; done";
+            lab.inside(host).unwrap().sh(line).unwrap();
+        }
+        let media = "mcast6 eth0 ff02::694 694 1 0";
+        meet_in(&lab, [media, media], ["eth0", "eth0"], "auth 1\n1 sha1 secretkey\n", 0);
+    }
+}
+
+#[test]
+fn unicast_over_ipv6() {
+    if !possible("unicast_over_ipv6") {
+        return;
+    }
+    let lab = Lab::new(&["theirs", "ours"], 1).unwrap();
+    for (host, number) in [("theirs", 1), ("ours", 2)] {
+        let line = format!("ip addr add fd00:228::{number}/64 dev eth0 nodad");
+        lab.inside(host).unwrap().sh(&line).unwrap();
+    }
+    let media = ["ucast6 eth0 fd00:228::2", "ucast6 eth0 fd00:228::1"];
+    meet_in(&lab, media, ["eth0", "eth0"], "auth 1\n1 sha1 secretkey\n", 0);
+}
+
+/// A null-modem cable of two pseudo-terminals; ends with the test.
+struct Cable(std::process::Child, [String; 2]);
+
+impl Drop for Cable {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn cable() -> Cable {
+    use std::io::BufRead;
+    let script = "
+import os, pty, select, tty
+(a, sa), (b, sb) = pty.openpty(), pty.openpty()
+tty.setraw(sa); tty.setraw(sb)
+print(os.ttyname(sa), os.ttyname(sb), flush=True)
+ends = {a: b, b: a}
+while True:
+    for fd in select.select([a, b], [], [])[0]:
+        os.write(ends[fd], os.read(fd, 4096))
+";
+    let mut helper = std::process::Command::new("python3")
+        .args(["-c", script])
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    io::BufReader::new(helper.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let (a, b) = line.trim().split_once(' ').unwrap();
+    Cable(helper, [a.to_owned(), b.to_owned()])
+}
+
+#[test]
+fn serial_line() {
+    if !possible("serial_line") || !need::programs_are_there("serial_line", &["python3"]) {
+        return;
+    }
+    let lab = Lab::new(&["theirs", "ours"], 1).unwrap();
+    let cable = cable();
+    let [theirs, ours] = &cable.1;
+    let media = [format!("baud 115200\nserial {theirs}"), format!("baud 115200\nserial {ours}")];
+    let [a, b] = &media;
+    meet_in(&lab, [a, b], [theirs, ours], "auth 1\n1 sha1 secretkey\n", 0);
 }
