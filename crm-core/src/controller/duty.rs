@@ -73,7 +73,7 @@ impl Duty {
         let waits = self.wanted.is_some() && idle;
         let settle = (waits && self.waiting).then_some(settled);
         let brake = self.brake.filter(|_| waits);
-        let recheck = self.recheck.filter(|_| idle);
+        let recheck = self.recheck;
         [transition, settle, brake, recheck].into_iter().flatten().min()
     }
 
@@ -152,6 +152,15 @@ impl Controller {
         if self.duty.transition.as_ref().and_then(Transition::deadline).is_some_and(|at| at <= now.mono) {
             self.transition_step(now, TransitionEvent::Wake, out);
         }
+        // Times that have passed are taken note of whatever the state: no timer may stay in the past.
+        self.duty.waiting = now.mono < self.settled;
+        if self.duty.brake.is_some_and(|at| at <= now.mono) {
+            self.duty.brake = None;
+        }
+        if self.duty.recheck.is_some_and(|at| at <= now.mono) {
+            self.duty.recheck = None;
+            self.want_plan("time");
+        }
         if !self.is_dc()
             || !self.complete
             || self.suspended
@@ -164,16 +173,11 @@ impl Controller {
         if self.duty.transition.is_some() || self.duty.planning.is_some() {
             return;
         }
-        if self.duty.wanted.is_none() && self.duty.recheck.is_some_and(|at| at <= now.mono) {
-            self.duty.recheck = None;
-            self.duty.wanted = Some("time".into());
-        }
         if self.duty.wanted.is_none() {
             return;
         }
-        self.duty.waiting = now.mono < self.settled;
         // What this node itself has asked to be written must be seen by the planner.
-        if self.duty.waiting || !self.pending.is_empty() || self.duty.brake.is_some_and(|at| at > now.mono) {
+        if self.duty.waiting || !self.pending.is_empty() || self.duty.brake.is_some() {
             return;
         }
         self.duty.wanted = None;

@@ -6,8 +6,11 @@
 //! half of the dead time without carrier, or at once when its lease lapses, whichever is first; a
 //! cable that is out for less than that harms nothing.
 //!
-//! A suspended node that still has carrier keeps its resources: whether the others took over is not
-//! known to it, and fencing or the view will tell.
+//! The same holds for a node that hears too few others for quorum when its lease lapses: they may have
+//! quorum without it, and take over when the dead time is up. It begins a twentieth of the dead time
+//! after the lease, unless `no-quorum-policy` says to go on.
+//!
+//! A suspended node that will have quorum keeps its resources.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -38,24 +41,27 @@ impl Controller {
                 self.log(Level::Error, CRMD, "no medium has carrier: this node is cut off".into(), out);
             }
             (true, Some(_)) => {
-                let was_cut_off = self.is_cut_off();
                 self.no_carrier_since = None;
                 self.log(Level::Info, CRMD, "a medium has carrier again".into(), out);
-                if was_cut_off {
-                    self.abort(now, "Connection came back".into(), out);
-                }
             }
             _ => {}
         }
     }
 
-    /// When this node must let go, if it has no carrier and is not alone by configuration.
+    /// When this node must let go, if it has no carrier or is about to lose quorum, and is not alone by
+    /// configuration.
     pub(super) fn cut_off_at(&self) -> Option<Duration> {
-        let since = self.no_carrier_since?;
         if self.config.configured <= 1 {
             return None;
         }
-        Some(if self.suspended { since } else { since + self.config.deadtime / 2 })
+        let carrier = self
+            .no_carrier_since
+            .map(|since| if self.suspended { since } else { since + self.config.deadtime / 2 });
+        // The lease lapsed at 0.7 of the dead time; what is left is for stopping.
+        let policy = options::option(&self.cib, "no-quorum-policy").unwrap_or("stop");
+        let stops = !matches!(policy, "ignore" | "freeze" | "demote");
+        let risk = self.risk_since.filter(|_| stops).map(|since| since + self.config.deadtime / 20);
+        [carrier, risk].into_iter().flatten().min()
     }
 
     /// Whether it is cut off for so long that its resources belong to somebody else.
@@ -64,8 +70,9 @@ impl Controller {
     }
 
     pub(super) fn check_let_go(&mut self, now: Now, out: &mut Vec<ControllerAction>) {
-        if self.no_carrier_since.is_none() {
+        if self.no_carrier_since.is_none() && self.risk_since.is_none() && self.let_go_began {
             self.let_go_began = false;
+            self.abort(now, "No longer cut off".into(), out);
         }
         let cut_off = self.cut_off_at().is_some_and(|at| at <= now.mono);
         if cut_off && !self.let_go_began {

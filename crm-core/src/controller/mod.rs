@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ccm::bus::BusAddress;
-use ccm::group::{Level, Outcome as ChangeOutcome, View, Visible};
+use ccm::group::{Level, OutReason, Outcome as ChangeOutcome, View, Visible};
 use ccm::seam::{Incarnation, NodeId, ViewId};
 use cib::Cib;
 use lrm::{OpRequest, OpResult};
@@ -66,6 +66,9 @@ pub enum ControllerEvent {
     Frozen,
     /// The lease lapsed, or came back (R6.3).
     Suspended(bool),
+    /// The members still heard, and what else counts, do not suffice for quorum: if nothing changes,
+    /// the next view will not decide.
+    QuorumAtRisk(bool),
     View(Box<View>),
     StatusComplete(ViewId),
     /// Another document is visible.
@@ -242,6 +245,8 @@ pub struct Controller {
     cancels: BTreeMap<(String, String, u64), Key>,
     greatest_call: u64,
     no_carrier_since: Option<Duration>,
+    /// Since when quorum is about to be lost.
+    risk_since: Option<Duration>,
     storage_lost: bool,
     foreign: bool,
     let_go: Option<LetGo>,
@@ -279,6 +284,7 @@ impl Controller {
             cancels: BTreeMap::new(),
             greatest_call: 0,
             no_carrier_since: None,
+            risk_since: None,
             storage_lost: false,
             foreign: false,
             let_go: None,
@@ -301,6 +307,9 @@ impl Controller {
                 self.duty.planning = None;
             }
             ControllerEvent::Suspended(suspended) => self.suspend(now, suspended, out),
+            ControllerEvent::QuorumAtRisk(risk) => {
+                self.risk_since = risk.then(|| self.risk_since.unwrap_or(now.mono));
+            }
             ControllerEvent::View(view) => self.enter(now, *view, out),
             ControllerEvent::StatusComplete(view) => {
                 if self.view.as_ref().is_some_and(|v| v.id == view) {
@@ -353,13 +362,13 @@ impl Controller {
     /// When [`ControllerEvent::Wake`] is due.
     pub fn deadline(&self) -> Option<Duration> {
         let duty = self.duty.deadline(self.settled);
-        let cut_off =
-            self.cut_off_at().filter(|_| self.let_go.is_none() && !self.history.active().is_empty());
+        let cut_off = self.cut_off_at().filter(|_| !self.let_go_began);
+        let repair = self.repair.filter(|_| self.view().is_some());
         let alone = match self.leaving {
             Leaving::Asked { since } => Some(self.escalation_at(since)),
             _ => None,
         };
-        [duty, cut_off, alone, self.repair, self.attributes.deadline()].into_iter().flatten().min()
+        [duty, cut_off, alone, repair, self.attributes.deadline()].into_iter().flatten().min()
     }
 
     /// The document that is visible now, with what the present view says of quorum and DC. The marks
@@ -464,7 +473,13 @@ impl Controller {
         let was_dc = self.view.as_ref().is_some_and(|v| v.dc == self.config.id);
         self.frozen = false;
         self.complete = false;
-        self.settled = view.out.iter().map(|o| o.settled_at).max().unwrap_or_default();
+        // A node that was started anew may still run what its former core started: it is about to join
+        // and to be probed, and nothing of it is started elsewhere before that, or before it had time to.
+        let settled = |out: &ccm::group::Out| match out.reason {
+            OutReason::Restarted => out.settled_at.max(now.mono + self.config.deadtime),
+            _ => out.settled_at,
+        };
+        self.settled = view.out.iter().map(settled).max().unwrap_or_default();
         for member in &view.members {
             self.known.insert(member.name.clone(), (member.id, member.inc));
         }
@@ -484,6 +499,8 @@ impl Controller {
         let names: Vec<&str> = view.members.iter().map(|m| m.name.as_str()).collect();
         let quorum = if view.writable { "with quorum" } else { "WITHOUT quorum" };
         self.log(Level::Info, CRMD, format!("Membership: {} ({quorum}: {})", names.join(" "), view.why), out);
+        // What was feared has happened, or not: the planner decides from now on.
+        self.risk_since = None;
         let is_dc = view.dc == self.config.id;
         let announce = view.announce;
         let gone: Vec<String> = view.out.iter().map(|o| o.name.clone()).collect();

@@ -333,6 +333,7 @@ impl Core {
             }
             CoreEvent::Stop => self.steps.push_back(Step::Controller(ControllerEvent::Shutdown)),
             CoreEvent::Wake => {
+                self.steps.push_back(Step::Group(GroupInput::Wake));
                 if self.controller.deadline().is_some_and(|at| at <= now.mono) {
                     self.steps.push_back(Step::Controller(ControllerEvent::Wake));
                 }
@@ -423,10 +424,19 @@ impl Core {
             }
             GroupEvent::Suspended => {
                 self.steps.push_back(Step::Fencing(FencingEvent::Suspended(true)));
+                let members: Vec<String> = self
+                    .controller
+                    .view()
+                    .map(|v| v.members.iter().map(|m| m.name.clone()).collect())
+                    .unwrap_or_default();
+                let configured = self.group.config().nodes.len();
+                let risk = self.peers.quorum_at_risk(now.mono, configured, &members);
+                self.steps.push_back(Step::Controller(ControllerEvent::QuorumAtRisk(risk)));
                 ControllerEvent::Suspended(true)
             }
             GroupEvent::Resumed => {
                 self.steps.push_back(Step::Fencing(FencingEvent::Suspended(false)));
+                self.steps.push_back(Step::Controller(ControllerEvent::QuorumAtRisk(false)));
                 ControllerEvent::Suspended(false)
             }
             GroupEvent::ViewChanged(view) => {

@@ -113,6 +113,32 @@ impl Peers {
         }
     }
 
+    /// Whether the members heard within half of their dead time are too few for quorum, as far as the
+    /// configured nodes, carrier and ping nodes tell; rules that only the group knows (fencing, a tie
+    /// node) are left out, which errs on the side of letting go.
+    pub(super) fn quorum_at_risk(&self, now: Duration, configured: usize, members: &[String]) -> bool {
+        let heard = members
+            .iter()
+            .filter(|name| {
+                **name == self.me
+                    || self
+                        .nodes
+                        .get(*name)
+                        .and_then(|k| k.heard)
+                        .is_some_and(|(at, dead)| now < at + dead / 2)
+            })
+            .count();
+        let pings = self.pings.values().any(|reached| *reached);
+        match (heard * 2).cmp(&configured) {
+            std::cmp::Ordering::Greater => false,
+            std::cmp::Ordering::Less => true,
+            std::cmp::Ordering::Equal if configured == 2 => {
+                (!self.pings.is_empty() && !pings) || self.carrier == Some(false)
+            }
+            std::cmp::Ordering::Equal => !pings,
+        }
+    }
+
     pub(super) fn deadline(&self) -> Option<Duration> {
         self.nodes
             .values()

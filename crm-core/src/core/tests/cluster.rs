@@ -29,6 +29,8 @@ pub struct Node {
     pub log: Vec<(Duration, String)>,
     pub replies: BTreeMap<u64, Result<Outcome, RequestError>>,
     pub exit: Option<i32>,
+    /// While paused: what would have been handled.
+    waiting: Option<Vec<CoreEvent>>,
     body: BeatBody,
     tick: u64,
     beats: u64,
@@ -74,6 +76,8 @@ enum Due {
     },
 }
 
+type Backlog = VecDeque<(Incarnation, Vec<u8>)>;
+
 pub struct Cluster {
     pub now: Duration,
     pub nodes: Vec<Node>,
@@ -81,7 +85,7 @@ pub struct Cluster {
     count: u64,
     pub cut: BTreeSet<(usize, usize)>,
     sessions: BTreeMap<(usize, usize), (Incarnation, Incarnation)>,
-    backlog: BTreeMap<(usize, usize), VecDeque<(Incarnation, Vec<u8>)>>,
+    backlog: BTreeMap<(usize, usize), Backlog>,
     next_client: u64,
     /// Every agent call: node, resource, operation, interval.
     pub calls: Vec<(Duration, usize, String, String, u64)>,
@@ -210,7 +214,30 @@ impl Cluster {
         self.queue.insert((self.now + after, self.count), due);
     }
 
+    /// The machine stands still, its disk and agents with it.
+    pub fn pause(&mut self, i: usize) {
+        self.nodes[i].waiting = Some(Vec::new());
+    }
+
+    pub fn resume(&mut self, i: usize) {
+        for event in self.nodes[i].waiting.take().unwrap() {
+            self.event(i, event);
+        }
+    }
+
+    /// The core dies and is started again by its executor; agents' work stays.
+    pub fn restart_core(&mut self, i: usize) {
+        let running = self.nodes[i].running.clone();
+        self.crash(i);
+        self.nodes[i].running = running;
+        self.start(i);
+    }
+
     pub fn event(&mut self, i: usize, event: CoreEvent) {
+        if let Some(waiting) = &mut self.nodes[i].waiting {
+            waiting.push(event);
+            return;
+        }
         let Some(mut core) = self.nodes[i].core.take() else { return };
         let mut actions = Vec::new();
         core.handle(self.clock(), event, &mut actions);
@@ -410,7 +437,7 @@ impl Cluster {
         loop {
             let queued = self.queue.keys().next().map(|(t, _)| *t);
             let timers = self.nodes.iter().filter_map(|n| {
-                let core = n.core.as_ref()?;
+                let core = n.core.as_ref().filter(|_| n.waiting.is_none())?;
                 Some(core.deadline().unwrap_or(Duration::MAX).min(n.next_beat))
             });
             let next = queued.into_iter().chain(timers).min().unwrap_or(Duration::MAX);
@@ -424,7 +451,10 @@ impl Cluster {
                 self.due(due);
             }
             for i in 0..self.nodes.len() {
-                let Some(core) = &self.nodes[i].core else { continue };
+                let Some(core) = self.nodes[i].core.as_ref().filter(|_| self.nodes[i].waiting.is_none())
+                else {
+                    continue;
+                };
                 let beat = core.group().config().beat();
                 if self.nodes[i].next_beat <= self.now {
                     self.nodes[i].next_beat = self.now + beat;

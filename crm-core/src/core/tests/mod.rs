@@ -10,7 +10,9 @@ const PLAIN: &str = "<crm_config><cluster_property_set id='o'><nvpair id='o1' na
     </cluster_property_set></crm_config><nodes/><resources>\
     <primitive id='ip' class='ocf' provider='heartbeat' type='IPaddr2'/>\
     <primitive id='web' class='ocf' provider='heartbeat' type='Dummy'><operations>\
-    <op id='w1' name='monitor' interval='10s' timeout='20s'/></operations></primitive></resources><constraints/>";
+    <op id='w1' name='monitor' interval='10s' timeout='20s'/></operations></primitive></resources><constraints/>\
+    <rsc_defaults><meta_attributes id='d'><nvpair id='d1' name='resource-stickiness' value='100'/></meta_attributes>\
+    </rsc_defaults>";
 
 const FENCED: &str = "<crm_config><cluster_property_set id='o'><nvpair id='o1' name='stonith-enabled' value='true'/>\
     </cluster_property_set></crm_config><nodes/><resources>\
@@ -176,7 +178,7 @@ fn a_lost_node_is_fenced_before_its_resources_start_elsewhere() {
     let name = cluster.nodes[active].name.clone();
     cluster.crash(active);
     cluster.until(MINUTE, "taken over", |c| !c.places("ip").is_empty());
-    assert_eq!(cluster.shot, [name.clone()]);
+    assert_eq!(cluster.shot, std::slice::from_ref(&name));
     let survivor = cluster.places("ip")[0];
     assert!(cluster.core(survivor).status().fencing.iter().any(|r| r.target == name && r.rc == 0));
 }
@@ -247,4 +249,144 @@ fn clients_change_the_configuration_and_attributes() {
         "{text}"
     );
     assert!(text.contains("name=\"standby\""));
+}
+
+/// A part without quorum stops what it runs, before the others take over.
+#[test]
+fn a_minority_lets_go_before_the_majority_takes_over() {
+    let mut cluster = up(3, PLAIN);
+    let active = cluster.places("ip")[0];
+    for other in (0..3).filter(|i| *i != active) {
+        cluster.cut.insert((active, other));
+        cluster.cut.insert((other, active));
+    }
+    let mut both = false;
+    for _ in 0..600 {
+        cluster.run(Duration::from_millis(10));
+        both |= cluster.places("ip").len() > 1;
+    }
+    assert!(!both, "active on two nodes at one time\n{}", cluster.describe());
+    assert_eq!(cluster.places("ip").len(), 1);
+    assert_ne!(cluster.places("ip"), [active]);
+    cluster.heal();
+    cluster.until(MINUTE, "one view", |c| c.settled(&[0, 1, 2]));
+    assert_eq!(cluster.places("ip").len(), 1);
+}
+
+/// The DC dies while a plan is in execution: the next one goes on.
+#[test]
+fn the_dc_may_die_in_the_middle_of_a_transition() {
+    for millis in [0, 5, 15, 25, 40, 60, 90] {
+        let mut cluster = up(5, PLAIN);
+        let active = cluster.places("ip")[0];
+        cluster.ask(active, ClientRequest::Shutdown);
+        cluster.run(Duration::from_millis(millis));
+        let dc = (0..5).find(|i| cluster.nodes[*i].core.as_ref().is_some_and(|c| c.controller().is_dc()));
+        let Some(dc) = dc else { continue };
+        cluster.crash(dc);
+        let rest: Vec<usize> = (0..5).filter(|i| *i != dc && *i != active).collect();
+        cluster.until(MINUTE, "settled", |c| c.settled(&rest));
+        cluster.until(MINUTE, "one place", |c| c.places("ip").len() == 1);
+    }
+}
+
+/// The machine of the active node stands still for longer than the dead time. When it comes back it
+/// starts nothing, and the double is resolved.
+#[test]
+fn a_paused_node_gives_way_when_it_wakes() {
+    let mut cluster = up(3, PLAIN);
+    let active = cluster.places("ip")[0];
+    cluster.pause(active);
+    cluster.until(MINUTE, "taken over", |c| c.places("ip").len() == 2);
+    cluster.seconds(5);
+    cluster.resume(active);
+    cluster.until(MINUTE, "one view", |c| c.settled(&[0, 1, 2]));
+    cluster.until(MINUTE, "one place", |c| c.places("ip").len() == 1);
+}
+
+/// The core is started again by its executor: what runs is found, and not started a second time.
+#[test]
+fn a_new_core_finds_what_still_runs() {
+    for n in [1, 2, 3] {
+        let mut cluster = up(n, PLAIN);
+        let active = cluster.places("ip")[0];
+        let all: Vec<usize> = (0..n).collect();
+        cluster.seconds(1);
+        let starts = cluster.calls.iter().filter(|c| c.3 == "start" && c.2 == "ip").count();
+        cluster.restart_core(active);
+        cluster.until(MINUTE, "settled", |c| c.settled(&all));
+        cluster.seconds(1);
+        assert_eq!(cluster.places("ip"), [active], "{n} nodes\n{}", cluster.describe());
+        assert_eq!(
+            cluster.calls.iter().filter(|c| c.3 == "start" && c.2 == "ip").count(),
+            starts,
+            "{n} nodes"
+        );
+    }
+}
+
+/// Everything loses power and comes back: the configuration is there, and the services run again.
+#[test]
+fn a_power_cut_of_everything_is_survived() {
+    let mut cluster = up(3, PLAIN);
+    let request = cib::Request::new(cib::Operation::Modify).section("crm_config").input(
+        cib::Element::parse(
+            "<cluster_property_set id='o'><nvpair id='o9' name='x' value='1'/></cluster_property_set>",
+        )
+        .unwrap(),
+    );
+    let id = cluster.ask(1, ClientRequest::Cib { request: Box::new(request), options: Default::default() });
+    cluster.until(MINUTE, "acknowledged", |c| c.nodes[1].replies.contains_key(&id));
+    assert!(cluster.nodes[1].replies[&id].is_ok());
+    for i in 0..3 {
+        cluster.crash(i);
+    }
+    cluster.seconds(3);
+    cluster.start_all();
+    cluster.until(MINUTE, "running again", |c| c.settled(&[0, 1, 2]) && c.places("ip").len() == 1);
+    assert!(cluster.core(2).cib().root().to_xml().contains("o9"));
+}
+
+/// Two nodes with fencing: the survivor shoots the other, and only then takes over.
+#[test]
+fn of_two_nodes_the_survivor_fences_and_takes_over() {
+    let mut cluster = up(2, FENCED);
+    let active = cluster.places("ip")[0];
+    cluster.crash(active);
+    cluster.until(MINUTE, "taken over", |c| c.places("ip") == [1 - active]);
+    assert_eq!(cluster.shot, [cluster.nodes[active].name.clone()]);
+    cluster.start(active);
+    cluster.until(MINUTE, "together again", |c| c.settled(&[0, 1]));
+    assert_eq!(cluster.places("ip").len(), 1);
+}
+
+/// A node that is not configured alone stops at once when nothing runs yet.
+#[test]
+fn a_node_that_waits_for_others_can_be_stopped() {
+    let mut cluster = Cluster::new(3, PLAIN);
+    cluster.start(0);
+    cluster.run(Duration::from_millis(500));
+    cluster.ask(0, ClientRequest::Shutdown);
+    cluster.until(MINUTE, "stopped", |c| c.nodes[0].exit == Some(0));
+}
+
+/// A failed stop blocks the resource without fencing; nothing is started elsewhere.
+#[test]
+fn what_cannot_be_stopped_is_not_started_elsewhere() {
+    let mut cluster = up(2, PLAIN);
+    let active = cluster.places("web")[0];
+    cluster.nodes[active].broken.insert("web_stop".into());
+    let change = crate::client::AttributeChange {
+        node: cluster.nodes[active].name.clone(),
+        name: "standby".into(),
+        value: Some("on".into()),
+        lifetime: crate::client::Lifetime::Forever,
+        set: None,
+        delay: None,
+    };
+    cluster.ask(active, ClientRequest::SetAttribute(change));
+    cluster.seconds(20);
+    assert_eq!(cluster.places("web"), [active]);
+    let starts = cluster.calls.iter().filter(|c| c.2 == "web" && c.3 == "stop").count();
+    assert!(starts < 5, "{starts} stops");
 }
