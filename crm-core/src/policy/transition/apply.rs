@@ -217,7 +217,7 @@ impl Work<'_> {
     }
 
     fn content_before_container(&self, first: ActionIx, then: ActionIx, flags: EdgeFlags) -> bool {
-        if flags.any(EdgeFlags::PRESERVE) {
+        if flags.any(EdgeFlags::PRESERVE) || self.actions[first].resource.is_none() {
             return false;
         }
         let container = self.actions[first].node.and_then(|n| self.st.container_of_node(n));

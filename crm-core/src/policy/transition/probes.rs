@@ -249,7 +249,7 @@ impl Work<'_> {
     }
 
     fn restarts_after_probe(&mut self, r: ResourceIx, probe: ActionIx, seen: &mut [u32], round: u32) {
-        let mut stack = vec![probe];
+        let mut stack: Vec<ActionIx> = self.actions[probe].after.iter().map(|e| e.other).collect();
         while let Some(after) = stack.pop() {
             if std::mem::replace(&mut seen[after.at()], round) == round {
                 continue;

@@ -346,7 +346,10 @@ impl Work<'_> {
         if a == b || self.st[a].variant() < Variant::Clone || self.st[b].variant() < Variant::Clone {
             return false;
         }
-        let down = matches!(&self.actions[then].key, Key::Op(Task::Stop | Task::Demote, 0));
+        let down = matches!(
+            &self.actions[then].key,
+            Key::Op(Task::Stop | Task::Demote, 0) | Key::Notify(_, Task::Stop | Task::Demote)
+        );
         let decides = if down { a } else { b };
         self.st[decides].meta("interleave").is_some_and(|v| crate::policy::values::is_true(Some(v)))
     }
@@ -355,7 +358,10 @@ impl Work<'_> {
         let mut changed = NOTHING;
         let Effect { first, then, node, kind, .. } = effect;
         let Some(primary) = self.actions[first].resource else { return changed };
-        let current = matches!(&self.actions[first].key, Key::Op(Task::Stopped | Task::Demoted, 0));
+        let current = matches!(
+            &self.actions[first].key,
+            Key::Op(Task::Stopped | Task::Demoted, 0) | Key::Notify(_, Task::Stopped | Task::Demoted)
+        );
         let first_task = self.original_task(&self.actions[first], primary);
         let then_task = self.actions[then].task.clone();
         for instance in self.instances(collective) {

@@ -45,6 +45,11 @@ impl Work<'_> {
                 }
             }
             Variant::Clone => {
+                // What instances need since the last look is needed of the clone too.
+                for at in (0..self.actions.of(r).len()).rev() {
+                    let ix = self.actions.of(r)[at];
+                    self.computed_flags(ix, None);
+                }
                 self.clone_notifications(r);
                 for child in self.st[r].children.clone() {
                     self.write_resource(child, graph);
