@@ -46,7 +46,13 @@ pub fn resources(list: &mut List, st: &State, show: Show) {
     let mut any = false;
     for &r in &st.top {
         let active = st.is_active(r, false);
-        if (st[r].flags.orphan && !active && st[r].role <= Role::Stopped) || (show.active_only && !active) {
+        // A collective of which only blocked or unmanaged parts are active, on nodes that are down, is not
+        // counted as being on any node, and the reference leaves it out.
+        let nowhere = active && st[r].running_on.is_empty();
+        if (st[r].flags.orphan && !active && st[r].role <= Role::Stopped)
+            || (show.active_only && !active)
+            || nowhere
+        {
             continue;
         }
         any = true;

@@ -137,7 +137,9 @@ impl State {
             );
         }
         if self.phase == EffectPhase::Status {
-            self.effect(super::Effect::ClearFailCount { resource: r, node, reason });
+            let waits = self.options.stonith_enabled && self[r].remote_reconnect_ms > 0;
+            let after_fencing = self[r].remote_node.filter(|_| waits);
+            self.effect(super::Effect::ClearFailCount { resource: r, node, reason, after_fencing });
         }
     }
 }

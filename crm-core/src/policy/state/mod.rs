@@ -113,48 +113,26 @@ pub enum EffectPhase {
 #[derive(Debug, Clone)]
 pub enum Effect {
     /// Fencing (optional until it is decided) of a node that just became unclean.
-    Fence {
-        node: NodeIx,
-        reason: String,
-        priority_delay: bool,
-    },
+    Fence { node: NodeIx, reason: String, priority_delay: bool },
     ClearFailCount {
         resource: ResourceIx,
         node: NodeIx,
         reason: &'static str,
+        /// A remote node whose (optional) fencing goes before it.
+        after_fencing: Option<NodeIx>,
     },
     /// A recurring operation that runs there already: optional.
-    Recurring {
-        resource: ResourceIx,
-        node: NodeIx,
-        key: String,
-        task: String,
-        interval_ms: u32,
-    },
+    Recurring { resource: ResourceIx, node: NodeIx, key: String, task: String, interval_ms: u32 },
     /// A required stop.
-    Stop {
-        resource: ResourceIx,
-        node: NodeIx,
-    },
+    Stop { resource: ResourceIx, node: NodeIx },
     /// A required demote.
-    Demote {
-        resource: ResourceIx,
-        node: NodeIx,
-    },
+    Demote { resource: ResourceIx, node: NodeIx },
     /// Stops of the resource there, found so far, become optional (it turned out to be stopped).
-    StopsOptional {
-        resource: ResourceIx,
-        node: NodeIx,
-    },
+    StopsOptional { resource: ResourceIx, node: NodeIx },
     /// Assignment found no node for the resource: what it has to do changes.
-    Unassigned {
-        resource: ResourceIx,
-    },
+    Unassigned { resource: ResourceIx },
     /// The history entry goes (expired or superseded shutdown lock): `lrm_delete`.
-    DeleteHistory {
-        resource: ResourceIx,
-        node: NodeIx,
-    },
+    DeleteHistory { resource: ResourceIx, node: NodeIx },
 }
 
 /// One entry of the failed operations, for display.

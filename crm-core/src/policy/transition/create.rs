@@ -205,8 +205,12 @@ impl Work<'_> {
             Effect::Fence { node, reason, priority_delay } => {
                 self.fence_op(node, None, true, Some(&reason), priority_delay);
             }
-            Effect::ClearFailCount { resource, node, reason: _ } => {
-                self.clear_failcount(resource, node);
+            Effect::ClearFailCount { resource, node, reason: _, after_fencing } => {
+                let clear = self.clear_failcount(resource, node);
+                if let Some(remote) = after_fencing {
+                    let fence = self.fence_op(remote, None, true, None, false);
+                    self.actions.edge(fence, clear, super::flags::EdgeFlags::I_THEN);
+                }
             }
             Effect::Recurring { resource, node, task, interval_ms, .. } => {
                 let task = Task::parse(&task);
