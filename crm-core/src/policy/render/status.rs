@@ -266,8 +266,8 @@ fn primitive(st: &State, r: ResourceIx, name: &str, node: Option<NodeIx>, show: 
         line.push_str(pending.unwrap_or(role.word()));
     }
     let several = rsc.running_on.len() > 1;
-    let at = node.or(rsc.pending_node).or(rsc.lock_node);
-    if let (Some(n), false) = (at, several) {
+    let at = node.or(rsc.pending_node).or(rsc.lock_node).filter(|_| !several);
+    if let Some(n) = at {
         line.push(' ');
         line.push_str(&st[n].name);
     }
@@ -454,8 +454,8 @@ fn stopped(list: &mut List, st: &State, r: ResourceIx) {
     let rsc = &st[r];
     let allowed = !rsc.table.is_empty();
     let mut states: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    let mut on = Vec::new();
-    current_nodes(st, r, &mut on);
+    // By the clone's own list: it lacks nodes that are down where the instance is blocked or unmanaged.
+    let on = &rsc.running_on;
     for &n in &st.node_order {
         let listed = if allowed { rsc.table.contains(n) } else { rsc.known_on.contains(&n) };
         if !listed || on.contains(&n) {
