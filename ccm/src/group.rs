@@ -50,6 +50,7 @@ use crate::codec::Wire;
 use crate::membership::edges::{EdgeChange, Edges};
 use crate::membership::info::{BEAT_VERSION, BeatInfo, PROTO_MAX, PROTO_MIN, PhaseName, Score};
 use crate::membership::quorum::{Electorate, Facts, Voter};
+use crate::membership::witness::Witnesses;
 use crate::replication::entry::State;
 use crate::seam::{Beat, BeatBody, Incarnation, LinkCommand, LinkEvent, NodeId, Stamp, ViewId};
 use client::Client;
@@ -158,8 +159,7 @@ pub struct Group {
 
     together: BTreeSet<NodeId>,
     fenced: BTreeMap<NodeId, Incarnation>,
-    carrier: bool,
-    pings: BTreeSet<String>,
+    witnesses: Witnesses,
     foreign: BTreeSet<String>,
     /// Merge conflict to report once active (R9.9).
     report: Option<Conflict>,
@@ -217,8 +217,7 @@ impl Group {
             visible,
             together: BTreeSet::new(),
             fenced: BTreeMap::new(),
-            carrier: true,
-            pings: BTreeSet::new(),
+            witnesses: Witnesses::default(),
             foreign: BTreeSet::new(),
             report: None,
             next_beat: Duration::ZERO,
@@ -246,6 +245,7 @@ impl Group {
         }
         // R6.4: a node that slept finds out before it acts on anything queued.
         self.check_lease();
+        self.dirty |= self.witnesses.advance(self.now);
         match input {
             GroupInput::Link(event) => self.on_link(event),
             GroupInput::Persisted { token } => self.on_persisted(token),
@@ -282,6 +282,7 @@ impl Group {
         }
         let mut times = vec![self.next_beat];
         times.extend(self.edges.deadline(self.now));
+        times.extend(self.witnesses.deadline());
         times.extend(self.lease_deadline());
         times.extend(self.phase_deadline());
         times.extend(self.want_deadline());
@@ -428,11 +429,10 @@ impl Group {
                 self.event(GroupEvent::Foreign { name, alive });
             }
             LinkEvent::PingNode { name, reachable } => {
-                self.dirty |= if reachable { self.pings.insert(name) } else { self.pings.remove(&name) };
+                self.dirty |= self.witnesses.set_ping(name, reachable, self.now, self.config.deadtime);
             }
             LinkEvent::Carrier { any } => {
-                self.dirty |= self.carrier != any;
-                self.carrier = any;
+                self.dirty |= self.witnesses.set_carrier(any, self.now, self.config.deadtime);
             }
             LinkEvent::OldGeneration { .. } => {
                 self.log(
@@ -698,9 +698,9 @@ impl Group {
     }
 
     fn facts(&self) -> Facts {
-        let reached = self.config.pings.iter().filter(|p| self.pings.contains(*p)).count();
+        let reached = self.witnesses.pings(&self.config.pings);
         Facts {
-            carrier: self.carrier,
+            carrier: self.witnesses.carrier(),
             pings: self.config.pings.len() as u64,
             pings_reached: reached as u64,
             fencing: self.config.fencing,

@@ -118,6 +118,7 @@ fn program_of(target: &str) -> Option<&'static str> {
         ("crm_core", "crmd"),
         ("lrm", "lrmd"),
         ("cib", "cib"),
+        ("heartbeat", "heartbeat"),
         ("everbeat", "heartbeat"),
     ];
     NAMES.iter().find(|(prefix, _)| target.starts_with(prefix)).map(|(_, name)| *name)

@@ -4,3 +4,4 @@ pub mod choice;
 pub mod edges;
 pub mod info;
 pub mod quorum;
+pub mod witness;

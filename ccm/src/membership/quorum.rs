@@ -201,8 +201,12 @@ pub fn verdict(
                 }
             }
             Policy::Ping => {
-                if half && !absent_heard && members.iter().any(|c| c.facts.pings_reached * 2 > c.facts.pings)
-                {
+                // A node alone must know that it may go on without the other (R15.7), whatever answers.
+                let known = members.len() > 1 || may_know(members, &absent, &fenced);
+                let reached = members.iter().any(|c| c.facts.pings_reached * 2 > c.facts.pings);
+                if half && !absent_heard && reached && !known {
+                    answer.why = WAIT_FOR_ALL.into();
+                } else if half && !absent_heard && reached {
                     return Verdict {
                         writable: true,
                         why: "half of the votes and most ping nodes".into(),
@@ -254,13 +258,10 @@ fn two_nodes(
         return Ok("the other of two nodes is confirmed fenced");
     }
     let any = |f: &dyn Fn(&Candidate) -> bool| members.iter().any(f);
-    let seen = other.is_some_and(|id| any(&|c| c.facts.together.contains(&id)));
-    let alone = any(&|c| c.facts.was_alone && !c.regressed);
-    let told = any(&|c| c.facts.assume_alone);
-    if !(seen || alone || told) {
-        return Err("waiting for the other node: it may know more (wait for all)");
+    if !may_know(members, absent, fenced) {
+        return Err(WAIT_FOR_ALL);
     }
-    if any(&|c| c.facts.fencing) {
+    if any(&|c| c.facts.fencing) && !any(&|c| c.facts.pings_reached > 0) {
         return Err("the other of two nodes is not confirmed fenced");
     }
     if any(&|c| c.facts.pings > 0) {
@@ -275,6 +276,16 @@ fn two_nodes(
     } else {
         Err("no medium has carrier: this node is cut off")
     }
+}
+
+const WAIT_FOR_ALL: &str = "waiting for the other node: it may know more (wait for all)";
+
+/// R15.7 (a) to (d): nobody absent can know of more than these members do, or an administrator says so.
+fn may_know(members: &[Candidate], absent: &[&Voter], fenced: &BTreeSet<NodeId>) -> bool {
+    let any = |f: &dyn Fn(&Candidate) -> bool| members.iter().any(f);
+    let met =
+        |v: &&Voter| v.id.is_some_and(|id| fenced.contains(&id) || any(&|c| c.facts.together.contains(&id)));
+    absent.iter().all(met) || any(&|c| c.facts.was_alone && !c.regressed) || any(&|c| c.facts.assume_alone)
 }
 
 #[cfg(test)]
