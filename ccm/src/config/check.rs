@@ -171,6 +171,9 @@ pub trait Machine {
     fn is_readable(&self, path: &Path) -> bool;
 }
 
+/// The client name of `apiauth` that decides who may administer the cluster.
+pub const API_CLIENT: &str = "everbeat";
+
 impl Config {
     /// Whether `name` (any case) is listed.
     pub fn has_node(&self, name: &str) -> bool {
@@ -200,6 +203,10 @@ impl Config {
     /// The rule that decides who may connect as `client`: its own line, else the built-in rule, else
     /// the line `default`. `None`: nobody but root.
     ///
+    /// [`API_CLIENT`] is Everbeat's own name for whoever administers the cluster through the daemon's
+    /// socket; without a line it is the group haclient, and root and hacluster always may. The other
+    /// names are those of programs that are built in or that no longer connect.
+    ///
     /// Source: heartbeat.md §4.2 and §3.2.
     pub fn api_auth(&self, client: &str) -> Option<ApiAuth> {
         let written = |name: &str| self.apiauth.iter().find(|a| a.client == name).cloned();
@@ -213,6 +220,7 @@ impl Config {
                 "ping" => rule(&[], &["haclient"]),
                 "lha-snmpagent" => rule(&["root"], &[]),
                 "anon" => rule(&["root"], &["haclient"]),
+                API_CLIENT => rule(&[], &["haclient"]),
                 "cib" | "attrd" | "crmd" if self.crm.is_on() => rule(&["hacluster"], &[]),
                 "stonithd" | "stonith-ng" | "mgmtd" | "pingd" if self.crm.is_on() => rule(&["root"], &[]),
                 _ => None,

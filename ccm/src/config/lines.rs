@@ -293,6 +293,17 @@ impl Parser {
             );
             self.config.apiauth.remove(index);
         }
+        if client != super::check::API_CLIENT {
+            let why = if BUILT_IN.contains(&client) {
+                "it is built in"
+            } else {
+                "no program connects by that name"
+            };
+            let what = format!(
+                "apiauth of \"{client}\" has no effect here: {why}; \"apiauth everbeat\" decides who may administer"
+            );
+            self.problems.note("no-effect", line, what);
+        }
         self.config.apiauth.push(auth);
         true
     }

@@ -41,7 +41,7 @@ mod types;
 mod value;
 
 pub use authkeys::{AuthKey, AuthKeys, AuthMethod, Secret, exit_status};
-pub use check::Machine;
+pub use check::{API_CLIENT, Machine};
 pub use directives::{DIRECTIVES, Directive, Effect, Kind, directive};
 pub use logd::LogdConfig;
 pub use problem::{ConfigProblem, Severity, nearest};

@@ -70,6 +70,7 @@ async fn live(arguments: &Arguments) -> Result<u8, Refused> {
     let paths = Paths::new(arguments.root.clone());
     let config = read_config(&paths.ha_cf()).map_err(refuse)?;
     let _log = start_log(&config, &paths);
+    crate::api::peer::admit_by(&config);
     let reboot = config.crm.value == CrmMode::On;
     let (client, replies) = connect_stdin(reboot).map_err(|error| fail("the executor's socket", &error))?;
     let result = serve(arguments, &paths, config, client.clone(), replies).await;

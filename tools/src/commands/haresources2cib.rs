@@ -12,7 +12,9 @@ use clap::{Parser, ValueEnum};
 
 use super::config::{complain, paths, print};
 use super::stonith_names::parameter_names;
+use crate::exit;
 
+const CIB_DIRECTORY: &str = "/var/lib/heartbeat/crm";
 const EXIT_USAGE: u8 = 1;
 const EXIT_EXISTS: u8 = 2;
 const EXIT_REFUSED: u8 = 3;
@@ -43,6 +45,9 @@ struct Arguments {
     /// Language of the CIB.
     #[arg(long, value_enum, default_value_t = Language::Modern)]
     dialect: Language,
+    /// Convert only if this is the first start of a node whose ha.cf does not switch crm on.
+    #[arg(long, hide = true)]
+    first_start: bool,
     /// Directory that stands for the root of the file system.
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
@@ -66,6 +71,9 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
         Err(_) => return EXIT_USAGE,
     };
     let paths = paths(arguments.root.clone());
+    if arguments.first_start {
+        return at_first_start(&paths).err().unwrap_or(0);
+    }
     let converted = match converted(&arguments, &paths) {
         Ok(converted) => converted,
         Err(status) => return status,
@@ -79,6 +87,47 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
         return 0;
     }
     write(&paths, &text)
+}
+
+/// What a first start of a node with v1 files does: ha.cf without crm, a haresources, no CIB. The
+/// resources are converted, the same on every node; from then on the CIB is what counts.
+///
+/// # Errors
+/// Exit status 6, and it has been said why: haresources holds what cannot be honoured.
+pub(super) fn at_first_start(paths: &Paths) -> Result<(), u8> {
+    let dir = paths.join(CIB_DIRECTORY);
+    let haresources = paths.haresources();
+    let wrong = |config: &ccm::config::Config| config.crm.is_on() || !haresources.exists() || has_cib(&dir);
+    match read_config(&paths.ha_cf()) {
+        // The core says what is wrong with an ha.cf.
+        Err(_) => return Ok(()),
+        Ok(config) if wrong(&config) => return Ok(()),
+        Ok(_) => {}
+    }
+    let arguments = Arguments {
+        no_ocf: false,
+        stdout: false,
+        no_monitor: false,
+        config: None,
+        force: false,
+        dialect: Language::Modern,
+        first_start: false,
+        root: None,
+        resourcefile: Vec::new(),
+    };
+    let refused = |_| {
+        eprintln!(
+            "{} cannot be honoured as it is; haresources2cib --help says how to convert it",
+            haresources.display()
+        );
+        exit::CONFIG
+    };
+    let text = converted(&arguments, paths).map_err(refused)?.to_text();
+    if write(paths, &text) != 0 {
+        return Err(exit::ERROR);
+    }
+    eprintln!("{} converted into {}/cib.xml", haresources.display(), dir.display());
+    Ok(())
 }
 
 fn converted(arguments: &Arguments, paths: &Paths) -> Result<Converted, u8> {
@@ -154,9 +203,9 @@ fn is_program(path: &Path) -> bool {
 }
 
 fn write(paths: &Paths, text: &str) -> u8 {
-    let dir = paths.join("/var/lib/heartbeat/crm");
+    let dir = paths.join(CIB_DIRECTORY);
     let file = dir.join("cib.xml");
-    if ["cib.xml", "cib.xml.sig", "cib.log"].iter().any(|f| dir.join(f).exists()) {
+    if has_cib(&dir) {
         eprintln!("cib.xml or cib.xml.sig exist in {}/", dir.display());
         eprintln!("please remove them before generating new cib.xml");
         return EXIT_EXISTS;
@@ -170,6 +219,12 @@ fn write(paths: &Paths, text: &str) -> u8 {
             EXIT_USAGE
         }
     }
+}
+
+fn has_cib(dir: &Path) -> bool {
+    // cib.xml, its signature, the log that continues it, and what a crash left of them.
+    let is_part = |entry: fs::DirEntry| entry.file_name().to_string_lossy().starts_with("cib.");
+    fs::read_dir(dir).is_ok_and(|entries| entries.flatten().any(is_part))
 }
 
 /// The daemon's core runs as hacluster; a root that writes for it gives the file away.

@@ -116,6 +116,10 @@ fn start(root: &Path) -> u8 {
         eprintln!("Configuration error, heartbeat not started.");
         return exit_status(&problems);
     }
+    if let Err(status) = super::haresources2cib::at_first_start(&paths) {
+        eprintln!("Configuration error, heartbeat not started.");
+        return status;
+    }
     println!("Configuration validated. Starting heartbeat {}", env!("CARGO_PKG_VERSION"));
     let log = paths.join("/var/log/heartbeat-start.log");
     let result = spawn(root, &log).and_then(|child| wait(child, root));

@@ -50,6 +50,9 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
         }
     };
     prepare_log(&program, arguments.root.as_deref());
+    if let Err(status) = convert_haresources(&program, arguments.root.as_deref()) {
+        return status;
+    }
     let core = CoreCommand { program, args: core_arguments(&arguments), env: Vec::new(), user };
     let mut options = Options::new(core, arguments.root.clone());
     // Only a node that owns its machine may ever restart it; one below a root directory does not.
@@ -70,6 +73,23 @@ fn prepare_log(program: &std::path::Path, root: Option<&std::path::Path>) {
     }
     if let Err(error) = command.status() {
         eprintln!("everbeat start: no log files are made: {error}");
+    }
+}
+
+/// The first start of a node with v1 files: its haresources becomes a CIB, in a process of its own.
+fn convert_haresources(program: &std::path::Path, root: Option<&std::path::Path>) -> Result<(), u8> {
+    let mut command = std::process::Command::new(program);
+    command.args(["haresources2cib", "--first-start"]);
+    if let Some(root) = root {
+        command.arg("--root").arg(root);
+    }
+    match command.status().map(|status| status.code()) {
+        Ok(Some(0)) => Ok(()),
+        Ok(code) => Err(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::ERROR)),
+        Err(error) => {
+            eprintln!("everbeat start: haresources is not looked at: {error}");
+            Err(exit::OSERR)
+        }
     }
 }
 
