@@ -3,7 +3,7 @@
 use super::Placer;
 use super::merge::Flags;
 use crate::policy::ix::{NodeIx, ResourceIx};
-use crate::policy::ledger::{Change, Ledger, Source};
+use crate::policy::ledger::{Ledger, Source};
 use crate::policy::values::INFINITY;
 
 impl<L: Ledger> Placer<'_, L> {
@@ -114,15 +114,7 @@ impl<L: Ledger> Placer<'_, L> {
         let chosen = self.assign(kid, prefer);
         let chosen = match (chosen, prefer) {
             (Some(n), Some(p)) if n != p => {
-                let now = std::mem::replace(&mut self.s[kid].table, backup);
-                if L::KEEPS {
-                    let saved = self.s[kid].table.clone();
-                    for (m, e) in saved.iter() {
-                        if now.score(m) != Some(e.score) {
-                            self.ledger.note(kid, m, Change::Restore(e.score), Source::CloneLimit);
-                        }
-                    }
-                }
+                self.restore_table(kid, backup, Source::CloneLimit);
                 if self.s[kid].is_primitive() {
                     self.unassign(kid);
                 }

@@ -208,6 +208,23 @@ impl<L: Ledger> Placer<'_, L> {
         self.replace_table(r, &before, after, Source::ColocationWish { constraint: &id, other });
     }
 
+    /// Puts an earlier table back.
+    pub fn restore_table(&mut self, r: ResourceIx, earlier: Row, source: Source<'_>) {
+        let now = std::mem::replace(&mut self.s[r].table, earlier);
+        if L::KEEPS {
+            for (n, e) in self.s[r].table.iter() {
+                if now.score(n) != Some(e.score) {
+                    self.ledger.note(r, n, Change::Restore(e.score), source);
+                }
+            }
+            for (n, _) in now.iter() {
+                if !self.s[r].table.contains(n) {
+                    self.ledger.note(r, n, Change::Leave, source);
+                }
+            }
+        }
+    }
+
     /// Puts a changed table in place, telling the ledger what changed.
     pub fn replace_table(&mut self, r: ResourceIx, before: &Row, after: Row, source: Source<'_>) {
         if L::KEEPS {

@@ -29,7 +29,8 @@ impl<L: Ledger> Placer<'_, L> {
             if let Some(b) = backup
                 && !self.s.any_available(&self.s[r].table)
             {
-                self.s[r].table = b;
+                let constraint = self.s[ix].id.clone();
+                self.restore_table(r, b, Source::ColocatedWith { constraint: &constraint, primary });
             }
         }
         for ix in self.s[r].with_this.clone() {

@@ -220,7 +220,9 @@ impl State {
         }
         if let Some(e) = row.get_mut(node) {
             e.score = values::add_scores(e.score, score);
-            ledger.note(r, node, Change::Add(score), source);
+            if score != 0 {
+                ledger.note(r, node, Change::Add(score), source);
+            }
         }
     }
 
