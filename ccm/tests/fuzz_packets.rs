@@ -20,8 +20,7 @@ fn keys() -> Keys {
 
 fn link(i: u8, seed: u64) -> Link {
     let inc = Incarnation { generation: 1, boot: u64::from(i) };
-    let mut c =
-        LinkConfig::simple(NodeId([i; 16]), &format!("n{i}"), inc, keys(), &["n1", "n2", "n3", "n4"]);
+    let mut c = LinkConfig::simple(NodeId([i; 16]), &format!("n{i}"), inc, keys(), &["n1", "n2", "n3", "n4"]);
     c.keepalive = Duration::from_millis(100);
     c.deadtime = Duration::from_secs(1);
     let mut line = MediumInfo::network("ttyS0");
@@ -138,7 +137,7 @@ fn resident_kb() -> u64 {
 
 #[test]
 fn mutated_packets_neither_break_nor_grow() {
-    let rounds: u64 = std::env::var("EVERBEAT_FUZZ").ok().and_then(|n| n.parse().ok()).unwrap_or(60_000);
+    let rounds: u64 = std::env::var("EVERBEAT_FUZZ").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000);
     let seed = std::env::var("EVERBEAT_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
     println!("EVERBEAT_SEED={seed} EVERBEAT_FUZZ={rounds}");
     let corpus = corpus();

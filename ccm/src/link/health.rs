@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use super::types::{Level, LogLine, NodeKind};
 
+/// Most names kept, whatever a holder of the key calls itself.
+const MOST_NODES: usize = 256;
+
 #[derive(Debug)]
 struct LinkHealth {
     last: Duration,
@@ -98,6 +101,9 @@ impl Health {
         deadtime: Duration,
         log: &mut Vec<LogLine>,
     ) {
+        if self.nodes.len() >= MOST_NODES && !self.nodes.contains_key(name) {
+            return;
+        }
         let node = self.nodes.entry(name.to_owned()).or_insert_with(|| NodeHealth {
             kind,
             status: "init".to_owned(),

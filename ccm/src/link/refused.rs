@@ -58,7 +58,8 @@ struct Count {
 impl Refused {
     /// Counts one packet. `name` is the sender's claim, empty if nothing of it was read.
     pub fn count(&mut self, from: Option<IpAddr>, cause: Cause, name: &str) {
-        self.dirty = true;
+        // Packets to a former start of this node are what every restart brings.
+        self.dirty |= cause != Cause::Stale;
         self.total += 1;
         // Senders without a key cannot crowd out those who have one.
         let most = if matches!(cause, Cause::Wire(_)) { MOST / 2 } else { MOST };

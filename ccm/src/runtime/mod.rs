@@ -14,6 +14,7 @@ mod thread;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -112,13 +113,21 @@ enum Order {
     Stop,
 }
 
+/// What both ends hold.
+#[derive(Clone)]
+struct Shared {
+    wake: Arc<OwnedFd>,
+    ready: Arc<OwnedFd>,
+    report: Arc<Mutex<LinkReport>>,
+    /// Bytes of messages the core has not taken yet.
+    untaken: Arc<AtomicUsize>,
+}
+
 /// The core's end of the heartbeat thread. Dropping it stops the thread without a farewell.
 pub struct LinkHandle {
     orders: SyncSender<Order>,
     events: Mutex<Receiver<LinkEvent>>,
-    wake: Arc<OwnedFd>,
-    ready: Arc<OwnedFd>,
-    report: Arc<Mutex<LinkReport>>,
+    shared: Shared,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -128,24 +137,20 @@ pub struct LinkHandle {
 /// No descriptors or threads left. Media that cannot be opened are no error: they are tried again.
 pub fn start(setup: Setup) -> std::io::Result<LinkHandle> {
     let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-    let wake = Arc::new(rustix::event::eventfd(0, flags)?);
-    let ready = Arc::new(rustix::event::eventfd(0, flags)?);
+    let shared = Shared {
+        wake: Arc::new(rustix::event::eventfd(0, flags)?),
+        ready: Arc::new(rustix::event::eventfd(0, flags)?),
+        report: Arc::default(),
+        untaken: Arc::default(),
+    };
     let (orders, orders_in) = sync_channel(QUEUE);
     let (events_out, events) = sync_channel(QUEUE);
-    let report = Arc::new(Mutex::new(LinkReport::default()));
-    let driver = thread::Driver::new(
-        setup,
-        orders_in,
-        events_out,
-        Arc::clone(&wake),
-        Arc::clone(&ready),
-        Arc::clone(&report),
-    );
+    let driver = thread::Driver::new(setup, orders_in, events_out, shared.clone());
     let thread = std::thread::Builder::new()
         .name("heartbeat".to_owned())
         .stack_size(512 * 1024)
         .spawn(move || driver.run())?;
-    Ok(LinkHandle { orders, events: Mutex::new(events), wake, ready, report, thread: Some(thread) })
+    Ok(LinkHandle { orders, events: Mutex::new(events), shared, thread: Some(thread) })
 }
 
 /// The thread has ended; nothing can be asked of it.
@@ -175,12 +180,12 @@ impl LinkHandle {
         let result = match self.orders.try_send(order) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(order)) => {
-                thread::signal(&self.wake);
+                thread::signal(&self.shared.wake);
                 self.orders.send(order).map_err(|_| Ended)
             }
             Err(TrySendError::Disconnected(_)) => Err(Ended),
         };
-        thread::signal(&self.wake);
+        thread::signal(&self.shared.wake);
         result
     }
 
@@ -188,26 +193,33 @@ impl LinkHandle {
     pub fn next_event(&self) -> Option<LinkEvent> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ok(event) = events.try_recv() {
-            return Some(event);
+            return Some(self.taken(event));
         }
-        thread::drain(&self.ready);
-        events.try_recv().ok()
+        thread::drain(&self.shared.ready);
+        events.try_recv().ok().map(|event| self.taken(event))
+    }
+
+    fn taken(&self, event: LinkEvent) -> LinkEvent {
+        if let LinkEvent::Message { payload, .. } = &event {
+            self.shared.untaken.fetch_sub(payload.len(), Ordering::Relaxed);
+        }
+        event
     }
 
     /// Waits for the next event; for tests and simple programs.
     pub fn wait_event(&self, most: Duration) -> Option<LinkEvent> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.recv_timeout(most).ok()
+        events.recv_timeout(most).ok().map(|event| self.taken(event))
     }
 
     /// Readable while events wait (edge: once for each batch).
     pub fn readiness(&self) -> BorrowedFd<'_> {
-        self.ready.as_fd()
+        self.shared.ready.as_fd()
     }
 
     /// State of nodes, links, media and refused packets, at most a beat interval old.
     pub fn report(&self) -> LinkReport {
-        self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Ends the thread and waits for it. Send [`LinkCommand::Leave`] before to take leave.

@@ -2,7 +2,6 @@
 //! Real threads, real sockets on loopback addresses, real time. Times are generous: the machine that
 //! runs the tests is busy.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::*;

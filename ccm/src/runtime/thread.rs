@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::faults::Faults;
-use super::{Order, Setup, now, realtime};
+use super::{Order, Setup, Shared, now, realtime};
 use crate::link::{Level, Link, LinkAction, LinkInput, LinkReport, LogLine};
 use crate::medium::icmp::{self, Answer, Pinger};
 use crate::medium::{Endpoint, Medium, interface, is_fatal};
@@ -20,6 +21,8 @@ use crate::seam::LinkEvent;
 const BATCH: usize = 32;
 /// Events kept beyond the channel.
 const BACKLOG: usize = 8192;
+/// Bytes of messages handed over that the core has not taken.
+const UNTAKEN: usize = 64 * 1024 * 1024;
 /// First and longest pause between attempts to open a medium.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -47,6 +50,7 @@ pub(super) struct Driver {
     seed: u64,
     orders: Receiver<Order>,
     events: SyncSender<LinkEvent>,
+    untaken: Arc<AtomicUsize>,
     backlog: VecDeque<LinkEvent>,
     wake: Arc<OwnedFd>,
     ready: Arc<OwnedFd>,
@@ -73,10 +77,9 @@ impl Driver {
         setup: Setup,
         orders: Receiver<Order>,
         events: SyncSender<LinkEvent>,
-        wake: Arc<OwnedFd>,
-        ready: Arc<OwnedFd>,
-        report: Arc<Mutex<LinkReport>>,
+        shared: Shared,
     ) -> Driver {
+        let Shared { wake, ready, report, untaken } = shared;
         let slot = |endpoint| Slot {
             endpoint,
             open: None,
@@ -97,6 +100,7 @@ impl Driver {
             seed: setup.seed,
             orders,
             events,
+            untaken,
             backlog: VecDeque::new(),
             wake,
             ready,
@@ -400,6 +404,14 @@ impl Driver {
     /// Queues an event for the core; answers what the link must know if it cannot be queued.
     fn tell(&mut self, event: LinkEvent) -> Option<LinkInput> {
         self.told = true;
+        if let LinkEvent::Message { from, inc, payload } = &event {
+            let before = self.untaken.fetch_add(payload.len(), Ordering::Relaxed);
+            let full = before + payload.len() > UNTAKEN || self.backlog.len() > BACKLOG / 2;
+            if full {
+                self.untaken.fetch_sub(payload.len(), Ordering::Relaxed);
+                return Some(LinkInput::Overrun { peer: *from, inc: *inc });
+            }
+        }
         if self.backlog.is_empty() {
             match self.events.try_send(event) {
                 Ok(()) => {}
@@ -411,9 +423,6 @@ impl Driver {
         match event {
             // Newer heartbeats follow; the core will see the gap as what it is, its own.
             LinkEvent::Beat { .. } if self.backlog.len() > BACKLOG / 8 => None,
-            LinkEvent::Message { from, inc, .. } if self.backlog.len() > BACKLOG / 2 => {
-                Some(LinkInput::Overrun { peer: from, inc })
-            }
             event if self.backlog.len() < BACKLOG => {
                 self.backlog.push_back(event);
                 None
