@@ -55,6 +55,7 @@ pub fn unassign(state: &mut State, r: ResourceIx) {
 /// Assigns every resource.
 pub fn assign<L: Ledger>(state: &mut State, ledger: &mut L) {
     let mut p = Placer { s: state, ledger };
+    p.check_utilization();
     p.capacities("Original");
     if p.s.options.placement != Placement::Default {
         p.sort_resources();

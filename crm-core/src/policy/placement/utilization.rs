@@ -58,6 +58,24 @@ impl State {
 }
 
 impl<L: Ledger> Placer<'_, L> {
+    /// Complains about capacities and needs that are no numbers, where they count.
+    pub fn check_utilization(&mut self) {
+        if self.s.options.placement == Placement::Default {
+            return;
+        }
+        let nodes = self.s.nodes.iter().map(|n| (&n.id, &n.utilization));
+        let resources = self.s.resources.iter().map(|r| (&r.id, &r.utilization));
+        let wrong: Vec<(String, String)> = nodes
+            .chain(resources)
+            .flat_map(|(id, table)| table.values().map(move |v| (id.clone(), v.clone())))
+            .filter(|(_, v)| !matches!(scan(v), Scan::Clean(_) | Scan::Rest(..)))
+            .collect();
+        for (id, value) in wrong {
+            let text = format!("Using 0 for utilization instead of invalid value '{value}'");
+            self.s.complaints.warning("utilization-invalid", &id, text);
+        }
+    }
+
     /// Capacities of all cluster nodes, for `crm_simulate -U`.
     pub fn capacities(&mut self, comment: &'static str) {
         if !self.s.collect_scores {
