@@ -72,6 +72,11 @@ impl Controller {
     pub(super) fn check_let_go(&mut self, now: Now, out: &mut Vec<ControllerAction>) {
         if self.no_carrier_since.is_none() && self.risk_since.is_none() && self.let_go_began {
             self.let_go_began = false;
+            // Whoever took over is about to be heard: a ping node within reach, or carrier, says nothing
+            // about that. An edge that was lost may be held down for twice the dead time (R5.4).
+            if self.view.as_ref().is_none_or(|v| v.members.len() < self.config.configured) {
+                self.settled = self.settled.max(now.mono + self.config.deadtime * 3);
+            }
             self.abort(now, "No longer cut off".into(), out);
         }
         let cut_off = self.cut_off_at().is_some_and(|at| at <= now.mono);
