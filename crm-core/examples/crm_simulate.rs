@@ -62,6 +62,7 @@ fn run() -> Result<u8, String> {
     let cib = cib::Cib::parse(&text).map_err(|e| format!("{file}: {e}"))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let out = simulator::run(&cib, &options, i64::try_from(now).unwrap_or(0), 0);
+    eprint!("{}", out.notes);
     print!("{}", out.stdout);
     eprint!("{}", out.stderr);
     for (path, text) in [(dot, out.dot), (graph, out.graph)] {

@@ -2,7 +2,10 @@
 
 use cib::{Cib, Element};
 
+use super::Plan;
 use super::graph::{ActionId, ActionKind, Graph, GraphAction, Synapse};
+use super::render::actions::shown;
+use super::state::State as Working;
 
 /// An action that fails in a simulation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +36,10 @@ pub struct Outcome {
 }
 
 /// Runs a graph against a CIB.
-pub fn run(cib: &Cib, graph: &Graph, failures: &[Failure], now: i64) -> Outcome {
+pub fn run(cib: &Cib, plan: &Plan, failures: &[Failure], now: i64) -> Outcome {
+    let graph = &plan.graph;
     let mut run = Run {
+        state: &plan.state,
         cib: cib.clone(),
         events: Vec::new(),
         done: vec![State::Waiting; graph.synapses.len()],
@@ -91,7 +96,8 @@ enum State {
     Failed,
 }
 
-struct Run {
+struct Run<'a> {
+    state: &'a Working,
     cib: Cib,
     events: Vec<Event>,
     done: Vec<State>,
@@ -99,7 +105,7 @@ struct Run {
     now: i64,
 }
 
-impl Run {
+impl Run<'_> {
     fn fire(&mut self, synapse: &Synapse, failures: &[Failure]) -> State {
         let action = &synapse.action;
         match action.kind {
@@ -178,15 +184,9 @@ impl Run {
             self.abort_priority = super::values::INFINITY;
             self.count_failure(&resource.id, node, &uuid, &entry);
         }
-        let root = self.cib.root_mut();
-        let lrm = lrm_resource(
-            root,
-            node,
-            &uuid,
-            &[resource.long_id.as_deref().unwrap_or(&resource.id), &resource.id],
-            (&resource.class, resource.provider.as_deref(), &resource.agent),
-        );
-        record(lrm, &entry);
+        let names = [shown(self.state, action), &resource.id];
+        let agent = (resource.class.as_str(), resource.provider.as_deref(), resource.agent.as_str());
+        record(self.cib.root_mut(), (node, &uuid), &names, agent, &entry);
         if failure.is_some() { State::Failed } else { State::Confirmed }
     }
 
@@ -290,46 +290,71 @@ pub fn set_transient(root: &mut Element, node: &str, uuid: &str, name: &str, val
     pair.set_attr("value", value);
 }
 
-/// The history of a resource on a node, made if it is missing; an entry under any of `names` is taken.
-pub fn lrm_resource<'a>(
-    root: &'a mut Element,
-    node: &str,
-    uuid: &str,
+/// Records the result of an operation in the history of a resource on a node.
+///
+/// The history is the one under the first of `names` that has exactly one, made under the last name if
+/// there is none. Where there are several of one name, the reference records in a new history and merges
+/// all of them into the first.
+pub fn record(
+    root: &mut Element,
+    (node, uuid): (&str, &str),
     names: &[&str],
     agent: (&str, Option<&str>, &str),
-) -> &'a mut Element {
+    entry: &Entry<'_>,
+) {
     let state = node_state(root, node, Some(uuid));
     let lrm = state.child_or_insert("lrm");
     if lrm.id().is_none() {
         lrm.set_attr("id", uuid);
     }
     let list = lrm.child_or_insert("lrm_resources");
-    let name = names
-        .iter()
-        .find(|name| list.children().any(|e| e.id() == Some(**name)))
-        .or(names.last())
-        .copied()
-        .unwrap_or_default();
-    let fits = |e: &Element| e.id() == Some(name);
-    if !list.children().any(fits) {
-        let mut entry = Element::new("lrm_resource").with_attr("id", name).with_attr("class", agent.0);
+    let count = |list: &Element, name: &str| list.children().filter(|e| e.id() == Some(name)).count();
+    let known = names.iter().copied().find(|name| count(list, name) == 1);
+    let name = known.or(names.last().copied()).unwrap_or_default().to_owned();
+    if count(list, &name) == 0 {
+        let mut history =
+            Element::new("lrm_resource").with_attr("id", name.as_str()).with_attr("class", agent.0);
         if let Some(provider) = agent.1 {
-            entry = entry.with_attr("provider", provider);
+            history = history.with_attr("provider", provider);
         }
-        list.push(entry.with_attr("type", agent.2));
+        list.push(history.with_attr("type", agent.2));
     }
-    first_child(list, fits)
+    merge_twins(list);
+    let history = first_child(list, |e| e.id() == Some(name.as_str()));
+    let call = if known.is_some() { 1 + last_call(history) } else { 1 };
+    add_result(history, &name, call, entry);
 }
 
-/// Records the result of an operation in a resource's history.
-pub fn record(resource: &mut Element, entry: &Entry<'_>) {
-    let name = resource.id().unwrap_or_default().to_owned();
-    let call = 1 + resource
-        .children_named("lrm_rsc_op")
-        .filter_map(|op| op.attr("call-id").and_then(|c| c.parse::<i64>().ok()))
-        .max()
-        .unwrap_or(0)
-        .max(0);
+/// The operations of histories that share an id go into the first of them too.
+fn merge_twins(list: &mut Element) {
+    let all: Vec<Element> = list.children().cloned().collect();
+    let mut first_of = std::collections::BTreeMap::new();
+    for twin in &all {
+        let Some(id) = twin.id() else { continue };
+        if first_of.insert(id, ()).is_none() {
+            continue;
+        }
+        let history = first_child(list, |e| e.id() == Some(id));
+        for op in twin.children() {
+            if history.children().any(|e| e.id() == op.id()) {
+                let own = first_child(history, |e| e.id() == op.id());
+                for (name, value) in op.attrs() {
+                    own.set_attr(name, value);
+                }
+            } else {
+                history.push(op.clone());
+            }
+        }
+    }
+}
+
+/// The highest number of a call in a history, 0 if there is none.
+fn last_call(history: &Element) -> i64 {
+    let calls = history.children_named("lrm_rsc_op").filter_map(|op| op.attr("call-id")?.parse().ok());
+    calls.max().unwrap_or(0).max(0)
+}
+
+fn add_result(resource: &mut Element, name: &str, call: i64, entry: &Entry<'_>) {
     let mut task = entry.task;
     let mut interval = entry.interval_ms;
     let (mut rc, failed) = (entry.rc, entry.rc != entry.target_rc);

@@ -46,6 +46,8 @@ pub struct Options {
 /// What came of it.
 #[derive(Debug, Clone, Default)]
 pub struct Output {
+    /// For standard error, before anything else.
+    pub notes: String,
     pub stdout: String,
     pub stderr: String,
     pub code: i32,
@@ -124,6 +126,12 @@ impl<'a> Session<'a> {
     }
 
     fn go(&mut self) {
+        if self.cib.root().attr("validate-with").is_some_and(|v| v.eq_ignore_ascii_case("none")) {
+            self.out.notes.push_str(
+                "Schema validation of configuration is disabled (enabling is encouraged and prevents \
+                 common misconfigurations)\n",
+            );
+        }
         let mut state = build(&self.cib, &self.situation, &mut NoLedger);
         let mut printed = false;
         self.date();
@@ -229,7 +237,7 @@ impl<'a> Session<'a> {
     fn execute(&mut self, plan: &Plan) {
         let failures: Vec<Failure> =
             self.options.failures.iter().filter_map(|spec| text::failure(spec)).collect();
-        let outcome = simulate::run(&self.cib, &plan.graph, &failures, self.situation.now);
+        let outcome = simulate::run(&self.cib, plan, &failures, self.situation.now);
         if self.show() {
             self.list.blank();
             self.list.begin("Executing Cluster Transition");

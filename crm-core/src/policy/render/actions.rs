@@ -110,10 +110,9 @@ fn ran(st: &State, action: &GraphAction) -> String {
 }
 
 /// The name a resource action is shown under.
-fn shown<'a>(st: &'a State, action: &'a GraphAction) -> &'a str {
+pub fn shown<'a>(st: &'a State, action: &'a GraphAction) -> &'a str {
     let Some(resource) = &action.resource else { return "" };
-    let known =
-        |name: &str| st.resources.iter().any(|r| r.id == name || r.history_name.as_deref() == Some(name));
+    let known = |name: &str| st.find(name).is_some();
     match resource.long_id.as_deref() {
         Some(long) if !known(&resource.id) && known(long) => long,
         _ => &resource.id,

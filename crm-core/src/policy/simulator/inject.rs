@@ -204,12 +204,6 @@ fn operation(root: &mut Element, spec: &str, now: i64, say: &mut impl FnMut(&str
     let class = agent.attr("class").unwrap_or_default().to_owned();
     let provider = agent.attr("provider").map(str::to_owned);
     let kind = agent.attr("type").unwrap_or_default().to_owned();
-    let history = simulate::lrm_resource(
-        root,
-        node,
-        &uuid,
-        &[resource, agent.id().unwrap_or(resource)],
-        (&class, provider.as_deref(), &kind),
-    );
-    simulate::record(history, &entry);
+    let names = [resource, agent.id().unwrap_or(resource)];
+    simulate::record(root, (node, &uuid), &names, (&class, provider.as_deref(), &kind), &entry);
 }

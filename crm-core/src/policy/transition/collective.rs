@@ -50,6 +50,8 @@ impl Work<'_> {
         let parts = self.st[r].children.clone();
         self.framed(r, &parts);
         if self.st[r].clone_info().is_some_and(|c| c.ordered) {
+            self.sort_by_number(r);
+            let parts = self.st[r].children.clone();
             self.chain_instances(&parts);
         }
         if self.st[r].flags.promotable {

@@ -2,7 +2,7 @@
 
 use super::Work;
 use super::arena::{Meta, Needs};
-use super::flags::ActionFlags;
+use super::flags::{ActionFlags, EdgeFlags};
 use super::task::{Key, Task};
 use crate::policy::ix::{ActionIx, NodeIx, ResourceIx};
 use crate::policy::state::{Effect, EffectPhase, QuorumPolicy, Role};
@@ -209,7 +209,7 @@ impl Work<'_> {
                 let clear = self.clear_failcount(resource, node);
                 if let Some(remote) = after_fencing {
                     let fence = self.fence_op(remote, None, true, None, false);
-                    self.actions.edge(fence, clear, super::flags::EdgeFlags::I_THEN);
+                    self.actions.edge(fence, clear, EdgeFlags::I_THEN);
                 }
             }
             Effect::Recurring { resource, node, task, interval_ms, .. } => {
@@ -247,7 +247,6 @@ impl Work<'_> {
 
     /// Wipes a resource's history on a node, before it starts again.
     pub fn cleanup(&mut self, r: ResourceIx, node: NodeIx, optional: bool) {
-        use super::flags::EdgeFlags;
         let state = &self.st[node];
         if self.st[r].flags.failed || state.unclean || !state.online {
             return;
