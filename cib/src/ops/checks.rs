@@ -3,14 +3,14 @@
 use super::{Code, OpError};
 use crate::Element;
 use crate::dialect::{self, UpgradeError};
-use crate::schema::{self, Severity};
+use crate::schema::{self, Severity, incremental};
 
 /// Complaints told in one refusal.
 const COMPLAINTS_SHOWN: usize = 20;
 
 /// The schema check of a result. A document that names no schema is not checked, as Heartbeat did not.
-pub(super) fn validate(_before: &Element, after: &Element) -> Result<(), String> {
-    if after.attr("validate-with").is_none() {
+pub(super) fn validate(before: &Element, after: &Element) -> Result<(), String> {
+    if after.attr("validate-with").is_none() || incremental::accepts(before, after) {
         return Ok(());
     }
     let complaints = schema::validate(after).map_err(|error| error.to_string())?;
@@ -25,6 +25,7 @@ pub(super) fn validate(_before: &Element, after: &Element) -> Result<(), String>
         })
         .collect();
     if errors.is_empty() {
+        incremental::remember(after);
         return Ok(());
     }
     let more = errors.len().saturating_sub(COMPLAINTS_SHOWN);

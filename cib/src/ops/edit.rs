@@ -2,6 +2,7 @@
 
 use super::section::{self, of_input};
 use super::{Code, OpError, Operation, Request, no_input};
+use crate::schema::incremental;
 use crate::{Element, Version};
 
 /// Sums of `NAME+=N` end here, as scores do.
@@ -109,9 +110,12 @@ pub(super) fn modify_below(
 ) -> Result<(), OpError> {
     let top = root.at(path).ok_or_else(|| not_found(input))?;
     let fits = |element: &Element| element.name() == input.name() && element.id() == input.id();
-    match find(top, &fits, true) {
-        Some(below) => {
-            let path = [path, &below].concat();
+    let found = match known_place(root, path, input) {
+        Some(found) => Some(found),
+        None => find(top, &fits, true).map(|below| [path, &below].concat()),
+    };
+    match found {
+        Some(path) => {
             if let Some(target) = root.at_mut(&path) {
                 merge(target, input);
             }
@@ -279,6 +283,26 @@ pub(super) fn same(element: &Element, update: &Element) -> bool {
             (None, Some(reference)) => element.attr("id-ref") == Some(reference),
             (None, None) => true,
         }
+}
+
+/// The way to the one element with the name and id of `input` at or below `path`, if the last schema check remembers
+/// where it is: there ids are unique, so that it is also the first.
+fn known_place(root: &Element, path: &[usize], input: &Element) -> Option<Vec<usize>> {
+    let id = input.id()?;
+    // Names whose id may stand more than once.
+    if matches!(
+        input.name(),
+        "resource_ref" | "role" | "role_ref" | "obj_ref" | "node" | "acl_target" | "acl_group"
+    ) {
+        return None;
+    }
+    let place = incremental::place(root, id)?;
+    if !place.starts_with(path) {
+        return None;
+    }
+    let fits = |element: &Element| element.name() == input.name() && element.id() == Some(id);
+    let below = find(root.at(&place)?, &fits, true)?;
+    Some([place, below].concat())
 }
 
 /// The first element that fits, in document order, as indices from `top`.

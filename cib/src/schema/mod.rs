@@ -7,6 +7,7 @@
 mod adapter;
 mod complaint;
 mod grammar;
+pub(crate) mod incremental;
 mod pattern;
 mod references;
 mod remedy;

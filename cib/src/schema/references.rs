@@ -32,7 +32,7 @@ struct Ids<'a> {
 impl<'a> Ids<'a> {
     fn collect(&mut self, element: &'a Element) {
         if let Some(id) = element.id()
-            && self.defines(element)
+            && defines(self.dialect, element)
         {
             self.all.insert(id);
             let scope = if self.dialect == Dialect::Heartbeat2 { element.name() } else { "" };
@@ -68,19 +68,10 @@ impl<'a> Ids<'a> {
         if self.dialect == Dialect::Heartbeat2 && !referred { Severity::Warning } else { Severity::Error }
     }
 
-    /// Whether the `id` of this element is its own, not a reference or a free text.
-    fn defines(&self, element: &Element) -> bool {
-        match element.name() {
-            "resource_ref" | "role" | "role_ref" | "obj_ref" => false,
-            "node" | "acl_target" | "acl_group" => self.dialect == Dialect::Heartbeat2,
-            _ => true,
-        }
-    }
-
     fn resolve(&mut self, element: &'a Element, above: Option<&'a str>) {
         let id = element.id().or(above);
         for (name, value) in element.attrs() {
-            if self.refers(element.name(), name) && !self.is_known(value) {
+            if refers(self.dialect, element.name(), name) && !self.is_known(value) {
                 let text = format!("attribute {name}=\"{value}\" refers to an id that does not exist");
                 let remedy = remedy::reference(value, &self.all);
                 self.complain("unknown-reference", element, id, text, remedy);
@@ -96,26 +87,6 @@ impl<'a> Ids<'a> {
         let base =
             value.split_once(':').map(|(base, _)| base).filter(|_| self.dialect == Dialect::Heartbeat2);
         self.all.contains(value) || base.is_some_and(|base| self.all.contains(base))
-    }
-
-    fn refers(&self, element: &str, attribute: &str) -> bool {
-        let Dialect::Modern(version) = self.dialect else {
-            return matches!(
-                (element, attribute),
-                ("rsc_location", "rsc") | ("rsc_order" | "rsc_colocation", "from" | "to")
-            );
-        };
-        match attribute {
-            "id-ref" | "rsc" | "with-rsc" | "first" | "then" | "template" => element != "lrm_resource",
-            "reference" => element == "acl_permission",
-            "ref" => matches!(element, "read" | "write" | "deny"),
-            "id" => match element {
-                "resource_ref" | "role" | "role_ref" => true,
-                "obj_ref" => version < SchemaVersion(3, 3),
-                _ => false,
-            },
-            _ => false,
-        }
     }
 
     fn complain(
@@ -135,5 +106,35 @@ impl<'a> Ids<'a> {
             text,
             remedy,
         });
+    }
+}
+
+/// Whether the `id` of this element is its own, not a reference or a free text.
+pub(super) fn defines(dialect: Dialect, element: &Element) -> bool {
+    match element.name() {
+        "resource_ref" | "role" | "role_ref" | "obj_ref" => false,
+        "node" | "acl_target" | "acl_group" => dialect == Dialect::Heartbeat2,
+        _ => true,
+    }
+}
+
+/// Whether the value of this attribute is the id of another element.
+pub(super) fn refers(dialect: Dialect, element: &str, attribute: &str) -> bool {
+    let Dialect::Modern(version) = dialect else {
+        return matches!(
+            (element, attribute),
+            ("rsc_location", "rsc") | ("rsc_order" | "rsc_colocation", "from" | "to")
+        );
+    };
+    match attribute {
+        "id-ref" | "rsc" | "with-rsc" | "first" | "then" | "template" => element != "lrm_resource",
+        "reference" => element == "acl_permission",
+        "ref" => matches!(element, "read" | "write" | "deny"),
+        "id" => match element {
+            "resource_ref" | "role" | "role_ref" => true,
+            "obj_ref" => version < SchemaVersion(3, 3),
+            _ => false,
+        },
+        _ => false,
     }
 }

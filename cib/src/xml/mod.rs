@@ -5,12 +5,16 @@
 //! elements, other text and processing instructions are not: they mean nothing in a CIB and nothing prints them.
 
 mod name;
+mod nodes;
 mod parse;
 mod print;
 
 use std::fmt;
 use std::sync::Arc;
 
+use nodes::Nodes;
+
+use name::COMMENT;
 pub(crate) use name::{Name, is_xml_name};
 pub use parse::{DEPTH_MAX, XmlError};
 
@@ -39,7 +43,7 @@ struct Node {
     attrs: Vec<Attr>,
     /// The values of all attributes, one after the other; of a comment its text.
     text: String,
-    nodes: Vec<Element>,
+    nodes: Nodes,
     /// 0: not parsed from a text.
     line: u32,
     column: u32,
@@ -65,9 +69,6 @@ impl Node {
     }
 }
 
-/// The name under which a comment is kept; no XML name begins so.
-const COMMENT: &str = "#comment";
-
 impl Element {
     /// An element without attributes and children.
     pub fn new(name: &str) -> Element {
@@ -75,7 +76,7 @@ impl Element {
             name: Name::new(name),
             attrs: Vec::new(),
             text: String::new(),
-            nodes: Vec::new(),
+            nodes: Nodes::new(),
             line: 0,
             column: 0,
         }))
@@ -94,7 +95,7 @@ impl Element {
 
     /// Whether this is a comment; only [`Element::nodes`] and its like ever show one.
     pub fn is_comment(&self) -> bool {
-        self.name() == COMMENT
+        self.0.name.is_comment()
     }
 
     /// The text of a comment.
@@ -276,13 +277,15 @@ impl Element {
 
     /// Put a child or comment before the one at `index` (counting comments), at the end when there is none.
     pub fn insert_node(&mut self, index: usize, node: Element) {
-        let nodes = &mut self.node_mut().nodes;
-        nodes.insert(index.min(nodes.len()), node);
+        self.node_mut().nodes.insert(index, node);
     }
 
     /// Take the child or comment at `index` (counting comments) out.
     pub fn remove_node(&mut self, index: usize) -> Option<Element> {
-        (index < self.0.nodes.len()).then(|| self.node_mut().nodes.remove(index))
+        if index >= self.0.nodes.len() {
+            return None;
+        }
+        self.node_mut().nodes.remove(index)
     }
 
     pub fn child_mut(&mut self, name: &str) -> Option<&mut Element> {
@@ -293,12 +296,12 @@ impl Element {
     /// The first child of that name, appended empty when there is none.
     pub fn child_or_insert(&mut self, name: &str) -> &mut Element {
         let found = self.0.nodes.iter().position(|node| node.name() == name);
-        let node = self.node_mut();
+        let nodes = &mut self.node_mut().nodes;
         let index = found.unwrap_or_else(|| {
-            node.nodes.push(Element::new(name));
-            node.nodes.len() - 1
+            nodes.push(Element::new(name));
+            nodes.len() - 1
         });
-        &mut node.nodes[index]
+        nodes.get_mut(index).expect("the index was just found or made")
     }
 
     /// Child elements for writing. Each is copied only when it is written to.
@@ -326,6 +329,12 @@ impl Element {
         if !self.0.nodes.is_empty() {
             self.node_mut().nodes.clear();
         }
+    }
+
+    /// Nodes of this element that `other` has not, and nodes that `other` has instead, by identity; what both share at the
+    /// beginning and at the end is left out without being looked at.
+    pub(crate) fn changed_nodes<'a>(&'a self, other: &'a Element) -> (Vec<&'a Element>, Vec<&'a Element>) {
+        self.0.nodes.difference(&other.0.nodes)
     }
 
     /// Where it began in the text it was parsed from.

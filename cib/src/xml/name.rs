@@ -30,6 +30,12 @@ impl Name {
         known(text).map(|index| Name(Repr::Known(index)))
     }
 
+    /// Whether it is the name under which comments are kept.
+    #[inline]
+    pub(crate) fn is_comment(&self) -> bool {
+        matches!(self.0, Repr::Known(COMMENT_INDEX))
+    }
+
     #[inline]
     pub(crate) fn as_str(&self) -> &str {
         match &self.0 {
@@ -71,6 +77,12 @@ pub(crate) fn is_xml_name(text: &str) -> bool {
             .all(|c| start(c) || c.is_numeric() || matches!(c, '-' | '.' | '\u{b7}' | '\u{300}'..='\u{36f}'))
 }
 
+/// The name under which a comment is kept; no name of XML begins so.
+pub(crate) const COMMENT: &str = "#comment";
+
+/// Where [`COMMENT`] stands: first, so that every listing of children can ask cheaply.
+const COMMENT_INDEX: u16 = 0;
+
 const BUCKETS: usize = 2048;
 
 static TABLE: LazyLock<Box<[u16; BUCKETS]>> = LazyLock::new(|| {
@@ -111,6 +123,7 @@ fn hash(text: &str) -> usize {
 /// Element and attribute names of both dialects of the CIB, of patches and of the replies (no duplicates).
 /// Names outside it work as well, at the price of an allocation a document.
 pub(crate) static VOCABULARY: &[&str] = &[
+    COMMENT,
     "id",
     "name",
     "value",
@@ -391,7 +404,6 @@ pub(crate) static VOCABULARY: &[&str] = &[
     "reason",
     "cib_fragment",
     "member",
-    "#comment",
     "rsc_id",
     "node_id",
     "no-quorum",
@@ -410,6 +422,7 @@ mod tests {
         assert_eq!(Name::new("id"), Name::known("id").expect("id is known"));
         assert_eq!(Name::new("strange").as_str(), "strange");
         assert_eq!(std::mem::size_of::<Name>(), 16);
+        assert!(Name::new(COMMENT).is_comment());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
+use super::nodes::Nodes;
 use super::{Attr, Element, Name, Node, is_xml_name};
 
 /// What documents of Heartbeat 2.x call their DTD.
@@ -175,7 +176,8 @@ impl<'a> Parser<'a> {
         self.place.advance(self.text, at);
         let (line, column) = (self.place.line, self.place.column);
         let name = self.name(start, start + length)?;
-        let mut node = Node { name, attrs: Vec::new(), text: String::new(), nodes: Vec::new(), line, column };
+        let mut node =
+            Node { name, attrs: Vec::new(), text: String::new(), nodes: Nodes::new(), line, column };
         // `tag` is the text from the name to before the closing `>` or `/>`.
         self.attributes(&mut node, start + length, start + tag.len())?;
         node.attrs.shrink_to_fit();

@@ -27,7 +27,7 @@ fn write_formatted(element: &Element, depth: usize, out: &mut String) {
         return;
     }
     out.push_str(">\n");
-    for child in &node.nodes {
+    for child in node.nodes.iter() {
         write_formatted(child, depth + 1, out);
     }
     indent(depth, out);
@@ -46,7 +46,7 @@ fn write_compact(element: &Element, out: &mut String) {
         return;
     }
     out.push('>');
-    for child in &node.nodes {
+    for child in node.nodes.iter() {
         write_compact(child, out);
     }
     close_tag(node, out);
@@ -165,7 +165,7 @@ pub(super) fn digest_form(element: &Element, sorted: bool, filter: &dyn Fn(&str)
         return;
     }
     out.push(b'>');
-    for child in &node.nodes {
+    for child in node.nodes.iter() {
         digest_form(child, sorted, filter, out);
     }
     out.extend_from_slice(b"</");
