@@ -228,6 +228,18 @@ async fn play(core: &str, dir: &Path) -> i32 {
             while !matches!(replies.recv().await, Some(Reply::Exited { exec, .. }) if exec == own) {}
             if generation == 1 { std::process::abort() } else { 6 }
         }
+        "failer" => {
+            let (client, _replies, generation, _) = welcome(true).await;
+            say(dir, &format!("generation {generation}"));
+            match generation {
+                1 => std::process::abort(),
+                2 => client.send(Request::Bye { status: 75 }).unwrap(),
+                3 => client.send(Request::Bye { status: 1 }).unwrap(),
+                _ => panic!("one more"),
+            }
+            client.flush().await.unwrap();
+            if generation == 2 { 75 } else { 1 }
+        }
         other => panic!("no core {other}"),
     }
 }
@@ -404,6 +416,23 @@ fn a_machine_is_restarted_only_for_a_core_whose_configuration_says_so() {
     let mut run = Run::new("rebooter", false);
     assert_eq!(run.status(), Some(6));
     assert_eq!(run.story(), ["reboot: generation 2"]);
+}
+
+/// With `crm yes` a core that fails has the machine restarted; one that wants to begin anew is just started.
+#[test]
+fn a_machine_is_restarted_when_its_core_fails_and_the_configuration_says_so() {
+    let mut run = Run::new("failer", false);
+    assert_eq!(run.status(), Some(1));
+    assert_eq!(
+        run.story(),
+        [
+            "generation 1",
+            "reboot: the core was killed by signal 6, and ha.cf says crm yes",
+            "generation 2",
+            "generation 3",
+            "reboot: the core ended with status 1, and ha.cf says crm yes",
+        ]
+    );
 }
 
 #[test]

@@ -3,7 +3,9 @@
 //!
 //! Start with [`hosts::Lab`] for a real cluster on one machine.
 
+pub mod alone;
 pub mod binary;
 pub mod cluster;
 pub mod hosts;
 pub mod need;
+pub mod roots;

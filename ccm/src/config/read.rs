@@ -73,7 +73,8 @@ pub fn read_text(path: &Path) -> Result<String, Vec<ConfigProblem>> {
         std::io::ErrorKind::NotFound => problem(
             "no-file",
             "the file is not there".into(),
-            "the file of this cluster, the same on every node".into(),
+            "the file of this cluster: copy it from another node (ha_propagate there does it), or write it"
+                .into(),
         ),
         _ => problem("no-file", format!("cannot read the file: {error}"), String::new()),
     };

@@ -148,7 +148,16 @@ impl Group {
         let present = &self.state.durable.electorate;
         let mut next = self.electorate();
         let mut changed = present.voters.is_empty();
+        let mut renewed: Vec<String> = Vec::new();
         for m in &view.members {
+            // R15.9: the node behind this name has lost its identity, and the old one is not here.
+            if !next.voters.iter().any(|v| v.is(m.id, &m.name))
+                && let Some(v) = next.voters.iter_mut().find(|v| replaces(v, m, &view.members))
+            {
+                v.id = Some(m.id);
+                renewed.push(m.name.clone());
+                changed = true;
+            }
             match next.voters.iter_mut().find(|v| v.is(m.id, &m.name)) {
                 Some(v) if v.id.is_none() => {
                     v.id = Some(m.id);
@@ -166,6 +175,10 @@ impl Group {
             next.voters.sort();
             next.number += 1;
             self.append(Op::Electorate(next), None);
+            for name in renewed {
+                let text = format!("node {name} has a new identity: it votes under this one from now on");
+                self.log(Level::Warning, &text);
+            }
         }
     }
 
@@ -596,6 +609,14 @@ impl Group {
         let impaired = self.disk.impaired_at(self.config.deadtime).filter(|t| *t > self.now);
         [status, laggard, impaired].into_iter().flatten().min()
     }
+}
+
+/// Whether `member` is this voter under a new identity: of its name, and the old identity is not here. (The link lets
+/// nobody in under the name of a node that is alive: R3.4.)
+fn replaces(voter: &Voter, member: &Member, members: &[Member]) -> bool {
+    let old = voter.id.filter(|old| *old != member.id);
+    old.is_some_and(|old| members.iter().all(|m| m.id != old))
+        && voter.name.eq_ignore_ascii_case(&member.name)
 }
 
 /// Exit codes on the wire: as unsigned, two's complement.

@@ -427,7 +427,10 @@ impl<S: Store> CibStore<S> {
             }
             Found::Unusable(error) => {
                 let aside = files::put_aside(&mut self.store, files::LIVE)?;
-                loaded.reports.push(format!("cib.xml is not usable ({error}); kept as {aside}"));
+                loaded.reports.push(format!(
+                    "cib.xml is not usable ({error}); kept as {aside}: correct it and put it in force with \
+                     cibadmin --replace --xml-file"
+                ));
             }
         }
         if loaded.origin == Origin::Empty {

@@ -37,7 +37,7 @@ use ccm::group::{
     Group, GroupAction, GroupConfig, GroupEvent, GroupInput, Level, Loaded, Outcome as ChangeOutcome,
     ReadAnswer,
 };
-use ccm::seam::{LinkCommand, LinkEvent, NodeId, Record};
+use ccm::seam::{DuplicateWhat, LinkCommand, LinkEvent, NodeId, Record};
 use cib::Cib;
 use lrm::class::stonith::{FenceCall, FenceTarget};
 use lrm::{ExecId, OpRequest, Queue};
@@ -456,10 +456,16 @@ impl Core {
             }
             GroupEvent::StorageLost { error } => ControllerEvent::StorageLost { error },
             GroupEvent::Duplicate { what, name, addresses: [first, second] } => {
-                let text = format!(
-                    "two machines with the same {what:?}: {name}, at {first} and at {second}; give one of them \
-                     a new identity (remove its hb_uuid while it is stopped) or another name"
-                );
+                let text = match what {
+                    DuplicateWhat::Uuid => format!(
+                        "two machines with the same hb_uuid: {name}, at {first} and at {second}; one is a copy of \
+                         the other: stop that one and remove its hb_uuid, it gets its own at the next start"
+                    ),
+                    DuplicateWhat::Name => format!(
+                        "two machines with the same name: {name}, at {first} and at {second}; give one of them \
+                         another (if one has just lost its hb_uuid, it is let in after the dead time)"
+                    ),
+                };
                 out.push(CoreAction::Log { level: Level::Error, target: CCM, text });
                 return;
             }

@@ -154,7 +154,7 @@ impl NodeBuilder {
         };
         let opened = disk::open(&state.join("crm"), identity.regressed, Arc::clone(&say))?;
         for report in &opened.reports {
-            tracing::warn!(target: "crm_core::disk", "{report}");
+            tracing::warn!(target: "crm_core::disk", "{}: {report}", state.join("crm").display());
         }
         let (agents, welcome) = agents::connect(self.executor, Arc::clone(&say))
             .await

@@ -40,10 +40,19 @@ pub struct Identity {
 pub fn start(directory: &Path, now_s: u64, seed: [u64; 3]) -> Result<Identity, IdentityError> {
     let mut reports = Vec::new();
     let fresh = !directory.join("hb_uuid").exists();
+    // What the old identity promised is not remembered under the new one.
+    let renewed = fresh && directory.join("hb_generation").exists();
+    if renewed {
+        reports.push(format!(
+            "{} was lost, and this node gets a new identity; with a copy of the old file, stop the node and put it \
+             back, else nothing is to be done",
+            directory.join("hb_uuid").display()
+        ));
+    }
     let id = uuid(&directory.join("hb_uuid"), [seed[0], seed[1]], &mut reports)?;
     let (generation, lost) = raise(directory, now_s, fresh, &mut reports)?;
     reports.push(format!("Heartbeat generation: {generation}"));
-    Ok(Identity { id, inc: Incarnation { generation, boot: seed[2] }, regressed: lost, reports })
+    Ok(Identity { id, inc: Incarnation { generation, boot: seed[2] }, regressed: lost || renewed, reports })
 }
 
 /// Writes a generation above one that others know (protocol R3.2), and marks the disk as gone back.
@@ -167,6 +176,16 @@ mod tests {
         let next = start(dir.path(), 2000, [1, 2, 3]).unwrap();
         assert_eq!((next.inc.generation, next.regressed), (9001, true));
         assert!(!start(dir.path(), 2000, [1, 2, 3]).unwrap().regressed);
+    }
+
+    #[test]
+    fn a_lost_uuid_is_reported_with_the_cure() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = start(dir.path(), 1000, [1, 2, 3]).unwrap();
+        fs::remove_file(dir.path().join("hb_uuid")).unwrap();
+        let second = start(dir.path(), 1000, [4, 5, 6]).unwrap();
+        assert!(second.regressed && second.id != first.id);
+        assert!(second.reports.iter().any(|r| r.contains("hb_uuid was lost") && r.contains("put it back")));
     }
 
     #[test]

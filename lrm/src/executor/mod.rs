@@ -41,7 +41,8 @@ pub use power::{Power, SystemPower};
 pub use server::{CoreCommand, Options, run};
 pub use users::{NoUser, User};
 
-/// Exit statuses of the core that say it is of no use to start it again (Heartbeat's own numbers).
+/// Exit statuses of the core that say what to do with it (Heartbeat's own numbers). After all but
+/// [`status::AGAIN`] and an end without farewell it is of no use to start it again.
 pub mod status {
     pub const OK: i32 = 0;
     pub const ERROR: i32 = 1;
@@ -51,4 +52,8 @@ pub mod status {
     pub const PERMISSION: i32 = 4;
     /// The configuration is wrong.
     pub const CONFIGURATION: i32 = 6;
+    /// The core ends in order to be started anew.
+    pub const AGAIN: i32 = 75;
+    /// The node was fenced, or put out for good: it stays down until somebody starts it.
+    pub const STAY_DOWN: i32 = 100;
 }

@@ -64,7 +64,8 @@ const STOP_TRIES: u32 = 3;
 /// Makes the directories, installs our own agents below a root, starts the core, serves it, starts it again when it dies. SIGTERM and SIGINT
 /// ask the core to stop; the executor ends when the core has, and what it ran. A core that exits with
 /// [`status::CONFIGURATION`], [`status::PERMISSION`] or [`status::USAGE`] is not started again, and the
-/// executor's status is the core's.
+/// executor's status is the core's. A core that fails otherwise, and whose configuration says `crm yes`,
+/// has the machine restarted, where there is [`Options::power`].
 pub fn run(mut options: Options) -> i32 {
     exec::close_inherited();
     // For our own agents, which run it.
@@ -402,6 +403,21 @@ impl Server {
         let code = core.bye.or(exit.code());
         let last =
             matches!(code, Some(status::OK | status::USAGE | status::PERMISSION | status::CONFIGURATION));
+        if code == Some(status::AGAIN) {
+            tracing::info!("the core asks to be started anew");
+            self.start_later();
+            return;
+        }
+        if !last && code != Some(status::STAY_DOWN) && core.may_reboot && !self.stopping {
+            let how = match (exit.signal(), code) {
+                (Some(signal), _) => format!("was killed by signal {signal}"),
+                (None, code) => format!("ended with status {}", code.unwrap_or(-1)),
+            };
+            // What ha.cf asks for: a node whose manager failed must not hold on to its resources.
+            if let Some(power) = &mut self.options.power {
+                power.reboot(&format!("the core {how}, and ha.cf says crm yes"));
+            }
+        }
         if last || core.bye.is_some() {
             let code = code.unwrap_or(status::ERROR);
             tracing::info!("the core has ended with status {code}");
