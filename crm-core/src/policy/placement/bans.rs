@@ -85,10 +85,14 @@ impl<L: Ledger> Placer<'_, L> {
 
     /// 7.12 and 7.13: for every node, every resource.
     pub fn node_bans(&mut self) {
+        let top = self.s.top.clone();
         for n in self.s.node_order.clone() {
-            for r in self.s.top.clone() {
-                self.threshold(n, r);
-                self.exclusive(n, r);
+            let any_failed = self.s.has_fail_counts(n);
+            for r in &top {
+                if any_failed {
+                    self.threshold(n, *r);
+                }
+                self.exclusive(n, *r);
             }
         }
     }

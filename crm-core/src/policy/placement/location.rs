@@ -187,7 +187,7 @@ impl<L: Ledger> Placer<'_, L> {
         let mut nodes = Vec::new();
         let root = self.s.root.clone();
         for n in self.s.node_order.clone() {
-            let params = self.s.parameters(r, Some(n)).into_owned();
+            let params = self.s.parameters(r, Some(n));
             let mut input = Input::new(&root, self.s.moment());
             input.node = Some(&self.s[n].attributes);
             input.matches = matches;
