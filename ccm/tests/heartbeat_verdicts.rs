@@ -9,7 +9,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ccm::config::{Config, Machine, Severity};
+use ccm::config::{AuthKeys, Config, Machine, Severity};
+use cib::convert::Haresources;
 
 /// The hosts that `run.sh` makes.
 struct Host;
@@ -45,8 +46,8 @@ fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/heartbeat-3.0.6")
 }
 
-fn cases() -> Vec<Case> {
-    let text = std::fs::read_to_string(golden().join("verdicts")).unwrap();
+fn cases(file: &str) -> Vec<Case> {
+    let text = std::fs::read_to_string(golden().join(file)).unwrap();
     text.lines()
         .filter(|l| !l.starts_with('#'))
         .map(|line| {
@@ -68,6 +69,21 @@ fn ha_cf(case: &str) -> String {
     body.replace('|', "\n").replace("\\t", "\t") + "\n"
 }
 
+/// Whether a start on host n1 goes on with this `authkeys` or `haresources`, with what was said.
+fn ours_of(file: &str, text: &str) -> (bool, String) {
+    if file == "verdicts.authkeys" {
+        return match AuthKeys::parse(text, "authkeys") {
+            Ok(_) => (true, String::new()),
+            Err(problems) => (false, problems.iter().map(|p| format!("  {p}\n")).collect()),
+        };
+    }
+    let parsed = Haresources::parse(text, "haresources");
+    let nodes = ["n1".to_string(), "n2".to_string()];
+    let stranger = parsed.unknown_nodes(&nodes).next().is_some();
+    let error = parsed.problems.iter().any(|p| p.severity == cib::convert::Severity::Error);
+    (!error && !stranger, parsed.problems.iter().map(|p| format!("  {p}\n")).collect())
+}
+
 /// Whether a start on host n1 goes on, with what was said.
 fn ours(text: &str) -> (bool, String) {
     let config = match Config::parse(text, "ha.cf") {
@@ -80,24 +96,32 @@ fn ours(text: &str) -> (bool, String) {
     (good, problems.iter().map(|p| format!("  {p}\n")).collect())
 }
 
+const FILES: &[&str] = &["verdicts", "verdicts.authkeys", "verdicts.haresources"];
+
 #[test]
 fn same_lines_accepted_and_rejected() {
     let mut wrong = String::new();
-    let cases = cases();
-    assert!(cases.len() > 300, "the record is short: {}", cases.len());
-    for case in &cases {
-        let (good, said) = ours(&ha_cf(&case.text));
-        let differs = good != case.theirs;
-        if differs != (case.reason != "-") {
-            let (a, b) = if case.theirs { ("accepts", "refuse") } else { ("rejects", "accept") };
-            let text = if differs {
-                format!("heartbeat {a}, we {b}: {}\n{said}", case.text)
-            } else {
-                format!("listed as different, and is not: {}\n", case.text)
+    let mut count = 0;
+    for file in FILES {
+        for case in cases(file) {
+            count += 1;
+            let (good, said) = match *file {
+                "verdicts" => ours(&ha_cf(&case.text)),
+                _ => ours_of(file, &(case.text.replace('|', "\n") + "\n")),
             };
-            wrong.push_str(&text);
+            let differs = good != case.theirs;
+            if differs != (case.reason != "-") {
+                let (a, b) = if case.theirs { ("accepts", "refuse") } else { ("rejects", "accept") };
+                let text = if differs {
+                    format!("heartbeat {a}, we {b}: {}\n{said}", case.text)
+                } else {
+                    format!("listed as different, and is not: {}\n", case.text)
+                };
+                wrong.push_str(&text);
+            }
         }
     }
+    assert!(count > 350, "the record is short: {count}");
     assert!(wrong.is_empty(), "{wrong}");
 }
 
@@ -109,29 +133,32 @@ fn record_is_what_heartbeat_does() {
         eprintln!("SKIPPED: needs root and Debian's package heartbeat ({})", program.display());
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
-    let list: String = cases().iter().map(|c| format!("{}\n", c.text)).collect();
-    let file = dir.path().join("cases");
-    std::fs::write(&file, list).unwrap();
-    let output = Command::new("unshare")
-        .args(["-m", "-n", "-u", "--", "bash"])
-        .arg(golden().join("run.sh"))
-        .arg(&file)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let verdicts: Vec<&str> = text.lines().collect();
-    if verdicts.is_empty() {
-        eprintln!("SKIPPED: no namespaces here: {}", String::from_utf8_lossy(&output.stderr));
-        return;
-    }
     let mut wrong = String::new();
-    let cases = cases();
-    assert_eq!(verdicts.len(), cases.len());
-    for (case, verdict) in cases.iter().zip(verdicts) {
-        let expect = if case.theirs { "accept" } else { "reject" };
-        if verdict != expect {
-            wrong.push_str(&format!("recorded {expect}, seen {verdict}: {}\n", case.text));
+    for file in FILES {
+        let cases = cases(file);
+        let dir = tempfile::tempdir().unwrap();
+        let list: String = cases.iter().map(|c| format!("{}\n", c.text)).collect();
+        let list_file = dir.path().join("cases");
+        std::fs::write(&list_file, list).unwrap();
+        let output = Command::new("unshare")
+            .args(["-m", "-n", "-u", "--", "bash"])
+            .arg(golden().join("run.sh"))
+            .arg(&list_file)
+            .arg(file.strip_prefix("verdicts.").unwrap_or("ha.cf"))
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let verdicts: Vec<&str> = text.lines().collect();
+        if verdicts.is_empty() {
+            eprintln!("SKIPPED: no namespaces here: {}", String::from_utf8_lossy(&output.stderr));
+            return;
+        }
+        assert_eq!(verdicts.len(), cases.len());
+        for (case, verdict) in cases.iter().zip(verdicts) {
+            let expect = if case.theirs { "accept" } else { "reject" };
+            if verdict != expect {
+                wrong.push_str(&format!("{file}: recorded {expect}, seen {verdict}: {}\n", case.text));
+            }
         }
     }
     assert!(wrong.is_empty(), "{wrong}");

@@ -115,9 +115,9 @@ impl AuthKeys {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (index, raw) in text.split('\n').enumerate() {
             let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
-            let body = raw.split('#').next().unwrap_or("");
-            let mut words = body.split_ascii_whitespace();
-            let Some(first) = words.next() else { continue };
+            // A `#` comments a line out; further on it is part of a key (heartbeat 3.0.6, observed).
+            let mut words = raw.split_ascii_whitespace();
+            let Some(first) = words.next().filter(|w| !w.starts_with('#')) else { continue };
             if first == "auth" {
                 auth_line(words.next(), line, &mut active, &mut problems);
             } else {
@@ -299,7 +299,7 @@ fn key_line<'a>(
         }
         (_, Some(_)) => {}
     }
-    if words.next().is_some() {
+    if words.next().is_some_and(|w| !w.starts_with('#')) {
         problems.warn(
             "rest-ignored",
             line,
