@@ -84,7 +84,7 @@ impl Cluster {
         let log = std::fs::File::create(self.lab.state().join(format!("{host}.start.log")))?;
         let child = inside
             .command("env")
-            .arg("EVERBEAT_LOG_MICROSECONDS=1")
+            .args(["EVERBEAT_LOG_MICROSECONDS=1", "TZ=UTC"])
             .arg(binary::everbeat())
             .arg("start")
             .stdin(Stdio::null())
