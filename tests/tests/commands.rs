@@ -178,8 +178,8 @@ fn stops_and_starts(cluster: &mut Cluster) {
         cluster.boot(host).unwrap();
     }
     both_online(cluster);
-    // The constraint of before decides where.
-    served(cluster, "hatest4");
+    // The preference of haresources outweighs the constraint that was made above.
+    served(cluster, "hatest3");
     for host in HOSTS {
         let kept = good(cluster, host, "cibadmin -Q -o constraints");
         assert!(kept.contains("id=\"likes\""), "{kept}");
