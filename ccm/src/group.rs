@@ -500,6 +500,10 @@ impl Group {
             self.break_view(reason);
         }
         if excluded {
+            if self.view.as_ref().is_some_and(|v| !v.suspended) {
+                let reason = format!("{} and others went on without this node", self.name_of(from));
+                self.event(GroupEvent::Evicted { reason });
+            }
             self.suspend();
         }
     }
@@ -707,6 +711,7 @@ impl Group {
             was_alone: self.record.was_alone,
             together: self.together.iter().copied().collect(),
             fenced: self.fenced.keys().copied().collect(),
+            left: self.edges.peers().filter(|p| p.left).map(|p| p.id).collect(),
             assume_alone: self.config.assume_alone || crate::sabotage::out(crate::sabotage::Rule::WaitForAll),
             heard: self.edges.heard(self.now),
         }

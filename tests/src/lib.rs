@@ -9,3 +9,4 @@ pub mod cluster;
 pub mod hosts;
 pub mod need;
 pub mod roots;
+pub mod sim;

@@ -23,6 +23,7 @@ const READ_LIMIT: usize = 1024;
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);
 /// Exit code of "the update was older than the configuration".
 pub const CODE_STALE: u64 = 103;
+pub const REFUSED_BEFORE: &str = "refused by an earlier leader of the cluster";
 
 #[derive(Debug, Clone)]
 struct Pending {
@@ -148,8 +149,12 @@ impl Group {
                         p.at = Some(stamp);
                     }
                 }
+                (Known::Refused(_), _) if writable => {
+                    let text = REFUSED_BEFORE.to_owned();
+                    self.finish_pending(seq, Outcome::Rejected { code: 103, text });
+                }
                 (_, Known::At(stamp)) => self.finish_pending(seq, self.done(stamp, false)),
-                (Known::Passed | Known::New, Known::Passed | Known::New) => {
+                (Known::Refused(_) | Known::Passed | Known::New, _) => {
                     if let Some(p) = self.client.pending.get_mut(&seq) {
                         p.at = None;
                     }

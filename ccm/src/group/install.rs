@@ -296,6 +296,12 @@ impl Group {
         if self.born == ViewId::default() {
             self.born = p;
         }
+        // R16.6: all members keep the hold-down, or the next in turn would invite at once.
+        for (id, _) in &install.ejected {
+            let until = self.now + self.config.deadtime;
+            self.held_down.entry(*id).or_insert((until, 0));
+        }
+        self.held_down.retain(|_, (until, _)| self.now < *until + self.config.deadtime * 16);
         self.together.extend(install.members.iter().map(|m| m.id).filter(|id| *id != self.config.id));
         if install.exclusive {
             // R9.6: known active: nothing older matters any more.

@@ -58,6 +58,8 @@ pub struct Promise {
     /// View active in this incarnation last, and its members.
     pub view: Option<ViewId>,
     pub members: Vec<NodeId>,
+    /// View its disk Switched to last.
+    pub recorded: ViewId,
     /// It was not broken when the promise was asked for.
     pub whole: bool,
     pub score: Score,
@@ -75,6 +77,7 @@ wire_struct!(Promise {
     member,
     view,
     members,
+    recorded,
     whole,
     score,
     was_dc,

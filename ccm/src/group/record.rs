@@ -1,6 +1,7 @@
 //! The view record: what a node writes beside the document (R4.3), and how a start reads it back.
 
 use cib::Element;
+use sha2::{Digest, Sha256};
 
 use super::GroupConfig;
 use super::api::Loaded;
@@ -108,7 +109,10 @@ pub fn load(config: &GroupConfig, loaded: Loaded) -> (State, ViewRecord, Vec<Str
     }
     if let Some(document) = loaded.document {
         match read_state(document, &record.rest) {
-            Ok(durable) => {
+            Ok(mut durable) => {
+                if record.rest.is_empty() {
+                    reports.extend(import(&mut durable));
+                }
                 let parts_root = crate::replication::entry::split(&durable.document).root;
                 state = State { durable, root: parts_root, ..State::default() };
             }
@@ -141,6 +145,23 @@ pub fn load(config: &GroupConfig, loaded: Loaded) -> (State, ViewRecord, Vec<Str
     }
     record.was_alone = !record.regressed && (record.was_alone || (alone && record.writable));
     (state, record, reports)
+}
+
+/// A document without a history, put there before the first start: it becomes the first entry of one
+/// (R9.10). Its name follows from its content, so that the same document on several nodes is one
+/// history and not several that must be merged.
+fn import(durable: &mut Durable) -> Option<String> {
+    if durable.document == Durable::default().document {
+        return None;
+    }
+    let h: [u8; 32] = Sha256::digest(durable.document.to_xml_compact()).into();
+    let mut id = [0; 16];
+    for (to, from) in id.iter_mut().zip(h) {
+        *to = from;
+    }
+    let view = ViewId { epoch: 0, proposer: NodeId(id), boot: 0 };
+    durable.lineage.push(Stamp { view, n: 1 }, h, false);
+    Some("the configuration found on disk is taken as the first of this cluster".to_owned())
 }
 
 fn read_state(document: Element, rest: &[u8]) -> Result<Durable, CodecError> {

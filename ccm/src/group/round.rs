@@ -186,6 +186,7 @@ impl Group {
             },
             view: view.map(|v| v.id),
             members: view.map(|v| v.members.iter().map(|m| m.id).collect()).unwrap_or_default(),
+            recorded: self.record.view,
             whole,
             score,
             was_dc: view.is_some_and(|v| v.dc == self.config.id),
@@ -376,7 +377,21 @@ impl Group {
 
     /// Base and quorum of a set: computed for exactly these members (R15.3).
     fn value(&self, members: &[&Promise]) -> Option<(Base, Verdict, Score)> {
-        let holders: Vec<&Holder> = members.iter().map(|q| &q.holder).collect();
+        // R16.5c: a disk that knows nothing of a view in which its node was active was set back.
+        let set_back = |q: &Promise| {
+            members.iter().any(|r| r.members.contains(&q.member.id) && r.view.is_some_and(|v| q.recorded < v))
+        };
+        let holders: Vec<Holder> = members
+            .iter()
+            .map(|q| {
+                let mut holder = q.holder.clone();
+                if set_back(q) {
+                    (holder.regressed, holder.verified) = (true, false);
+                }
+                holder
+            })
+            .collect();
+        let holders: Vec<&Holder> = holders.iter().collect();
         let mut base = merge::base(&holders)?;
         if sabotage::out(Rule::BestBase) {
             let own = members.iter().find(|q| q.member.id == self.config.id)?;
@@ -388,11 +403,12 @@ impl Group {
         let source = members.iter().find(|q| base.holders.first() == Some(&q.member.id))?;
         let candidates: Vec<Candidate> = members
             .iter()
-            .map(|q| Candidate {
+            .zip(&holders)
+            .map(|(q, holder)| Candidate {
                 id: q.member.id,
                 name: q.member.name.clone(),
-                verified: q.holder.verified,
-                regressed: q.holder.regressed,
+                verified: holder.verified,
+                regressed: holder.regressed,
                 facts: q.facts.clone(),
             })
             .collect();

@@ -227,10 +227,13 @@ impl Group {
         if !sabotage::out(Rule::RequestTable) {
             let known = [self.state.durable.table.known(rid), self.state.volatile.known(rid)];
             for known in known {
-                if let Known::At(stamp) = known {
-                    self.send(rid.origin, Message::Reply { rid, answer: Answer::At(stamp) });
-                    return;
-                }
+                let answer = match known {
+                    Known::At(stamp) => Answer::At(stamp),
+                    Known::Refused(_) => refused_before(),
+                    Known::Passed | Known::New => continue,
+                };
+                self.send(rid.origin, Message::Reply { rid, answer });
+                return;
             }
         }
         if let Some(answer) = view.refused.get(&rid).cloned() {
@@ -249,8 +252,7 @@ impl Group {
             Ok((Some(_), _)) if passed => {
                 // A later request of this origin is in the history and this one is not: it was
                 // refused before, for certain.
-                let text = "refused by an earlier leader".to_owned();
-                self.refuse(&request, Answer::Rejected { code: crate::group::client::CODE_STALE, text });
+                self.refuse(&request, refused_before());
             }
             Ok((Some(_), _)) if !writable => {
                 let answer = Answer::NoQuorum { why };
@@ -617,6 +619,11 @@ fn replaces(voter: &Voter, member: &Member, members: &[Member]) -> bool {
     let old = voter.id.filter(|old| *old != member.id);
     old.is_some_and(|old| members.iter().all(|m| m.id != old))
         && voter.name.eq_ignore_ascii_case(&member.name)
+}
+
+/// What an earlier DC refused; its words are not kept.
+fn refused_before() -> Answer {
+    Answer::Rejected { code: super::client::CODE_STALE, text: super::client::REFUSED_BEFORE.to_owned() }
 }
 
 /// Exit codes on the wire: as unsigned, two's complement.

@@ -102,6 +102,8 @@ pub struct Facts {
     pub together: Vec<NodeId>,
     /// Nodes confirmed fenced since they were last heard (R15.5, R15.7c).
     pub fenced: Vec<NodeId>,
+    /// Nodes that said goodbye and were not heard since: everything there is stopped (R15.7e).
+    pub left: Vec<NodeId>,
     /// The administrator's word (R15.7d).
     pub assume_alone: bool,
     /// Nodes heard in at least one direction.
@@ -115,6 +117,7 @@ wire_struct!(Facts {
     was_alone,
     together,
     fenced,
+    left,
     assume_alone,
     heard
 });
@@ -261,6 +264,9 @@ fn two_nodes(
     if !may_know(members, absent, fenced) {
         return Err(WAIT_FOR_ALL);
     }
+    if other.is_some_and(|id| any(&|c| c.facts.left.contains(&id))) {
+        return Ok("the other of two nodes has left");
+    }
     if any(&|c| c.facts.fencing) && !any(&|c| c.facts.pings_reached > 0) {
         return Err("the other of two nodes is not confirmed fenced");
     }
@@ -332,6 +338,7 @@ mod tests {
         assert!(!with(Facts { heard: vec![other], ..good.clone() }).writable);
         assert!(!with(Facts { fencing: true, ..good.clone() }).writable);
         assert!(with(Facts { fencing: true, fenced: vec![other], ..good.clone() }).exclusive);
+        assert!(with(Facts { fencing: true, left: vec![other], ..good.clone() }).writable);
         assert!(!with(Facts { pings: 1, ..good.clone() }).writable);
         assert!(with(Facts { pings: 1, pings_reached: 1, carrier: false, ..good }).writable);
     }

@@ -267,7 +267,7 @@ impl State {
         }
         if let Some(rid) = entry.rid {
             let table = if entry.op.durable() { &mut self.durable.table } else { &mut self.volatile };
-            table.note(rid, entry.acked_below, entry.stamp, entry.ident);
+            table.note(rid, entry.acked_below, (entry.stamp, entry.op == Op::Void), entry.ident);
         }
         if entry.op.durable() {
             self.durable.lineage.push(entry.stamp, entry.h, entry.exclusive);

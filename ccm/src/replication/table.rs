@@ -14,8 +14,8 @@ pub const IDENT_LIMIT: usize = 4096;
 struct Origin {
     /// Highest sequence number in the history.
     highest: u64,
-    /// Those of them that the origin may still ask for.
-    outcomes: BTreeMap<u64, Stamp>,
+    /// Those of them that the origin may still ask for, and whether they were refused (a Void).
+    outcomes: BTreeMap<u64, (Stamp, bool)>,
     /// Counts uses of the table: the longest unused origin goes first.
     used: u64,
 }
@@ -25,6 +25,8 @@ struct Origin {
 pub enum Known {
     /// It is in the history.
     At(Stamp),
+    /// Its refusal is in the history (R13.3).
+    Refused(Stamp),
     /// A later one of its origin is, it is not: it was refused, or it was volatile and is lost.
     Passed,
     New,
@@ -44,7 +46,8 @@ impl Table {
         match self.origins.get(&(rid.origin, rid.boot)) {
             None => Known::New,
             Some(o) => match o.outcomes.get(&rid.seq) {
-                Some(stamp) => Known::At(*stamp),
+                Some((stamp, false)) => Known::At(*stamp),
+                Some((stamp, true)) => Known::Refused(*stamp),
                 None if rid.seq <= o.highest => Known::Passed,
                 None => Known::New,
             },
@@ -56,13 +59,19 @@ impl Table {
     }
 
     /// An entry made by `rid` is in the history. `acked_below`: the origin asks for none below.
-    pub fn note(&mut self, rid: RequestId, acked_below: u64, stamp: Stamp, ident: Option<[u8; 16]>) {
+    pub fn note(
+        &mut self,
+        rid: RequestId,
+        acked_below: u64,
+        (stamp, refused): (Stamp, bool),
+        ident: Option<[u8; 16]>,
+    ) {
         self.uses += 1;
         let origin = self.origins.entry((rid.origin, rid.boot)).or_default();
         origin.used = self.uses;
         origin.highest = origin.highest.max(rid.seq);
         origin.outcomes = origin.outcomes.split_off(&acked_below.min(rid.seq));
-        origin.outcomes.insert(rid.seq, stamp);
+        origin.outcomes.insert(rid.seq, (stamp, refused));
         while origin.outcomes.len() > OUTCOME_LIMIT {
             origin.outcomes.pop_first();
         }
@@ -72,7 +81,7 @@ impl Table {
                 self.origins.remove(&key);
             }
         }
-        if let Some(ident) = ident {
+        if let Some(ident) = ident.filter(|_| !refused) {
             self.idents.push_back((ident, stamp));
             if self.idents.len() > IDENT_LIMIT {
                 self.idents.pop_front();
@@ -86,8 +95,8 @@ impl Wire for Table {
         w.u64(self.uses).count(self.origins.len());
         for ((node, boot), o) in &self.origins {
             w.put(node).u64(*boot).u64(o.highest).u64(o.used).count(o.outcomes.len());
-            for (seq, stamp) in &o.outcomes {
-                w.u64(*seq).put(stamp);
+            for (seq, outcome) in &o.outcomes {
+                w.u64(*seq).put(outcome);
             }
         }
         w.count(self.idents.len());
@@ -137,7 +146,9 @@ mod tests {
     fn knows_what_is_in_the_history() {
         let mut t = Table::default();
         let at = Stamp { n: 4, ..Stamp::default() };
-        t.note(rid(3), 1, at, Some([9; 16]));
+        t.note(rid(3), 1, (at, false), Some([9; 16]));
+        t.note(rid(1), 1, (at, true), None);
+        assert_eq!(t.known(rid(1)), Known::Refused(at));
         assert_eq!(t.known(rid(3)), Known::At(at));
         assert_eq!(t.known(rid(2)), Known::Passed);
         assert_eq!(t.known(rid(4)), Known::New);
@@ -150,10 +161,10 @@ mod tests {
     fn is_bounded() {
         let mut t = Table::default();
         for boot in 0..2000 {
-            t.note(RequestId { boot, ..rid(1) }, 0, Stamp::default(), None);
+            t.note(RequestId { boot, ..rid(1) }, 0, Default::default(), None);
         }
         for seq in 0..1000 {
-            t.note(rid(seq), 0, Stamp::default(), None);
+            t.note(rid(seq), 0, Default::default(), None);
         }
         assert!(t.origins.len() <= ORIGIN_LIMIT);
         assert!(t.origins.values().all(|o| o.outcomes.len() <= OUTCOME_LIMIT));
