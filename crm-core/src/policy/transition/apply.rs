@@ -179,7 +179,7 @@ impl Work<'_> {
             })
             .map(|c| (c.dependent, c.dependent_role))
             .collect();
-        let reason = format!("colocation with {}", self.st[primary].id);
+        let reason = format!("colocation with {}", self.st[resource].id);
         for (dependent, role) in dependents {
             let task = if role == Role::Promoted { Task::Promote } else { Task::Start };
             self.block(dependent, &task, &reason);

@@ -123,7 +123,7 @@ impl Work<'_> {
                     self.then_stop(ix, connection, EdgeFlags::NONE);
                 }
             }
-            Task::Other(_) if is_recurring(&self.actions[ix]) => {}
+            Task::Cancel | Task::Other(_) if is_recurring(&self.actions[ix]) => {}
             _ if is_recurring(&self.actions[ix]) => {
                 self.start_then(connection, ix, EdgeFlags::I_THEN);
             }
@@ -187,7 +187,7 @@ impl Work<'_> {
     }
 }
 
-/// The action repeats, and is not a cancellation.
+/// The action repeats, or cancels one that does.
 pub fn is_recurring(action: &Action) -> bool {
-    action.key.interval() > 0 && action.task != Task::Cancel
+    action.key.interval() > 0
 }
