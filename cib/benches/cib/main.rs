@@ -3,7 +3,6 @@
 //! Before the measurements it prints the ratios that matter: to Pacemaker's cibadmin on the same file, of the large
 //! document to the small one, of memory to the size of the text.
 
-#[path = "generate.rs"]
 mod generate;
 mod ratios;
 
