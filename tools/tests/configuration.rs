@@ -21,7 +21,7 @@ impl Node {
         node.write("etc/ha.d/authkeys", "auth 1\n1 hmac-sha256 0123456789abcdef0123456789abcdef\n", 0o600);
         node.write("etc/ha.d/haresources", "n1 127.0.0.9 web\n", 0o644);
         node.write("etc/init.d/web", "#!/bin/sh\n", 0o755);
-        node.write("usr/lib/ocf/resource.d/heartbeat/IPaddr", "#!/bin/sh\n", 0o755);
+        node.write("usr/lib/ocf/resource.d/heartbeat/IPaddr2", "#!/bin/sh\n", 0o755);
         node.write("var/lib/heartbeat/hb_uuid", "0123456789abcdef", 0o600);
         fs::create_dir_all(node.path("var/log")).unwrap();
         node
@@ -169,6 +169,11 @@ const BREAKAGES: &[Breakage] = &[
         &["haresources:1", "Bad nodename", "n7"],
     ),
     (
+        "an address that is none",
+        |n| n.write("etc/ha.d/haresources", "n1 127.0.0.900\n", 0o644),
+        &["haresources:1", "\"127.0.0.900\" is no IP address"],
+    ),
+    (
         "a wrong logd.cf",
         |n| n.write("etc/logd.cf", "logfil /x\n", 0o644),
         &["logd.cf:1", "logfil", "\"logfile\"?"],
@@ -226,6 +231,8 @@ fn config_check_and_show() {
     node.run(&["config", "check"]).is(0, &["good, 0 warnings"]);
     node.run(&["config", "show", "--origin"]).is(0, &["keepalive 2 ", "ha.cf:2", "hopfudge 1 ", "# default"]);
     node.run(&["config", "show", "--json"]).is(0, &["\"name\": \"deadtime\""]);
+    node.run(&["config", "directives"]).is(0, &["keepalive TIME", "; default 1s", "Everbeat's own"]);
+    node.run(&["config", "directives", "deadtiem"]).is(105, &["did you mean deadtime?"]);
     node.write("etc/ha.d/authkeys", "auth 1\n1 crc\n", 0o640);
     node.run(&["config", "check"]).is(4, &["600 recommended"]);
     node.write("etc/ha.d/authkeys", "auth 1\n", 0o600);

@@ -6,8 +6,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use ccm::config::{
-    Config, ConfigProblem, LogdConfig, Paths, Severity, ShownLine, System, exit_status, local_node_name,
-    read_authkeys, read_config, read_text,
+    Config, ConfigProblem, DIRECTIVES, Effect, LogdConfig, Paths, Severity, ShownLine, System, exit_status,
+    local_node_name, nearest, read_authkeys, read_config, read_text,
 };
 use cib::convert::Haresources;
 use clap::{Parser, Subcommand};
@@ -46,6 +46,11 @@ enum Action {
         #[arg(long)]
         offline: bool,
     },
+    /// Explain the directives of ha.cf: syntax, default, meaning.
+    Directives {
+        /// Only this one.
+        name: Option<String>,
+    },
 }
 
 pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
@@ -58,7 +63,33 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
     match arguments.command {
         Action::Show { origin, json } => show(&ha_cf, origin, json),
         Action::Check { offline } => check(&paths, &ha_cf, offline),
+        Action::Directives { name } => directives(name.as_deref()),
     }
+}
+
+/// The manual of ha.cf, from the table that the parser reads.
+fn directives(name: Option<&str>) -> u8 {
+    let mut out = String::new();
+    for entry in DIRECTIVES.iter().filter(|d| name.is_none_or(|n| n == d.name)) {
+        out.push_str(&format!("{} {}\n    {}", entry.name, entry.syntax, entry.about));
+        if entry.default != "none" {
+            out.push_str(&format!("; default {}", entry.default));
+        }
+        out.push_str(match entry.effect {
+            Effect::Works => "\n",
+            Effect::Nothing(_) => " (accepted, without effect)\n",
+            Effect::Ours => " (Everbeat's own: a Heartbeat refuses it)\n",
+        });
+    }
+    if out.is_empty() {
+        let word = name.unwrap_or_default();
+        let near = nearest(word, DIRECTIVES.iter().map(|d| d.name));
+        let hint = near.map(|n| format!(" (did you mean {n}?)")).unwrap_or_default();
+        eprintln!("everbeat config: \"{word}\" is no directive of ha.cf{hint}");
+        return exit::NOSUCH;
+    }
+    print(&out);
+    exit::OK
 }
 
 /// The paths below `--root`, else below `EVERBEAT_ROOT`, else of the machine.

@@ -130,6 +130,24 @@ pub(super) fn at_first_start(paths: &Paths) -> Result<(), u8> {
     Ok(())
 }
 
+/// What a conversion of this node's haresources would complain about; nothing is written or printed.
+/// Files that cannot be read complain by themselves, elsewhere.
+pub(super) fn complaints(paths: &Paths) -> Vec<convert::Problem> {
+    let Ok(config) = read_config(&paths.ha_cf()) else { return Vec::new() };
+    let Ok(text) = read_text(&paths.haresources()) else { return Vec::new() };
+    let read = |path: &Path| fs::read_to_string(paths.join(path)).map_err(|e| e.to_string());
+    let (ha_cf, _) = config.for_conversion(&read);
+    let input = Input {
+        text: &text,
+        file: &paths.haresources().display().to_string(),
+        ha_cf: &ha_cf,
+        options: Options::default(),
+        lookup: &|kind| find_script(paths, kind),
+        stonith_names: &parameter_names,
+    };
+    convert::convert(&input).map_or_else(|problems| problems, |converted| converted.problems)
+}
+
 fn converted(arguments: &Arguments, paths: &Paths) -> Result<Converted, u8> {
     let refused = |problems: Vec<ccm::config::ConfigProblem>| {
         complain(&problems);

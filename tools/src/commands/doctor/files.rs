@@ -102,6 +102,22 @@ pub(super) fn haresources(patient: &Patient, report: &mut Report) {
             if let Some(config) = &patient.config {
                 problems(&super::super::config::check_haresources(config, &file), report);
             }
+            // Agents, nodes and fencing are looked at by checks of their own.
+            let elsewhere = ["unknown-agent", "unknown-node", "no-fencing", "no-failback", "connectivity"];
+            for problem in crate::commands::haresources2cib::complaints(&patient.paths) {
+                let place = problem.line.map_or_else(String::new, |line| format!(":{line}"));
+                let text = format!("{}{place}: {}", problem.file, problem.text);
+                let said = report.says(&problem.text);
+                match problem.severity {
+                    cib::convert::Severity::Error if !said && !elsewhere.contains(&problem.code) => {
+                        report.error(text, "correct the line; haresources2cib --stdout tries it");
+                    }
+                    cib::convert::Severity::Warning if !said && !elsewhere.contains(&problem.code) => {
+                        report.warn(text, "haresources2cib --stdout shows what becomes of it");
+                    }
+                    _ => {}
+                }
+            }
             if report.is_silent() {
                 report.good(format!("{}: every line is understood", file.display()));
             }

@@ -86,6 +86,11 @@ impl Report {
         !self.findings.iter().any(|f| f.check == self.check)
     }
 
+    /// Whether the present check has said this already.
+    pub(super) fn says(&self, text: &str) -> bool {
+        self.findings.iter().any(|f| f.check == self.check && f.text.contains(text))
+    }
+
     fn add(&mut self, status: Status, text: String, remedy: String) {
         self.findings.push(Finding { check: self.check, status, text, remedy });
     }

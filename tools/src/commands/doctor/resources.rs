@@ -63,7 +63,8 @@ fn scripts(patient: &Patient, report: &mut Report) -> usize {
             count += 1;
             let kind = word.text.split("::").next().unwrap_or_default();
             let address = kind.split('/').next().is_some_and(|a| a.parse::<std::net::IpAddr>().is_ok());
-            let kind = if address { "IPaddr" } else { kind };
+            // Addresses are converted to IPaddr2.
+            let kind = if address || kind == "IPaddr" { "IPaddr2" } else { kind };
             let place = format!("{}:{}", file.display(), word.line);
             if known_agent(kind).is_some() {
                 let ocf = Path::new(OCF).join("heartbeat").join(kind);
