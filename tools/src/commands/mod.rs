@@ -1,6 +1,7 @@
 //! The commands and the names they answer to.
 
 mod cibadmin;
+mod cl_status;
 mod classic_paths;
 mod clients;
 mod config;
@@ -59,6 +60,7 @@ const fn classic(name: &'static str, about: &'static str, run: Run) -> Command {
 pub const COMMANDS: &[Command] = &[
     ours("demo-web", "the server behind the agent ocf:everbeat:Web", demo_web::run),
     classic("cibadmin", "query and edit the configuration", cibadmin::run),
+    classic("cl_status", "heartbeat's view of nodes and links", cl_status::run),
     ours("config", "show or check the configuration files of this node", config::run),
     ours("demo", "three nodes on this machine, a service, a takeover", demo::run),
     ours("start", "start the cluster software on this node", start::run),
