@@ -218,7 +218,7 @@ fn flags(st: &State, r: ResourceIx, own: &[&str]) -> String {
     if !st[r].flags.managed {
         words.push("unmanaged");
     }
-    if st[r].meta("target-role").map_or(Role::Unknown, Role::parse) == Role::Stopped {
+    if st[r].is_disabled() {
         words.push("disabled");
     }
     if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) }
@@ -335,7 +335,10 @@ fn failed_probe(st: &State, id: &str, node: Option<NodeIx>) -> Option<&'static s
         let masked = matches!(f.op.attr("rc-code"), Some("2" | "5")) || f.op.attr("op-status") == Some("7");
         let key = f.op.attr("operation_key").or(f.op.id()).unwrap_or_default();
         let named = operation::parse_key(key).is_some_and(|(name, _, _)| name == id);
-        probe && masked && node.is_none_or(|n| n == f.node) && named
+        // The entry itself has to say where it was run; without, the reference does not show it.
+        let there =
+            f.op.attr("on_node").is_some_and(|at| node.is_none_or(|n| st[n].name.eq_ignore_ascii_case(at)));
+        probe && masked && there && named
     })?;
     let rc = failed.op.attr("rc-code").map_or(-1, |t| values::scan_or(t, -1));
     Some(history_op::rc_text(rc))
