@@ -259,6 +259,9 @@ impl<L: Ledger> Placer<'_, L> {
     /// 14.9, with 15.7 and 15.8 first.
     fn apply_clone(&mut self, dep: ResourceIx, prim: ResourceIx, ix: ColocationIx) {
         let c = self.s[ix].clone();
+        if self.s[prim].flags.promotable && self.s[prim].flags.provisional {
+            return;
+        }
         if self.s[prim].flags.promotable && c.primary_role != Role::Unknown {
             if self.s[dep].flags.provisional {
                 self.apply_promoted(dep, prim, ix);
