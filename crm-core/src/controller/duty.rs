@@ -145,6 +145,46 @@ impl Controller {
             self.transition_step(now, TransitionEvent::NodeGone { name: name.clone() }, out);
         }
         self.abort(now, "Membership changed".into(), out);
+        self.reconcile(now, out);
+    }
+
+    /// Looks in the CIB for results of what runs: those that were under way when a view ended came with
+    /// the base of the next one, before it was active.
+    fn reconcile(&mut self, now: Now, out: &mut Vec<ControllerAction>) {
+        let Some(machine) = &self.duty.transition else { return };
+        let number = i64::try_from(machine.number()).unwrap_or(i64::MAX);
+        let pending: Vec<GraphAction> =
+            machine.pending().filter(|a| a.kind == ActionKind::Resource).cloned().collect();
+        for action in pending {
+            let (Some(rsc), Some(node)) = (&action.resource, &action.on_node) else { continue };
+            let key = Key {
+                action: i64::from(action.id.0),
+                transition: number,
+                expected: expected_rc(&action),
+                uuid: self.uuid.clone(),
+            }
+            .to_string();
+            let found = self
+                .cib
+                .status()
+                .into_iter()
+                .flat_map(|s| s.children_named("node_state"))
+                .filter(|s| s.attr("uname") == Some(node))
+                .filter_map(|s| s.path(&["lrm", "lrm_resources"]))
+                .flat_map(|l| l.children_named("lrm_resource"))
+                .filter(|r| r.id() == Some(rsc.id.as_str()))
+                .flat_map(|r| r.children_named("lrm_rsc_op"))
+                .find(|op| {
+                    op.attr("transition-key") == Some(key.as_str()) && op.attr("op-status") != Some("-1")
+                })
+                .cloned();
+            if let Some(op) = found
+                && let Some(magic) = op.attr("transition-magic").map(str::to_owned)
+            {
+                let change = Change { node: node.clone(), resource: rsc.id.clone(), op };
+                self.result(now, &change, &magic, out);
+            }
+        }
     }
 
     /// Plans if a plan is wanted and everything needed for one is there.
@@ -474,8 +514,8 @@ impl Controller {
         }
         if !visible.by_entry {
             self.abort(now, "Another configuration was taken over".into(), out);
-            return;
         }
+        // A new base may hold results too, which were under way when the view ended.
         let found = changes(&before, &self.cib);
         if found.configuration {
             self.duty.fence_failures.clear();

@@ -100,6 +100,12 @@ pub fn id(i: usize) -> NodeId {
     NodeId([u8::try_from(i + 1).unwrap(); 16])
 }
 
+impl Node {
+    pub fn waiting(&self) -> Option<usize> {
+        self.waiting.as_ref().map(Vec::len)
+    }
+}
+
 impl Cluster {
     pub fn new(n: usize, config: &str) -> Self {
         let nodes =
@@ -174,6 +180,7 @@ impl Cluster {
     /// Power off: nothing runs any more, and what is not written is lost.
     pub fn crash(&mut self, i: usize) {
         self.nodes[i].core = None;
+        self.nodes[i].waiting = None;
         self.nodes[i].running.clear();
         self.sessions.retain(|(a, b), _| *a != i && *b != i);
         self.backlog.retain(|(a, b), _| *a != i && *b != i);
