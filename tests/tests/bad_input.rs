@@ -215,6 +215,7 @@ fn a_second_apiauth_line_for_mgmtd_is_a_warning() {
     let mut daemon = site.start("n1").unwrap();
     site.wait_until("n1", "crm_mon -1", SOON, |text| online(text, "n1"));
     let log = site.log("n1");
+    assert!(!log.contains("ERROR"), "a good start has no errors: {log}");
     let line = log.lines().find(|line| line.contains("mgmtd") && line.contains("WARN"));
     let last = site.ha_cf("n1").lines().count() + 2;
     assert!(line.is_some_and(|line| line.contains(&format!("ha.cf:{last}"))), "{log}");
@@ -276,6 +277,34 @@ fn a_lost_hb_uuid_is_named_with_the_cure_and_the_node_joins_again() {
             online(text, "n1 n2") && text.contains("with quorum")
         });
     }
+}
+
+/// An old image of a disk: the others know a later start. The core begins anew above it, and joins.
+#[test]
+fn a_generation_that_was_set_back_is_reported_and_raised_and_the_node_joins() {
+    let site = Site::new(&["n1", "n2"]).unwrap();
+    let mut daemons = ["n1", "n2"].map(|node| site.start(node).unwrap());
+    for node in ["n1", "n2"] {
+        site.wait_until(node, "crm_mon -1", SOON, |text| online(text, "n1 n2"));
+    }
+    daemons[1].power_off();
+    let file = site.root("n2").join("var/lib/heartbeat/hb_generation");
+    let known: u64 = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+    fs::write(&file, format!("{:>15}\n", known - 10)).unwrap();
+    daemons[1] = site.start("n2").unwrap();
+    for node in ["n1", "n2"] {
+        site.wait_until(node, "crm_mon -1", SOON, |text| {
+            online(text, "n1 n2") && text.contains("with quorum")
+        });
+    }
+    assert!(
+        site.log("n2").contains(&format!("the others know generation {known} of this node")),
+        "{}",
+        site.report()
+    );
+    assert!(daemons[1].said().matches("started the core").count() == 2, "{}", site.report());
+    let now: u64 = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+    assert!(now > known, "{now}");
 }
 
 /// As installed, where the core is hacluster and the keys are root's.

@@ -59,6 +59,8 @@ const MIN_PIECE: usize = 250;
 #[derive(Debug, Clone)]
 struct MediumState {
     up: bool,
+    /// It was opened, or that failed.
+    tried: bool,
     carrier: bool,
     tokens: f64,
     filled_at: Duration,
@@ -133,7 +135,13 @@ impl Link {
             history: VecDeque::new(),
             forwarded: VecDeque::new(),
             media: vec![
-                MediumState { up: false, carrier: true, tokens: 0.0, filled_at: Duration::ZERO };
+                MediumState {
+                    up: false,
+                    tried: false,
+                    carrier: true,
+                    tokens: 0.0,
+                    filled_at: Duration::ZERO
+                };
                 config.media.len()
             ],
             carrier_told: None,
@@ -282,6 +290,7 @@ impl Link {
         let Some(state) = self.media.get_mut(medium) else { return };
         let changed = state.up != up;
         state.up = up;
+        state.tried = true;
         if up && self.status == "init" {
             self.set_status("up", out);
         }
@@ -294,6 +303,10 @@ impl Link {
 
     fn tell_carrier(&mut self, out: &mut Vec<LinkAction>) {
         let any = self.media.iter().any(|m| m.up && m.carrier);
+        // At a start: what has not been opened yet is no reason to say that this node is cut off.
+        if !any && self.media.iter().any(|m| m.carrier && !m.tried) {
+            return;
+        }
         if self.carrier_told != Some(any) {
             self.carrier_told = Some(any);
             out.push(LinkAction::Event(LinkEvent::Carrier { any }));

@@ -126,7 +126,12 @@ pub(super) fn checkpoint(
             let aside = put_aside(store, LIVE)?;
             reports.push(format!("{LIVE} was not readable ({error}); kept as {aside}"));
         }
-        Found::Unsigned(_) | Found::Edited => {
+        Found::Unsigned(_) => {
+            let aside = put_aside(store, LIVE)?;
+            reports
+                .push(format!("{LIVE} had no digest and gives way to what the cluster has; kept as {aside}"));
+        }
+        Found::Edited => {
             let aside = put_aside(store, LIVE)?;
             reports.push(format!("{LIVE} was changed by hand while the cluster was active; kept as {aside}"));
         }

@@ -51,7 +51,6 @@ pub fn start(directory: &Path, now_s: u64, seed: [u64; 3]) -> Result<Identity, I
     }
     let id = uuid(&directory.join("hb_uuid"), [seed[0], seed[1]], &mut reports)?;
     let (generation, lost) = raise(directory, now_s, fresh, &mut reports)?;
-    reports.push(format!("Heartbeat generation: {generation}"));
     Ok(Identity { id, inc: Incarnation { generation, boot: seed[2] }, regressed: lost || renewed, reports })
 }
 
