@@ -19,6 +19,7 @@
 mod admission;
 mod foreign;
 mod health;
+pub mod ipfail;
 mod peer;
 mod receive;
 pub mod refused;
@@ -151,7 +152,7 @@ impl Link {
             told_generation: 0,
             told_duplicates: BTreeMap::new(),
             health: Health::new(names, &others, &ping, times),
-            refused: Refused::default(),
+            refused: Refused::new(config.log_badpack),
             foreign: Foreign::default(),
             next_ping: None,
             more_at: None,

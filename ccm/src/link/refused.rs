@@ -38,8 +38,10 @@ pub enum Cause {
 }
 
 /// The counters.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Refused {
+    /// `log_badpack`: packets that fail authentication are worth a line.
+    log_bad: bool,
     counts: BTreeMap<(Option<IpAddr>, Cause), Count>,
     others: u64,
     total: u64,
@@ -56,10 +58,22 @@ struct Count {
 }
 
 impl Refused {
+    pub fn new(log_bad: bool) -> Refused {
+        Refused {
+            log_bad,
+            counts: BTreeMap::new(),
+            others: 0,
+            total: 0,
+            dirty: false,
+            quiet_until: Duration::ZERO,
+        }
+    }
+
     /// Counts one packet. `name` is the sender's claim, empty if nothing of it was read.
     pub fn count(&mut self, from: Option<IpAddr>, cause: Cause, name: &str) {
         // Packets to a former start of this node are what every restart brings.
-        self.dirty |= cause != Cause::Stale;
+        let silent = cause == Cause::Stale || (!self.log_bad && matches!(cause, Cause::Wire(_)));
+        self.dirty |= !silent;
         self.total += 1;
         // Senders without a key cannot crowd out those who have one.
         let most = if matches!(cause, Cause::Wire(_)) { MOST / 2 } else { MOST };
@@ -96,7 +110,7 @@ impl Refused {
         for ((from, cause), count) in &mut self.counts {
             let new = count.total - count.reported;
             count.reported = count.total;
-            if new == 0 {
+            if new == 0 || (!self.log_bad && matches!(cause, Cause::Wire(_))) {
                 continue;
             }
             if parts.len() == 8 {
@@ -142,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_one_line_and_bounded() {
-        let mut refused = Refused::default();
+        let mut refused = Refused::new(true);
         for i in 0..100_000u32 {
             refused.count(Some(IpAddr::from(i.to_be_bytes())), Refusal::WrongSignature(1).into(), "");
         }
@@ -155,5 +169,15 @@ mod tests {
             refused.report(Duration::from_secs(10)).is_some_and(|l| l.text.contains("node [n2] a line: 1"))
         );
         assert_eq!(refused.report(Duration::from_secs(30)), None);
+    }
+
+    #[test]
+    fn log_badpack_off_still_counts() {
+        let mut refused = Refused::new(false);
+        refused.count(None, Refusal::WrongSignature(1).into(), "");
+        assert_eq!(refused.report(Duration::ZERO), None);
+        assert_eq!(refused.list().len(), 1);
+        refused.count(None, Cause::Cluster, "n2");
+        assert!(refused.report(Duration::ZERO).is_some_and(|l| !l.text.contains("authentication")));
     }
 }

@@ -67,6 +67,7 @@ impl LinkConfig {
                 .collect(),
             hopfudge: u32::from(config.hopfudge.value),
             compression: Some((algorithm, config.compression_threshold.value as usize * 1024)),
+            log_badpack: config.log_badpack.value,
             wall_at_zero: 0,
         }
     }

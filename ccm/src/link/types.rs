@@ -82,6 +82,8 @@ pub struct LinkConfig {
     pub hopfudge: u32,
     /// Algorithm, and the size in bytes beyond which it is used.
     pub compression: Option<(Algorithm, usize)>,
+    /// Whether packets that fail authentication are worth a log line.
+    pub log_badpack: bool,
     /// Unix time at the monotonic zero, seconds: only for the `ts` field.
     pub wall_at_zero: i64,
 }
@@ -107,6 +109,7 @@ impl LinkConfig {
             ping: Vec::new(),
             hopfudge: 1,
             compression: Some((Algorithm::Zlib, 2048)),
+            log_badpack: true,
             wall_at_zero: 0,
         }
     }

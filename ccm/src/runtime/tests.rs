@@ -198,6 +198,32 @@ fn a_core_that_takes_nothing_loses_sessions_not_memory() {
     idle.events.clear();
 }
 
+/// Heartbeats leave from their own thread: a core that does nothing for 0.8 of the dead time is late for
+/// nobody, one that does nothing for all of it is announced, and its heartbeats stop.
+#[test]
+fn a_starved_core_is_not_late_and_a_stuck_one_is_announced() {
+    let wires = vec![Wire::default()];
+    let mut nodes: Vec<Node> = (1..=2)
+        .map(|i| {
+            node(i, 1, |s| {
+                s.opener = Box::new(WireOpener(wires.clone()));
+                s.link.deadtime = Duration::from_secs(2);
+                s.link.warntime = Duration::from_millis(1200);
+            })
+        })
+        .collect();
+    assert!(run(&mut nodes, Duration::from_secs(10), everybody_up));
+    let stuck = nodes.pop().unwrap();
+    run(&mut nodes, Duration::from_millis(1600), |_| false);
+    assert!(nodes[0].logged("Late heartbeat").is_none());
+    assert!(stuck.logged("no progress of the core").is_none());
+    let announced = |n: &[Node]| n[0].logged("node n2: its core makes no progress").is_some();
+    assert!(run(&mut nodes, Duration::from_secs(5), announced));
+    assert!(stuck.logged("heartbeats stop").is_some());
+    let dead = |n: &[Node]| n[0].logged("node n2: is dead").is_some();
+    assert!(run(&mut nodes, Duration::from_secs(10), dead));
+}
+
 #[test]
 fn ping_nodes_answer_where_icmp_is_permitted() {
     if crate::medium::icmp::open(false).is_err() {
@@ -294,7 +320,7 @@ fn a_serial_line_carries_heartbeats_and_messages() {
     let mut nodes = vec![node(1, 1, on_lines(vec![a])), node(2, 1, on_lines(vec![b]))];
     assert!(run(&mut nodes, Duration::from_secs(20), everybody_up), "{:?}", nodes[0].lines);
     // A CIB of 100 KB compresses like the XML it is.
-    let cib: Vec<u8> = (0..1200)
+    let cib: Vec<u8> = (0..2300)
         .flat_map(|i| {
             format!("<nvpair id=\"p{i}\" name=\"n{}\" value=\"{}\"/>\n", i % 7, i * 31).into_bytes()
         })
