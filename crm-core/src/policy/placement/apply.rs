@@ -77,27 +77,6 @@ impl State {
         }
     }
 
-    /// The nodes that all leaves below a resource are active on.
-    pub fn active_nodes(&self, r: ResourceIx) -> Vec<NodeIx> {
-        let mut out = Vec::new();
-        self.collect_active(r, &mut out);
-        out
-    }
-
-    fn collect_active(&self, r: ResourceIx, out: &mut Vec<NodeIx>) {
-        let rsc = &self[r];
-        if rsc.children.is_empty() {
-            for n in &rsc.running_on {
-                if !out.contains(n) {
-                    out.push(*n);
-                }
-            }
-        }
-        for c in &rsc.children {
-            self.collect_active(*c, out);
-        }
-    }
-
     /// The next role of a leaf, or the highest of those below.
     pub fn next_state(&self, r: ResourceIx) -> Role {
         let rsc = &self[r];

@@ -20,8 +20,7 @@ impl<L: Ledger> Placer<'_, L> {
 
     /// 14.7: which of two instances comes first.
     pub fn compare_instances(&mut self, a: ResourceIx, b: ResourceIx) -> Ordering {
-        let nodes = |s: &crate::policy::state::State, r: ResourceIx| s.active_nodes(r);
-        let (on_a, on_b) = (nodes(self.s, a), nodes(self.s, b));
+        let (on_a, on_b) = (self.s[a].running_on.clone(), self.s[b].running_on.clone());
         if !on_a.is_empty() && !on_b.is_empty() && on_a.len() != on_b.len() {
             return on_a.len().cmp(&on_b.len());
         }

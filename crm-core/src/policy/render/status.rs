@@ -380,7 +380,11 @@ fn clone(list: &mut List, st: &State, r: ResourceIx, show: Show) {
     let mut promoted = Vec::new();
     let mut started = Vec::new();
     for &i in &rsc.children {
-        let shown = !show.active_only || st.is_active(i, false);
+        let active = st.is_active(i, false);
+        if active && st[i].running_on.is_empty() {
+            continue; // blocked or unmanaged on a node that is down: not counted as being anywhere
+        }
+        let shown = !show.active_only || active;
         if shown && printed_alone(st, r, i, show, &mut promoted, &mut started) {
             resource(list, st, i, show);
         }

@@ -494,9 +494,8 @@ impl<L: Ledger> Builder<'_, L> {
             self.s.nudge(self.ledger, r, n, INFINITY, Source::Unmanaged);
             let mut at = self.s[r].parent;
             while let Some(p) = at.filter(|_| self.s[n].online) {
-                if !self.s[p].running_on.contains(&n) {
-                    self.s[p].running_on.push(n);
-                }
+                // Once for each part that is there: the reference counts these entries.
+                self.s[p].running_on.push(n);
                 at = self.s[p].parent;
             }
             return;

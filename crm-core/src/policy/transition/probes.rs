@@ -11,6 +11,9 @@ use crate::policy::values;
 impl Work<'_> {
     /// Schedules the probes that every node needs.
     pub fn schedule_probes(&mut self) {
+        if !self.st.options.startup_probes {
+            return;
+        }
         for node in self.st.node_order.clone() {
             if !self.st[node].online {
                 if self.st.is_remote_node(node)
