@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use cib::schema::{self, SchemaError, Severity};
 use cib::{Cib, Element};
 use clap::Parser;
+use crm_core::policy::Severity as Judged;
 
 use crate::exit;
 use crate::source::{Source, SourceError};
@@ -45,6 +46,8 @@ struct Arguments {
 /// One complaint of either kind, ready to be printed.
 struct Finding {
     severity: Severity,
+    /// Whether the verdict depends on it.
+    counts: bool,
     /// `FILE:LINE:COLUMN`, or the source alone.
     place: String,
     text: String,
@@ -125,9 +128,15 @@ fn check(source: &str, root: Element) -> Vec<Finding> {
         Ok(complaints) => complaints,
         Err(error @ (SchemaError::Unknown(_) | SchemaError::Grammar { .. })) => {
             return vec![
-                Finding { severity: Severity::Error, place: place(root.position()), text: error.to_string() },
                 Finding {
                     severity: Severity::Error,
+                    counts: true,
+                    place: place(root.position()),
+                    text: error.to_string(),
+                },
+                Finding {
+                    severity: Severity::Error,
+                    counts: true,
                     place: source.to_owned(),
                     text: "CIB did not pass schema validation".into(),
                 },
@@ -140,6 +149,7 @@ fn check(source: &str, root: Element) -> Vec<Finding> {
         shown.position = None;
         findings.push(Finding {
             severity: complaint.severity,
+            counts: true,
             place: place(complaint.position),
             text: shown.to_string(),
         });
@@ -147,6 +157,7 @@ fn check(source: &str, root: Element) -> Vec<Finding> {
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         findings.push(Finding {
             severity: Severity::Error,
+            counts: true,
             place: source.to_owned(),
             text: "CIB did not pass schema validation".into(),
         });
@@ -158,36 +169,47 @@ fn check(source: &str, root: Element) -> Vec<Finding> {
     findings
 }
 
-/// What the policy engine complains about.
+/// What the policy engine complains about. Sentences that are only worth a line in the log do not
+/// change the verdict.
 fn semantics(source: &str, cib: &Cib) -> Vec<Finding> {
-    let _ = (source, cib);
-    Vec::new()
+    let plan = crm_core::policy::plan(cib, &crate::view::situation());
+    let finding = |complaint: &crm_core::policy::Complaint| Finding {
+        severity: match complaint.severity {
+            Judged::Error | Judged::LogError => Severity::Error,
+            Judged::Warning | Judged::LogWarning | Judged::Notice => Severity::Warning,
+        },
+        counts: complaint.severity.counts(),
+        place: source.to_owned(),
+        text: complaint.to_string(),
+    };
+    plan.complaints.iter().filter(|complaint| complaint.severity > Judged::Notice).map(finding).collect()
 }
 
 fn report(arguments: &Arguments, findings: &[Finding]) -> u8 {
-    let errors = findings.iter().any(|finding| finding.severity == Severity::Error);
-    if findings.is_empty() {
-        return exit::OK;
-    }
-    if arguments.quiet {
-        return exit::BAD_CONFIG;
-    }
-    for finding in findings {
-        let (word, level) = match finding.severity {
-            Severity::Error => ("error", 1),
-            Severity::Warning => ("warning", 2),
-        };
-        if arguments.verbose >= level {
-            eprintln!("{}: {word}: {}", finding.place, finding.text);
+    if !arguments.quiet {
+        for finding in findings {
+            let (word, level) = match finding.severity {
+                Severity::Error => ("error", 1),
+                Severity::Warning => ("warning", 2),
+            };
+            if arguments.verbose >= level {
+                eprintln!("{}: {word}: {}", finding.place, finding.text);
+            }
         }
     }
-    if errors {
-        eprintln!("crm_verify: Errors found during check: config not valid");
-    } else {
-        eprintln!("crm_verify: Warnings found during check: config may not be valid");
-    }
-    if arguments.verbose == 0 {
-        eprintln!("-V may provide more details");
+    let verdict = findings.iter().filter(|finding| finding.counts).map(|finding| finding.severity).max();
+    let Some(worst) = verdict else { return exit::OK };
+    if !arguments.quiet {
+        eprintln!(
+            "crm_verify: {}",
+            match worst {
+                Severity::Error => "Errors found during check: config not valid",
+                Severity::Warning => "Warnings found during check: config may not be valid",
+            }
+        );
+        if arguments.verbose == 0 {
+            eprintln!("-V may provide more details");
+        }
     }
     exit::BAD_CONFIG
 }
