@@ -92,6 +92,8 @@ pub struct Cluster {
     /// Nodes that a fence agent has shot.
     pub shot: Vec<String>,
     pub fencing_works: bool,
+    /// Fail when an agent starts what runs elsewhere.
+    pub never_twice: bool,
     /// The configuration with which a blank node starts.
     pub config: String,
 }
@@ -122,6 +124,7 @@ impl Cluster {
             calls: Vec::new(),
             shot: Vec::new(),
             fencing_works: true,
+            never_twice: false,
             config: config.to_owned(),
         }
     }
@@ -391,9 +394,20 @@ impl Cluster {
         if n.broken.contains(&format!("{}_{}", op.rsc, op.action)) {
             return 1;
         }
+        if op.agent.class() == lrm::Class::Stonith {
+            // A device is only tested where it is started.
+            return 0;
+        }
         match op.action.as_str() {
             "start" => {
                 n.running.insert(op.rsc.clone());
+                let places = self.places(&op.rsc);
+                assert!(
+                    !self.never_twice || places.len() == 1,
+                    "{} runs on {places:?}\n{}",
+                    op.rsc,
+                    self.describe()
+                );
                 0
             }
             "stop" => {
