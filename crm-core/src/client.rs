@@ -43,7 +43,10 @@ pub struct RequestOptions {
     /// For queries: how fresh the answer must be.
     pub freshness: Freshness,
     /// Who asks and with what: `update-user` and `update-client` of the document.
+    /// The document's access lists judge what that user may.
     pub user: Option<String>,
+    /// Names of the groups that user belongs to.
+    pub groups: Vec<String>,
     pub client: Option<String>,
 }
 

@@ -50,12 +50,10 @@ impl Wire for Change {
                 }
                 w.put(&Flags(request.options));
                 w.put(&request.if_version.map(|v| [v.admin_epoch, v.epoch, v.num_updates].to_vec()));
-                w.put(
-                    &request
-                        .stamp
-                        .as_ref()
-                        .map(|s| vec![s.written.clone(), s.origin.clone(), s.client.clone(), s.user.clone()]),
-                );
+                w.put(&request.stamp.as_ref().map(|s| {
+                    let four = [&s.written, &s.origin, &s.client, &s.user];
+                    four.into_iter().chain(&s.groups).cloned().collect::<Vec<String>>()
+                }));
             }
             Self::AddNode { name, votes } => {
                 w.u8(1).text(name).u32(*votes);
@@ -89,11 +87,12 @@ impl Wire for Change {
                 };
                 request.stamp = match r.get::<Option<Vec<String>>>()?.as_deref() {
                     None => None,
-                    Some([written, origin, client, user]) => Some(cib::Stamp {
+                    Some([written, origin, client, user, groups @ ..]) => Some(cib::Stamp {
                         written: written.clone(),
                         origin: origin.clone(),
                         client: client.clone(),
                         user: user.clone(),
+                        groups: groups.to_vec(),
                     }),
                     Some(_) => return Err(CodecError::Bound),
                 };

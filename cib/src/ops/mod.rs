@@ -13,7 +13,7 @@ mod code;
 mod edit;
 mod section;
 
-use crate::{Cib, Element, FEATURE_SET, Version, patch};
+use crate::{Cib, Element, FEATURE_SET, Version, acl, patch};
 
 pub use code::{Code, OpError};
 pub use section::{SECTIONS, section_path};
@@ -112,8 +112,16 @@ pub struct Stamp {
     pub origin: String,
     /// `update-client`: the program.
     pub client: String,
-    /// `update-user`.
+    /// `update-user`, and whose access the lists of the document judge; empty: nobody's.
     pub user: String,
+    /// Names of the groups the user belongs to, as known where he asked.
+    pub groups: Vec<String>,
+}
+
+impl Stamp {
+    fn asking(&self) -> acl::User<'_> {
+        acl::User { name: &self.user, groups: &self.groups }
+    }
 }
 
 /// One operation with everything it needs.
@@ -128,7 +136,7 @@ pub struct Request {
     pub options: Options,
     /// Refuse unless the document has exactly this version: no update is lost between two editors.
     pub if_version: Option<Version>,
-    /// Absent: bookkeeping attributes stay as they are.
+    /// Absent: bookkeeping attributes stay as they are, and nobody's access is judged.
     pub stamp: Option<Stamp>,
 }
 
@@ -211,12 +219,21 @@ pub fn apply_with(cib: &Cib, request: &Request, validator: Validator<'_>) -> Res
         return Err(OpError::new(Code::Usage, format!("there is no section \"{section}\"")));
     }
     if request.op == Operation::Query {
-        let output = query(cib, request)?;
+        let visible = match &request.stamp {
+            Some(stamp) => acl::filter(cib, stamp.asking()).map_err(denied)?,
+            None => cib.clone(),
+        };
+        let output = query(&visible, request)?;
         return Ok(Applied { cib: cib.clone(), output: Some(output), changed: false });
     }
     check_feature_set(request)?;
     let (mut root, output) = edit(cib, request)?;
     let changed = finish(cib, &mut root, request)?;
+    if let Some(stamp) = request.stamp.as_ref().filter(|_| changed) {
+        let after =
+            Cib::from_root(root.clone()).map_err(|error| OpError::new(Code::Invalid, error.to_string()))?;
+        acl::check(cib, &after, stamp.asking()).map_err(denied)?;
+    }
     let status_only = request.section.as_deref() == Some("status");
     if changed && !status_only && !request.options.skip_validation {
         validator(cib.root(), &root)
@@ -354,6 +371,10 @@ fn check_feature_set(request: &Request) -> Result<(), OpError> {
 
 fn feature_set(text: &str) -> Vec<u64> {
     text.split('.').map(|part| part.trim().parse().unwrap_or(0)).collect()
+}
+
+fn denied(error: acl::Denied) -> OpError {
+    OpError::new(Code::Denied, error.to_string())
 }
 
 fn no_input() -> OpError {

@@ -114,3 +114,29 @@ fn newer_input_and_unknown_sections_are_refused() {
     assert_eq!(code(Request::new(Operation::Query).section("tags")), Code::NotFound);
     assert_eq!(code(Request::new(Operation::Modify)), Code::Invalid);
 }
+
+/// Access lists are judged by the one who asks, wherever the request is carried out; without a stamp by nobody.
+#[test]
+fn access_lists_hold_for_whoever_asks() {
+    let cib = Cib::parse(
+        "<cib epoch='1' num_updates='0' admin_epoch='0'><configuration><crm_config><cluster_property_set id='o'><nvpair \
+         id='e' name='enable-acl' value='true'/></cluster_property_set></crm_config><nodes><node id='1' uname='n'/></nodes>\
+         <acls><acl_role id='r'><acl_permission id='p' kind='read' xpath='//nodes'/></acl_role><acl_group id='ops'>\
+         <role id='r'/></acl_group></acls></configuration><status/></cib>",
+    )
+    .unwrap();
+    let ask = |op, user: &str, groups: &[&str]| {
+        let mut request = Request::new(op).section("nodes");
+        if op == Operation::Modify {
+            request.input = Some(element("<node id='1' uname='m'/>"));
+        }
+        let groups = groups.iter().map(ToString::to_string).collect();
+        request.stamp = Some(Stamp { user: user.to_string(), groups, ..Stamp::default() });
+        apply(&cib, &request).map(|applied| applied.changed).map_err(|error| error.code)
+    };
+    assert_eq!(ask(Operation::Query, "eve", &[]), Err(Code::Denied));
+    assert_eq!(ask(Operation::Query, "tony", &["ops"]), Ok(false));
+    assert_eq!(ask(Operation::Modify, "tony", &["ops"]), Err(Code::Denied));
+    assert_eq!(ask(Operation::Modify, "root", &[]), Ok(true));
+    assert_eq!(ask(Operation::Modify, "", &[]), Ok(true));
+}

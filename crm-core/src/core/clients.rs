@@ -102,6 +102,13 @@ impl Core {
             Freshness::Leased => ReadMode::Leased,
             Freshness::Confirmed => ReadMode::Confirmed,
         };
+        request.stamp = Some(Stamp {
+            written: written(now),
+            origin: self.name.clone(),
+            client: options.client.clone().unwrap_or_default(),
+            user: options.user.clone().unwrap_or_default(),
+            groups: options.groups.clone(),
+        });
         if !request.op.modifies() {
             if mode == ReadMode::Local {
                 let result = self.query(&self.cib(), &request);
@@ -124,12 +131,6 @@ impl Core {
             input.remove_attr("have-quorum");
             input.remove_attr("dc-uuid");
         }
-        request.stamp = Some(Stamp {
-            written: written(now),
-            origin: self.name.clone(),
-            client: options.client.clone().unwrap_or_default(),
-            user: options.user.clone().unwrap_or_default(),
-        });
         let options = GroupOptions {
             force: options.force,
             ident: options.token,

@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 
 use super::peer::Peer;
 use super::proto::{self, ActionReply, CibReply, CibRequest, ClusterState};
+use crate::groups;
 use crate::request::to_cib_request;
 
 /// The service; clones speak to the same node.
@@ -34,14 +35,16 @@ impl proto::management_server::Management for Management {
     async fn cib(&self, request: Request<CibRequest>) -> Result<Response<CibReply>, Status> {
         let user = request.extensions().get::<Peer>().map(|peer| peer.name.clone());
         let asked = request.into_inner();
+        // Root may act for somebody else, as CIB_user does; nobody else may.
+        let user = match user {
+            Some(name) if name != "root" || asked.user.is_empty() => Some(name),
+            _ if asked.user.is_empty() => None,
+            _ => Some(asked.user.clone()),
+        };
         let options = RequestOptions {
             force: asked.force,
-            // Root may act for somebody else, as CIB_user does; nobody else may.
-            user: match user {
-                Some(name) if name != "root" || asked.user.is_empty() => Some(name),
-                _ if asked.user.is_empty() => None,
-                _ => Some(asked.user.clone()),
-            },
+            groups: user.as_deref().map(groups::of_user).unwrap_or_default(),
+            user,
             client: Some(asked.client.clone()).filter(|client| !client.is_empty()),
             ..RequestOptions::default()
         };
@@ -64,11 +67,14 @@ impl proto::management_server::Management for Management {
     }
 
     async fn watch(&self, request: Request<proto::WatchRequest>) -> Result<Response<States>, Status> {
+        let user = request.extensions().get::<Peer>().map(|peer| peer.name.clone()).unwrap_or_default();
+        let groups = groups::of_user(&user);
         if request.into_inner().once {
-            let now = cluster_state(&self.node.status());
-            return Ok(Response::new(Box::pin(tokio_stream::once(Ok(now)))));
+            let now = visible_state(&self.node.status(), &user, &groups);
+            return Ok(Response::new(Box::pin(tokio_stream::once(now))));
         }
-        let states = WatchStream::new(self.node.watch()).map(|status| Ok(cluster_state(&status)));
+        let states =
+            WatchStream::new(self.node.watch()).map(move |status| visible_state(&status, &user, &groups));
         Ok(Response::new(Box::pin(states)))
     }
 
@@ -127,6 +133,17 @@ fn answer(result: Result<client::Outcome, RequestError>) -> Response<ActionReply
 
 fn exit_code(error: &RequestError) -> u32 {
     u32::try_from(error.exit_code()).unwrap_or(u32::from(crate::exit::ERROR))
+}
+
+/// The state with as much of the document as the user may read.
+fn visible_state(status: &NodeStatus, user: &str, groups: &[String]) -> Result<ClusterState, Status> {
+    let user = cib::acl::User { name: user, groups };
+    let mut state = cluster_state(status);
+    if cib::acl::applies(&status.cib, user) {
+        let visible = cib::acl::filter(&status.cib, user);
+        state.cib = visible.map_err(|error| Status::permission_denied(error.to_string()))?.root().to_xml();
+    }
+    Ok(state)
 }
 
 /// The message for a node's status.

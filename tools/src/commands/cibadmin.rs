@@ -10,7 +10,7 @@ use clap::{ArgAction, Parser};
 
 use crate::offline::{self, OfflineError};
 use crate::source::{Source, SourceError, file_from_environment};
-use crate::{exit, print};
+use crate::{exit, groups, print};
 
 const COMMANDS: [&str; 14] = [
     "upgrade",
@@ -351,23 +351,13 @@ impl Asking {
     fn from(arguments: &Arguments) -> Asking {
         let given = arguments.user.clone().flatten().or_else(|| std::env::var("CIB_user").ok());
         let name = given.unwrap_or_default();
-        let groups = groups_of(&name).unwrap_or_default();
+        let groups = groups::of_user(&name);
         Asking { name, groups }
     }
 
     fn user(&self) -> acl::User<'_> {
         acl::User { name: &self.name, groups: &self.groups }
     }
-}
-
-/// Names of the groups of a user of this system.
-fn groups_of(name: &str) -> Option<Vec<String>> {
-    use nix::unistd::{Group, User, getgrouplist};
-    let user = User::from_name(name).ok().flatten()?;
-    let ids = getgrouplist(&std::ffi::CString::new(name).ok()?, user.gid).ok()?;
-    Some(
-        ids.into_iter().filter_map(|id| Group::from_gid(id).ok().flatten()).map(|group| group.name).collect(),
-    )
 }
 
 /// Tell of a refusal in the words administrators know; its exit status.
@@ -398,9 +388,28 @@ fn in_cluster(arguments: &Arguments, request: &Request) -> Result<Option<Element
     })?;
     source.apply(request, arguments.force).map_err(|error| {
         match &error {
-            SourceError::Refused { text, .. } => eprintln!("Call failed: {text}"),
+            SourceError::Refused { code, text } => {
+                match classic(*code).filter(|words| !text.starts_with(words)) {
+                    Some(words) => eprintln!("Call failed: {words}: {text}"),
+                    None => eprintln!("Call failed: {text}"),
+                }
+            }
             other => eprintln!("Call {} failed: {other}", request.op.name()),
         }
         error.exit()
     })
+}
+
+/// The words administrators know for an exit status, where there is one cause of it.
+fn classic(status: u8) -> Option<&'static str> {
+    let codes = [
+        Code::Exists,
+        Code::NotFound,
+        Code::Denied,
+        Code::NoQuorum,
+        Code::OldData,
+        Code::Schema,
+        Code::Protocol,
+    ];
+    codes.into_iter().find(|code| code.exit() == status).map(Code::text)
 }
