@@ -86,7 +86,7 @@ impl<L: Ledger> Builder<'_, L> {
     /// A migrate_to that succeeded.
     pub fn migrated_to(&mut self, n: NodeIx, r: ResourceIx, op: &Element) {
         let Some((source, target)) = self.names(op) else { return };
-        let id = self.s[r].id.clone();
+        let id = self.s[r].name_in_history().to_owned();
         let source_newer = self.non_monitor_after(&id, &source, op, true);
         let from = self.find_entry(&id, "migrate_from", &target, Some(&source));
         if from.is_some() && source_newer {
@@ -142,7 +142,7 @@ impl<L: Ledger> Builder<'_, L> {
     /// A migrate_to that failed.
     pub fn migrate_to_failed(&mut self, n: NodeIx, r: ResourceIx, op: &Element) {
         let Some((source, target)) = self.names(op) else { return };
-        let id = self.s[r].id.clone();
+        let id = self.s[r].name_in_history().to_owned();
         self.s[r].role = Role::Started;
         let from = self.find_entry(&id, "migrate_from", &target, Some(&source));
         if !self.unknown_at(&id, &target)
@@ -159,7 +159,7 @@ impl<L: Ledger> Builder<'_, L> {
     /// A migrate_from that failed.
     pub fn migrate_from_failed(&mut self, _n: NodeIx, r: ResourceIx, op: &Element) {
         let Some((source, target)) = self.names(op) else { return };
-        let id = self.s[r].id.clone();
+        let id = self.s[r].name_in_history().to_owned();
         self.s[r].role = Role::Started;
         let to = self.find_entry(&id, "migrate_to", &source, Some(&target));
         if !self.unknown_at(&id, &source)
