@@ -487,7 +487,6 @@ impl<L: Ledger> Builder<'_, L> {
             self.add_node_priority(n, r, failed);
             if self.s[n].maintenance {
                 self.s[r].flags.managed = false;
-                self.s[r].flags.maintenance = true;
             }
         }
         if !self.s[r].flags.managed {
