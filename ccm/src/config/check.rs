@@ -12,6 +12,7 @@ pub(super) fn whole_file(config: &Config, problems: &mut Problems) {
     media_and_nodes(config, problems);
     times(config, problems);
     logging(config, problems);
+    without_effect(config, problems);
     if *config.autojoin != AutoJoin::None && !config.crm.is_on() {
         problems.error(
             "autojoin-without-crm",
@@ -43,6 +44,28 @@ pub(super) fn whole_file(config: &Config, problems: &mut Problems) {
             let what = format!("stonith_host for \"{}\", which is no node of this file", stonith.node);
             problems.warn("unknown-node", stonith.line, what);
         }
+    }
+}
+
+/// Values whose directive works, but which mean nothing here.
+fn without_effect(config: &Config, problems: &mut Problems) {
+    let mut note = |line: Option<u32>, what: &str, why: &str| {
+        problems.note("no-effect", line.unwrap_or(0), format!("\"{what}\" has no effect here: {why}"));
+    };
+    if *config.uuidfrom == UuidFrom::Nodename {
+        note(config.uuidfrom.line, "uuidfrom nodename", "the node's UUID is made once and kept in hb_uuid");
+    }
+    if *config.hbgenmethod == GenerationFrom::Time {
+        note(
+            config.hbgenmethod.line,
+            "hbgenmethod time",
+            "the generation begins with the time and is kept on disk",
+        );
+    }
+    if let Some(first) = config.stonith.first().filter(|_| config.crm.is_on()) {
+        let why =
+            "crm is on, and fencing devices are resources of the CIB; haresources2cib converts these lines";
+        note(Some(first.line), "stonith", why);
     }
 }
 

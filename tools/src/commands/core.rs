@@ -9,8 +9,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use ccm::config::{
-    AuthKeys, Config, ConfigProblem, CrmMode, Paths, Severity, exit_status, local_node_name, read_authkeys,
-    read_config,
+    AuthKeys, Config, ConfigProblem, CrmMode, Paths, Severity, System, exit_status, local_node_name,
+    read_authkeys, read_config,
 };
 use clap::Parser;
 use crm_core::node::{Executor, Node, NodeHandle};
@@ -91,6 +91,13 @@ async fn serve(
     replies: lrm::executor::Replies,
 ) -> Result<u8, Refused> {
     let keys = keys(paths, &client).await.map_err(refuse)?;
+    let machine = config.check_machine(&System::new(paths.clone()));
+    if machine.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(refuse(machine));
+    }
+    for problem in machine {
+        tracing::warn!("{}", problem.log_line());
+    }
     let haresources = paths.haresources();
     let shown = haresources.exists().then(|| haresources.display().to_string());
     for (severity, line) in config.start_lines(shown.as_deref(), env!("CARGO_PKG_VERSION")) {
@@ -101,7 +108,9 @@ async fn serve(
         }
     }
     let name = local_node_name(Some(&config), paths);
+    let config_watchdog = config.watchdog.as_ref().map(|watchdog| watchdog.value.display().to_string());
     let root = arguments.root.clone();
+    watchdog(config_watchdog, arguments, &client).await;
     let mut builder = Node::builder(config, keys)
         .name(&name)
         .root(root.clone())
@@ -123,6 +132,16 @@ async fn serve(
     // The socket's file would make a command wait for nobody.
     let _ = std::fs::remove_file(socket_path(root.as_deref().unwrap_or(std::path::Path::new("/"))));
     Ok(u8::try_from(end.code).unwrap_or(exit::ERROR))
+}
+
+/// Has the executor open the watchdog; from then on a core that stands still resets the machine. A
+/// node that shares its machine with others leaves it alone.
+async fn watchdog(path: Option<String>, arguments: &Arguments, client: &Client) {
+    let Some(path) = path.filter(|_| arguments.root.is_none()) else { return };
+    match client.open(Open::Watchdog { path: path.clone() }).await {
+        Ok(_) => tracing::info!("watchdog {path} is open"),
+        Err(error) => tracing::error!("watchdog {path}: {error}; the node runs without one"),
+    }
 }
 
 /// Agents of a node below a root directory: its own, ours, and the system's.
