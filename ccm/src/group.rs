@@ -34,6 +34,8 @@ mod update;
 mod want;
 
 #[cfg(test)]
+mod conversations;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod tests;
@@ -391,6 +393,7 @@ impl Group {
                 let fresh = self.edges.session_up(peer, &name, inc);
                 if fresh {
                     self.fenced.remove(&peer);
+                    self.held_down.remove(&peer);
                     self.break_view_if_member(peer, inc, "restarted");
                 }
                 self.dirty = true;
@@ -518,8 +521,12 @@ impl Group {
             Message::Installed { p, digest } => self.on_installed(from, p, digest),
             Message::Activate { p } => self.on_activate(from, p),
             Message::Bye { reason } => {
-                if let Some(inc) = self.edges.peer(from).map(|p| p.inc) {
-                    self.on_bye(from, inc, &reason);
+                let inc = self.edges.peer(from).map(|p| p.inc);
+                match inc {
+                    Some(inc) if reason == BYE_LEFT => self.on_bye(from, inc, &reason),
+                    // R16.7: it takes part in nothing more, but what runs there runs on.
+                    Some(inc) => self.break_view_if_member(from, inc, &reason),
+                    None => {}
                 }
             }
             Message::Request { view, request } => self.on_request(from, view, *request),
@@ -751,6 +758,9 @@ impl Group {
         self.edges.peer(id).map_or_else(|| id.to_string(), |p| p.name.clone())
     }
 }
+
+/// What a node says that has stopped everything and leaves (R16.8).
+const BYE_LEFT: &str = "left";
 
 /// The part of a beat on which the wanted set depends.
 fn relevant(info: &BeatInfo) -> impl PartialEq + use<'_> {

@@ -405,7 +405,7 @@ impl Group {
             self.record.was_alone = last && self.view.as_ref().is_some_and(|v| v.writable);
             self.disk.push(super::disk::Job::Meta { ceiling: self.record.ceiling });
             for peer in self.edges.peers().filter(|p| p.session).map(|p| p.id).collect::<Vec<_>>() {
-                self.send(peer, Message::Bye { reason: "left".into() });
+                self.send(peer, Message::Bye { reason: super::BYE_LEFT.into() });
             }
         }
         let Phase::Leaving { handed_over: true, .. } = &self.phase else { return };

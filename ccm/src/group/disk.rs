@@ -188,11 +188,14 @@ impl Group {
         }
         // R4.6, R16.7: nothing is known about what is on the disk; it is not asked again.
         self.log(Level::Error, format!("the disk failed: {error}; this node leaves the cluster's decisions"));
+        self.give_up_view();
+        self.phase = Phase::DiskFailed;
+        // The beat first: whoever hears the goodbye must know already what kind it is.
+        self.beat_now = true;
+        self.poll_beat();
         for peer in self.edges.peers().filter(|p| p.session).map(|p| p.id).collect::<Vec<_>>() {
             self.send(peer, Message::Bye { reason: "its disk failed".into() });
         }
-        self.give_up_view();
-        self.phase = Phase::DiskFailed;
         self.event(GroupEvent::StorageLost { error: error.to_owned() });
         self.dirty = true;
     }

@@ -29,6 +29,10 @@ pub struct Node {
     pub inc: Incarnation,
     pub disk: Disk,
     pub write_time: Duration,
+    /// Every write ends with an error from now on.
+    pub disk_fails: bool,
+    /// The link of this incarnation has stopped.
+    leaves: bool,
     body: BeatBody,
     tick: u64,
     beats: u64,
@@ -77,6 +81,8 @@ impl Net {
                 inc: Incarnation::default(),
                 disk: Disk::default(),
                 write_time: WRITE,
+                disk_fails: false,
+                leaves: false,
                 body: BeatBody::default(),
                 tick: 0,
                 beats: 0,
@@ -173,6 +179,9 @@ impl Net {
         for action in actions {
             self.act(i, action);
         }
+        if std::mem::take(&mut self.nodes[i].leaves) {
+            self.crash(i);
+        }
     }
 
     fn act(&mut self, i: usize, action: GroupAction) {
@@ -190,7 +199,7 @@ impl Net {
                     self.later(LATENCY, Due::Message { from: i, to, inc, payload });
                 }
             }
-            GroupAction::Link(LinkCommand::Leave) => {}
+            GroupAction::Link(LinkCommand::Leave) => self.nodes[i].leaves = true,
             GroupAction::Persist { token, record } => {
                 let node = &self.nodes[i];
                 let due = Due::Written { node: i, inc: node.inc, token, record: Box::new(record) };
@@ -254,6 +263,11 @@ impl Net {
             Due::Written { node, inc, token, record } => {
                 let n = &mut self.nodes[node];
                 if n.inc != inc || n.group.is_none() {
+                    return;
+                }
+                if n.disk_fails {
+                    let error = "input/output error".to_owned();
+                    self.input(node, GroupInput::PersistFailed { token, error });
                     return;
                 }
                 match *record {
@@ -390,9 +404,13 @@ impl Net {
 
     /// Asks node `i` for a change; the token comes back in its reply.
     pub fn request(&mut self, i: usize, change: Change) -> u64 {
+        self.request_with(i, change, RequestOptions::default())
+    }
+
+    pub fn request_with(&mut self, i: usize, change: Change, options: RequestOptions) -> u64 {
         self.next_token += 1;
         let token = self.next_token;
-        self.input(i, GroupInput::Request { token, change, options: RequestOptions::default() });
+        self.input(i, GroupInput::Request { token, change, options });
         token
     }
 

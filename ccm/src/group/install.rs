@@ -13,6 +13,7 @@ use super::update::Active;
 use super::{Conflict, Group, GroupAction, GroupEvent, Level, Out, OutReason, Phase, View, Visible};
 use crate::codec::{Reader, Writer};
 use crate::election::lowest_feature;
+use crate::membership::info::PhaseName;
 use crate::replication::entry::{Durable, State};
 use crate::replication::lineage::Hash;
 use crate::replication::merge::{Exclusive, LIST_LIMIT};
@@ -419,7 +420,8 @@ impl Group {
             .filter(|w| !install.members.iter().any(|m| m.id == w.id && m.inc == w.inc))
             .map(|w| {
                 let peer = self.edges.peer(w.id);
-                let ejected = install.ejected.iter().any(|(id, _)| *id == w.id);
+                let failed = peer.is_some_and(|p| p.inc == w.inc && p.info.phase == PhaseName::DiskFailed);
+                let ejected = failed || install.ejected.iter().any(|(id, _)| *id == w.id);
                 let heard = self.edges.heard(self.now).contains(&w.id);
                 let (reason, settled) = if self.fenced.get(&w.id) == Some(&w.inc) {
                     (OutReason::Fenced, self.now)

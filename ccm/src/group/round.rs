@@ -268,15 +268,25 @@ impl Group {
     pub(super) fn poll_round(&mut self) {
         let now = self.now;
         let Phase::Proposing(round) = &mut self.phase else { return };
+        let mut silent = Vec::new();
         for (id, state) in &mut round.invited {
-            if let Invited::Waiting { until, .. } = state
-                && (now >= *until || !self.edges.up(*id))
-            {
-                *state = Invited::Out;
+            if let Invited::Waiting { until, .. } = state {
+                let up = self.edges.up(*id);
+                if now >= *until && up {
+                    silent.push(*id);
+                }
+                if now >= *until || !up {
+                    *state = Invited::Out;
+                }
             }
         }
         if round.invited.values().any(|s| matches!(s, Invited::Waiting { .. })) {
             return;
+        }
+        // Heard and silent: its core or its disk is stuck. Asking again at once would stop the others
+        // for nothing each time.
+        for id in silent {
+            self.hold_down(id);
         }
         let Phase::Proposing(round) = std::mem::replace(&mut self.phase, Phase::Seeking) else { return };
         self.conclude(*round);
@@ -319,6 +329,12 @@ impl Group {
         for id in &choice.members {
             self.send(*id, Message::Install(Box::new(install.clone())));
         }
+    }
+
+    /// R16.6: not invited for D · 2^k; k ≤ 2, or the bound of L1 (ten dead times) could not be kept.
+    pub(super) fn hold_down(&mut self, id: NodeId) {
+        let times = self.held_down.get(&id).map_or(0, |(_, k)| (*k + 1).min(2));
+        self.held_down.insert(id, (self.now + self.config.deadtime * (1 << times), times));
     }
 
     fn held_names(&self) -> Vec<(NodeId, String)> {

@@ -594,8 +594,7 @@ impl Group {
             return;
         };
         for id in late {
-            let times = self.held_down.get(&id).map_or(0, |(_, k)| (*k + 1).min(4));
-            self.held_down.insert(id, (self.now + deadtime * (1 << times), times));
+            self.hold_down(id);
             self.break_view(format!("the disk of {} does not keep up", self.name_of(id)));
         }
     }

@@ -46,10 +46,15 @@ impl Group {
             let fits = peer.info.proto_min <= PROTO_MAX && peer.info.proto_max >= PROTO_MIN;
             let well =
                 !matches!(peer.info.phase, PhaseName::Leaving | PhaseName::Gone | PhaseName::DiskFailed);
+            // R8.7: whose disk does not answer would hold up the installation. Who is a member stays one.
+            let member =
+                |v: &super::Active| v.broken.is_none() && !v.frozen && v.is_member(peer.id, peer.inc);
+            let slow = peer.info.impaired && !self.view.as_ref().is_some_and(member);
             let held = self.held_down.get(&peer.id).is_some_and(|(until, _)| self.now < *until);
             if fits
                 && well
                 && !held
+                && !slow
                 && !self.foreign.contains(&peer.name)
                 && self.may_join(peer.id, &peer.name)
             {

@@ -290,6 +290,14 @@ impl Sim {
             let i = self.chance.index(self.machines.len());
             self.change(i)?;
         }
+        // Who was about to leave when everything healed starts again like the others.
+        if self.healed {
+            for i in 0..self.machines.len() {
+                if self.machines.get(i).is_some_and(|m| !m.running()) {
+                    self.start(i)?;
+                }
+            }
+        }
         while let Some((to, from, bytes)) = self.net.take(self.now) {
             self.summary.events += 1;
             self.feed(to, |m, now| m.packet(now, from, bytes))?;
