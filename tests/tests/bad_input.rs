@@ -307,6 +307,37 @@ fn a_generation_that_was_set_back_is_reported_and_raised_and_the_node_joins() {
     assert!(now > known, "{now}");
 }
 
+/// `crm yes` asks for a restart of the machine when the core fails, and never for a bad configuration. Below a root
+/// directory, and in tests, nobody can carry it out: the core is started again instead. (That the request is carried
+/// out where it may be, with paper in place of a machine, is a test of the executor.)
+#[test]
+fn crm_yes_asks_for_a_restart_only_when_the_core_fails_and_tests_cannot_reach_it() {
+    let site = Site::new(&["n1"]).unwrap();
+    ha_cf(&site, |text| text.replace("crm respawn", "crm yes"));
+    site.write("n1", "var/lib/heartbeat/crm/cib.xml", "<cib><nonsense", 0o600).unwrap();
+    let mut daemon = site.start("n1").unwrap();
+    site.wait_until("n1", "crm_mon -1", SOON, |text| online(text, "n1"));
+    assert!(!daemon.said().contains("crm yes"), "{}", daemon.said());
+    let core = nix::unistd::Pid::from_raw(i32::try_from(daemon.core().unwrap()).unwrap());
+    nix::sys::signal::kill(core, nix::sys::signal::Signal::SIGKILL).unwrap();
+    let end = Instant::now() + SOON;
+    while daemon.said().matches("started the core").count() < 2 {
+        assert!(Instant::now() < end, "{}", site.report());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let said = daemon.said();
+    let line = said.lines().find(|line| line.contains("crm yes")).unwrap_or_else(|| panic!("{said}"));
+    assert!(line.contains("killed by signal 9") && line.contains("nothing was done"), "{line}");
+    site.wait_until("n1", "crm_mon -1", SOON, |text| online(text, "n1"));
+    assert!(daemon.runs());
+    // A configuration that is wrong ends it, and asks for nothing.
+    daemon.power_off();
+    ha_cf(&site, |text| text.replace("crm respawn", "crm yes").replace("initdead", "initdaed"));
+    let mut daemon = site.start("n1").unwrap();
+    assert_eq!(daemon.status(SOON).code(), Some(6));
+    assert!(!daemon.said().contains("crm yes"), "{}", daemon.said());
+}
+
 /// As installed, where the core is hacluster and the keys are root's.
 #[test]
 fn on_an_installed_host_keys_are_checked_as_well() {

@@ -414,8 +414,11 @@ impl Server {
                 (None, code) => format!("ended with status {}", code.unwrap_or(-1)),
             };
             // What ha.cf asks for: a node whose manager failed must not hold on to its resources.
-            if let Some(power) = &mut self.options.power {
-                power.reboot(&format!("the core {how}, and ha.cf says crm yes"));
+            match &mut self.options.power {
+                Some(power) => power.reboot(&format!("the core {how}, and ha.cf says crm yes")),
+                None => tracing::error!(
+                    "the core {how}, and ha.cf says crm yes; this machine may not be restarted here, and nothing was done"
+                ),
             }
         }
         if last || core.bye.is_some() {
