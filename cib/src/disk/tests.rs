@@ -338,3 +338,43 @@ fn a_real_directory_behaves_like_the_one_in_memory() {
     let (_, loaded) = open();
     assert_eq!((loaded.entries.len(), loaded.meta.as_slice()), (4, b"two".as_slice()));
 }
+
+/// Whatever stands in the files, opening ends with a document and no file is lost without a word.
+#[test]
+fn any_content_of_any_file_is_survived() {
+    let mut chance = Chance(99);
+    for round in 0..400 {
+        let disk = MemoryStore::new();
+        let (mut store, _) = CibStore::open(disk.clone()).unwrap();
+        store.switch(&document(1), b"one", None).unwrap();
+        store.checkpoint(&document(1)).unwrap();
+        store.switch(&document(2), b"two", None).unwrap();
+        store.checkpoint(&document(2)).unwrap();
+        store.append(&[entry("first"), entry("second")]).unwrap();
+        let names = disk.clone().list().unwrap();
+        for _ in 0..=chance.below(3) {
+            let name = &names[chance.below(names.len())];
+            let mut bytes = disk.clone().read(name).unwrap();
+            match chance.below(4) {
+                0 => bytes.clear(),
+                1 => bytes.truncate(chance.below(bytes.len() + 1)),
+                2 => bytes = (0..chance.below(200)).map(|_| chance.below(256) as u8).collect(),
+                _ => (0..8).for_each(|_| {
+                    let at = chance.below(bytes.len().max(1));
+                    if let Some(byte) = bytes.get_mut(at) {
+                        *byte = chance.below(256) as u8;
+                    }
+                }),
+            }
+            disk.clone().write(name, &bytes).unwrap();
+        }
+        let (mut store, loaded) = CibStore::open(disk.clone()).unwrap();
+        let epoch = Version::of(&loaded.document).epoch;
+        assert!(epoch == 2 || loaded.regressed || !loaded.reports.is_empty(), "round {round}: {loaded:?}");
+        store.switch(&document(9), b"", None).unwrap();
+        store.append(&[entry("on")]).unwrap();
+        store.checkpoint(&document(9)).unwrap();
+        let (_, loaded) = CibStore::open(disk).unwrap();
+        assert_eq!((Version::of(&loaded.document).epoch, loaded.entries.len()), (9, 1), "round {round}");
+    }
+}

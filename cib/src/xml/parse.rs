@@ -15,6 +15,9 @@ const HEARTBEAT_DTDS: &[&str] = &["crm.dtd", "crm-1.0.dtd", "/usr/share/heartbea
 /// Deepest nesting accepted, elements from the root. The deepest real CIB has about twelve levels, nested rules aside.
 pub const DEPTH_MAX: usize = 256;
 
+/// Most attributes of one element accepted: each is compared with those before it. Real elements have fewer than forty.
+pub const ATTRIBUTES_MAX: usize = 512;
+
 /// Longest document accepted, bytes: attribute values are addressed by 32 bits.
 const TEXT_MAX: usize = u32::MAX as usize / 2;
 
@@ -258,6 +261,11 @@ impl<'a> Parser<'a> {
             }
             if node.attrs.iter().any(|attr| attr.name == name) {
                 return Err(self.error(start, &format!("the attribute \"{}\" stands twice", name.as_str())));
+            }
+            if node.attrs.len() >= ATTRIBUTES_MAX {
+                return Err(
+                    self.error(start, &format!("an element with more than {ATTRIBUTES_MAX} attributes"))
+                );
             }
             if plain {
                 self.scratch.push_str(self.text.get(start..at).unwrap_or(""));

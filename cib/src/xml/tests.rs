@@ -39,6 +39,8 @@ fn refusals_name_the_place() {
     refused("", (1, 1), "no root");
     refused("<a>\n<b>", (2, 4), "not closed");
     refused("<a><#comment/></a>", (1, 5), "not a name");
+    let many: String = (0..=ATTRIBUTES_MAX).map(|number| format!(" a{number}=''")).collect();
+    assert!(Element::parse(&format!("<a{many}/>")).unwrap_err().text.contains("more than 512"));
     assert!(Element::parse("<a></b>").is_err());
     assert!(Element::parse("<a b='1'c='2'/>").is_err());
     assert_eq!(Element::parse_bytes(b"<a>\n\xff</a>").unwrap_err().line, 2);
