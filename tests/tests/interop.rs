@@ -96,14 +96,18 @@ struct Ours {
 impl Ours {
     /// Starts our link on the host with the same files the real one has.
     fn start(lab: &Lab, ha_cf: &str, authkeys: &str) -> Ours {
+        Ours::start_on(lab, "ours", 0x42, ha_cf, authkeys)
+    }
+
+    fn start_on(lab: &Lab, host: &'static str, id: u8, ha_cf: &str, authkeys: &str) -> Ours {
         let config = Config::parse(ha_cf, "ha.cf").unwrap();
         let keys = link::keys(&AuthKeys::parse(authkeys, "authkeys").unwrap()).unwrap();
         let inc = Incarnation { generation: 1, boot: runtime::random_seed() };
         let ends = endpoints(&config.media);
-        let link = LinkConfig::from_files(&config, keys, &ends, (NodeId([0x42; 16]), "ours", inc));
+        let link = LinkConfig::from_files(&config, keys, &ends, (NodeId([id; 16]), host, inc));
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let sink = Arc::clone(&lines);
-        let thread = lab.inside("ours").unwrap().in_network(move || {
+        let thread = lab.inside(host).unwrap().in_network(move || {
             let mut setup = Setup::new(link, ends, Box::new(Recorder));
             setup.log = Box::new(move |line| {
                 sink.lock().unwrap_or_else(PoisonError::into_inner).push(line.text);
@@ -364,4 +368,47 @@ fn serial_line() {
     let media = [format!("baud 115200\nserial {theirs}"), format!("baud 115200\nserial {ours}")];
     let [a, b] = &media;
     meet_in(&lab, [a, b], [theirs, ours], "auth 1\n1 sha1 secretkey\n", 0);
+}
+
+/// Two nodes of ours with every kind of UDP medium on one interface and one port: each works, and one
+/// cable is all of them.
+#[test]
+fn own_nodes_on_every_network_medium() {
+    let test = "own_nodes_on_every_network_medium";
+    if !need::root_and(test, &["ip", "bridge", "unshare", "nsenter", "setpriv"]) {
+        return;
+    }
+    let lab = Lab::new(&["theirs", "ours"], 1).unwrap();
+    let hosts = [("theirs", 1u8), ("ours", 2)];
+    for (host, number) in hosts {
+        let line = format!(
+            "ip addr add fd00:228::{number}/64 dev eth0 nodad; for i in $(seq 50); do \
+             ip -6 addr show dev eth0 | grep -q tentative || break; sleep 0.1; done"
+        );
+        lab.inside(host).unwrap().sh(&line).unwrap();
+    }
+    let media = "bcast eth0\nmcast eth0 225.0.0.1 694 1 0\nmcast6 eth0 ff02::694 694 1 0\n\
+                 ucast eth0 192.168.228.1\nucast eth0 192.168.228.2\n\
+                 ucast6 eth0 fd00:228::1\nucast6 eth0 fd00:228::2";
+    let authkeys = "auth 1\n1 hmac-sha256 a-key-of-sixteen-or-more\n";
+    let nodes = hosts.map(|(host, id)| Ours::start_on(&lab, host, id, &ha_cf(media), authkeys));
+    let up = |ours: &Ours, peer: &str| {
+        let report = ours.handle.report();
+        let links = report.nodes.iter().find(|n| n.name == peer).map(|n| n.links.clone());
+        links.is_some_and(|l| l.len() == 5 && l.iter().all(|(_, up)| *up))
+    };
+    let [a, b] = &nodes;
+    wait("five links up", &lab, a, Duration::from_secs(20), || up(a, "ours") && up(b, "theirs"));
+    lab.pull_cables("ours").unwrap();
+    let cut_off = |ours: &Ours| {
+        let events = ours.events.lock().unwrap();
+        events.iter().any(|e| matches!(e, LinkEvent::Carrier { any: false }))
+    };
+    wait("no carrier", &lab, b, Duration::from_secs(5), || cut_off(b) && !cut_off(a));
+    wait("dead", &lab, a, Duration::from_secs(10), || a.logged("node ours: is dead"));
+    lab.plug_cables("ours").unwrap();
+    let long = Duration::from_secs(20);
+    wait("back", &lab, a, long, || up(a, "ours") && up(b, "theirs"));
+    assert!(a.logged("Cluster node ours returning after partition."));
+    nodes.into_iter().for_each(Ours::end);
 }

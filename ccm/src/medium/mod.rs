@@ -9,12 +9,14 @@
 //!
 //! | medium          | own nodes | Heartbeat 3.0.6 |
 //! |-----------------|-----------|-----------------|
-//! | `bcast`         | sha1      | sha1, also with one frame in five lost |
-//! | `ucast`         | sha1, encrypted | md5       |
-//! | `mcast`         |           | crc             |
-//! | `mcast6`, `ucast6` |        | sha1            |
-//! | `serial`        | sha1, encrypted; lines and chains | sha1 |
-//! | in memory       | crc, sha1, hmac-sha256 |        |
+//! | `bcast`         | sha1, hmac-sha256 | sha1, also with one frame in five lost |
+//! | `ucast`         | sha1, hmac-sha256 | md5 |
+//! | `mcast`         | hmac-sha256 | crc |
+//! | `mcast6`, `ucast6` | hmac-sha256 | sha1 |
+//! | `serial`        | sha1; lines and chains | sha1 |
+//! | in memory       | crc, sha1, hmac-sha256 | |
+//!
+//! Between own nodes every key but `crc` also encrypts.
 
 mod endpoint;
 #[cfg(feature = "runtime")]

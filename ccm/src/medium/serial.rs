@@ -134,7 +134,8 @@ impl Medium for Serial {
             let mut chunk = [0u8; 4096];
             let n = rustix::io::read(&self.fd, &mut chunk)?;
             if n == 0 {
-                return Err(io::ErrorKind::WouldBlock.into());
+                // A line that hung up is readable for ever and gives nothing: it must be opened again.
+                return Err(rustix::io::Errno::IO.into());
             }
             self.feed(chunk.get(..n).unwrap_or_default());
         }

@@ -19,6 +19,8 @@ use crate::seam::LinkEvent;
 
 /// Packets taken from one medium before the others and the timers have their turn.
 const BATCH: usize = 32;
+/// Errors of receiving in a row after which a medium is opened again.
+const ERRORS: u32 = 100;
 /// Events kept beyond the channel.
 const BACKLOG: usize = 8192;
 /// Bytes of messages handed over that the core has not taken.
@@ -35,6 +37,8 @@ struct Slot {
     retry_at: Duration,
     pause: Duration,
     complained: bool,
+    /// Errors of receiving in a row.
+    errors: u32,
 }
 
 pub(super) struct Driver {
@@ -86,6 +90,7 @@ impl Driver {
             retry_at: Duration::ZERO,
             pause: FIRST_PAUSE,
             complained: false,
+            errors: 0,
         };
         Driver {
             link: Link::new(setup.link, setup.seed),
@@ -228,14 +233,21 @@ impl Driver {
             }
             match open.receive(buffer) {
                 Ok((n, from)) => {
+                    slot.errors = 0;
                     let bytes = buffer.get(..n).unwrap_or_default().to_vec();
                     if !self.faults.lose_received() {
                         self.input(LinkInput::Packet { medium, from, bytes });
                     }
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    slot.errors = 0;
+                    return;
+                }
                 Err(error) => {
-                    if is_fatal(&error) {
+                    slot.errors += 1;
+                    // One that gives errors for ever would keep this thread from sleeping.
+                    if is_fatal(&error) || slot.errors > ERRORS {
+                        slot.errors = 0;
                         self.failed(medium, &error);
                     }
                     return;
