@@ -212,10 +212,10 @@ impl Node {
         let mut last: std::collections::BTreeMap<NodeId, Instant> = Default::default();
         let mut longest = Duration::ZERO;
         for (at, event) in events.iter().filter(|(at, _)| *at >= since) {
-            if let LinkEvent::Beat { beat, .. } = event {
-                if let Some(before) = last.insert(beat.id, *at) {
-                    longest = longest.max(*at - before);
-                }
+            if let LinkEvent::Beat { beat, .. } = event
+                && let Some(before) = last.insert(beat.id, *at)
+            {
+                longest = longest.max(*at - before);
             }
         }
         longest

@@ -147,12 +147,7 @@ pub const DIRECTIVES: &[Directive] = &[
     idle("crmd_spawns_pengine", "BOOLEAN", "unset", "the policy engine is part of this program"),
     values("compression", "zlib|bz2", "zlib", "how large messages are compressed"),
     values("compression_threshold", "KB", "2", "compress only what is larger"),
-    idle(
-        "traditional_compression",
-        "BOOLEAN",
-        "no",
-        "large messages are compressed whole",
-    ),
+    idle("traditional_compression", "BOOLEAN", "no", "large messages are compressed whole"),
     values("rtprio", "1..99", "highest", "real-time priority of the heartbeat thread"),
     values("realtime", "BOOLEAN", "true", "real-time scheduling and locked memory"),
     idle("memreserve", "KB", "6500", "memory is locked, not set aside"),

@@ -161,10 +161,12 @@ impl Link {
                 self.with_log(out, |link, log| {
                     link.health.status(now, name, NodeKind::Foreign, status, deadtime, log);
                 });
-                if status != "dead" && !std::mem::replace(&mut self.foreign_entry(name).alive, true) {
-                    out.push(LinkAction::Event(LinkEvent::Foreign { name: name.to_owned(), alive: true }));
-                } else if returning {
-                    out.push(LinkAction::Event(LinkEvent::Foreign { name: name.to_owned(), alive: true }));
+                if status != "dead" {
+                    let was = std::mem::replace(&mut self.foreign_entry(name).alive, true);
+                    if !was || returning {
+                        let event = LinkEvent::Foreign { name: name.to_owned(), alive: true };
+                        out.push(LinkAction::Event(event));
+                    }
                 }
             }
             "shutdone" => {

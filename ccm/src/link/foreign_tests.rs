@@ -51,7 +51,7 @@ impl Talk {
         self.packet(packet);
     }
 
-    fn to_us(&mut self, packet: Packet) {
+    fn addressed(&mut self, packet: Packet) {
         let packet = packet.with("dest", "us").with("src", "n2").with("hg", "6b005899").with("ts", "1");
         self.packet(packet.with("ttl", "3"));
     }
@@ -108,7 +108,7 @@ fn gaps_are_asked_for() {
     assert!(talk.kinds().is_empty());
     talk.status(2);
     talk.status(4);
-    talk.to_us(Packet::new().with("t", "NS_nak_rexmit").with("firstseq", "3"));
+    talk.addressed(Packet::new().with("t", "NS_nak_rexmit").with("firstseq", "3"));
     let lost = |a: &LinkAction| matches!(a, LinkAction::Log(l) if l.text == "Irretrievably lost packet: node n2 seq 3");
     assert!(talk.out.iter().any(lost));
     talk.now += Duration::from_secs(1);
@@ -137,7 +137,7 @@ fn requests_are_answered() {
     let ask = |first: &str, last: &str| {
         Packet::new().with("t", "NS_rexmit").with("firstseq", first).with("lastseq", last)
     };
-    talk.to_us(ask("590", "592"));
+    talk.addressed(ask("590", "592"));
     let again: Vec<Vec<u8>> = talk
         .out
         .drain(..)
@@ -147,12 +147,12 @@ fn requests_are_answered() {
         })
         .collect();
     assert_eq!(again, ours[589..592]);
-    talk.to_us(ask("590", "592"));
+    talk.addressed(ask("590", "592"));
     assert!(talk.sent().is_empty());
-    talk.to_us(ask("3", "3"));
+    talk.addressed(ask("3", "3"));
     assert_eq!(talk.kinds(), ["NS_nak_rexmit"]);
-    talk.to_us(ask("100000", "100001"));
-    talk.to_us(ask("400", "18446744073709551615"));
+    talk.addressed(ask("100000", "100001"));
+    talk.addressed(ask("400", "18446744073709551615"));
     assert!(talk.sent().len() <= 50);
 }
 
@@ -170,7 +170,7 @@ fn foreign_nodes_come_and_go() {
     };
     talk.status(1);
     assert_eq!(foreign(&mut talk), [true]);
-    talk.to_us(Packet::new().with("t", "reqnodes").with("seq", "2"));
+    talk.addressed(Packet::new().with("t", "reqnodes").with("seq", "2"));
     let answer = talk.sent();
     let nodes = answer.iter().find(|p| p.text("t") == Some("repnodes")).unwrap();
     assert_eq!(nodes.text("nodelist"), Some("us n2 "));
@@ -181,7 +181,7 @@ fn foreign_nodes_come_and_go() {
     assert_eq!(foreign(&mut talk), [false]);
     talk.status(3);
     assert_eq!(foreign(&mut talk), [true]);
-    talk.to_us(Packet::new().with("t", "shutdone").with("st", "dead").with("seq", "4"));
+    talk.addressed(Packet::new().with("t", "shutdone").with("st", "dead").with("seq", "4"));
     assert_eq!(foreign(&mut talk), [false]);
     // An old generation is a replay.
     let old = Packet::new().with("t", "status").with("src", "n2").with("hg", "5").with("seq", "9");
