@@ -43,25 +43,18 @@ impl Work<'_> {
 
     /// Every primitive whose id or history name is the entry's.
     fn named_in_history(&self, id: &str) -> Vec<ResourceIx> {
-        let mut found = Vec::new();
-        for &r in &self.st.top {
-            self.collect_named(r, id, &mut found);
-        }
+        let Some(list) = self.st.by_id.get(id) else { return Vec::new() };
+        let mut found: Vec<ResourceIx> = list
+            .iter()
+            .copied()
+            .filter(|r| {
+                let rsc = &self.st[*r];
+                rsc.is_primitive() && (rsc.id == id || rsc.history_name.as_deref() == Some(id))
+            })
+            .collect();
+        found.sort();
+        found.dedup();
         found
-    }
-
-    fn collect_named(&self, r: ResourceIx, id: &str, found: &mut Vec<ResourceIx>) {
-        let rsc = &self.st[r];
-        if rsc.variant() == Variant::Primitive {
-            let matches = rsc.id.eq_ignore_ascii_case(id)
-                || rsc.history_name.as_deref().is_some_and(|h| h.eq_ignore_ascii_case(id));
-            if matches {
-                found.push(r);
-            }
-        }
-        for &child in &rsc.children {
-            self.collect_named(child, id, found);
-        }
     }
 
     fn check_entry(&mut self, node: NodeIx, history: &Element) {
