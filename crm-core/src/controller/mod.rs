@@ -315,7 +315,10 @@ impl Controller {
                 if self.view.as_ref().is_some_and(|v| v.id == view) {
                     self.complete = true;
                     if self.is_dc() {
-                        self.record_nodes(out);
+                        let count = self.view.as_ref().map_or(0, |v| v.members.len());
+                        let text = format!("All {count} cluster nodes are eligible to run resources.");
+                        self.log(Level::Info, CRMD, text, out);
+                        self.record_nodes(false, out);
                         self.want_plan("All cluster nodes are eligible to run resources");
                     }
                 }
@@ -511,7 +514,7 @@ impl Controller {
             } else {
                 self.duty.take_over();
             }
-            self.record_nodes(out);
+            self.record_nodes(true, out);
             self.want_plan("Membership changed");
         } else {
             self.duty.give_up();
@@ -580,6 +583,9 @@ impl Controller {
         for active in self.history.active() {
             let text = format!("resource {} may still be active at shutdown", active.id);
             out.push(ControllerAction::Log { level: Level::Error, target: CRMD, text });
+        }
+        if self.running.is_empty() && self.history.active().is_empty() {
+            self.log(Level::Info, CRMD, "All HA resources relinquished.".into(), out);
         }
         self.leaving = Leaving::Gone;
         self.duty.give_up();

@@ -23,7 +23,8 @@ fn absent_state(id: &str, name: &str, expected: &str) -> Element {
 
 impl Controller {
     /// Writes who is gone and which members the configuration does not know yet.
-    pub(super) fn record_nodes(&mut self, out: &mut Vec<ControllerAction>) {
+    /// `say`: for the first time in this view, so that it is news.
+    pub(super) fn record_nodes(&mut self, say: bool, out: &mut Vec<ControllerAction>) {
         let Some(view) = self.view.clone() else { return };
         let is_member = |name: &str| view.members.iter().any(|m| m.name.eq_ignore_ascii_case(name));
 
@@ -39,17 +40,19 @@ impl Controller {
             let id = state.id().unwrap_or_default();
             let clean = matches!(reason, Some(OutReason::Left | OutReason::Fenced))
                 || state.attr("expected") == Some("down");
-            self.log(
-                Level::Info,
-                CRMD,
-                match reason {
-                    Some(OutReason::Left) => format!("node {name} has left the cluster"),
-                    Some(OutReason::Fenced) => format!("node {name} was fenced"),
-                    Some(reason) => format!("node {name} is gone ({reason:?})"),
-                    None => format!("node {name} is not a member"),
-                },
-                out,
-            );
+            if say {
+                self.log(
+                    Level::Info,
+                    CRMD,
+                    match reason {
+                        Some(OutReason::Left) => format!("node {name} has left the cluster"),
+                        Some(OutReason::Fenced) => format!("node {name} was fenced"),
+                        Some(reason) => format!("node {name} is gone ({reason:?})"),
+                        None => format!("node {name} is not a member"),
+                    },
+                    out,
+                );
+            }
             // Nothing of a node that left in order, or was fenced, runs any more.
             let request = if clean {
                 replace_state(absent_state(id, name, "down"))

@@ -43,7 +43,7 @@ use lrm::class::stonith::{FenceCall, FenceTarget};
 use lrm::{ExecId, OpRequest, Queue};
 
 use crate::client::{ClientRequest, Outcome, RequestError};
-use crate::controller::{Asker, Controller, ControllerAction, ControllerConfig, ControllerEvent};
+use crate::controller::{Asker, Controller, ControllerAction, ControllerConfig, ControllerEvent, options};
 use crate::fencing::{self, Fencing, FencingAction, FencingEvent, Members, Requester};
 use crate::message::{Ask, Message};
 use crate::now::Now;
@@ -185,6 +185,8 @@ pub struct Core {
     /// Fence agents that run here: process → job.
     fence_runs: BTreeMap<ExecId, u64>,
     queue: Queue,
+    /// Operations at one time where `node-action-limit` does not say.
+    operations: usize,
     steps: VecDeque<Step>,
     next_token: u64,
     /// Whom the group's answers are for.
@@ -248,6 +250,7 @@ impl Core {
             fencing: Fencing::new(group.id, &group.name),
             fence_runs: BTreeMap::new(),
             queue: Queue::new(roots, operations, life),
+            operations,
             group: Group::new(group, loaded, seed),
             steps: VecDeque::new(),
             next_token: 1,
@@ -402,13 +405,15 @@ impl Core {
             GroupAction::Read { token, answer } => self.read(token, answer, out),
             GroupAction::Visible(visible) => {
                 self.changed = true;
+                let limit = options::option(&visible.cib, "node-action-limit")
+                    .and_then(|v| v.trim().parse().ok())
+                    .filter(|limit| *limit > 0);
+                self.queue.set_limit(limit.unwrap_or(self.operations));
                 self.steps.push_back(Step::Fencing(FencingEvent::Visible(visible.cib.clone())));
                 self.steps.push_back(Step::Controller(ControllerEvent::Visible(Box::new(visible))));
             }
             GroupAction::Log { level, text } => out.push(CoreAction::Log { level, target: CCM, text }),
             GroupAction::Left => {
-                let text = format!("{} Heartbeat shutdown complete.", self.name);
-                out.push(CoreAction::Log { level: Level::Info, target: "heartbeat", text });
                 self.exited = true;
                 out.push(CoreAction::Exit { code: 0, reason: String::new() });
             }

@@ -29,6 +29,8 @@ pub struct Node {
     pub log: Vec<(Duration, String)>,
     pub replies: BTreeMap<u64, Result<Outcome, RequestError>>,
     pub exit: Option<i32>,
+    /// The next write fails.
+    pub broken_disk: bool,
     /// While paused: what would have been handled.
     waiting: Option<Vec<CoreEvent>>,
     body: BeatBody,
@@ -358,6 +360,11 @@ impl Cluster {
             Due::Written { node, inc, token, record } => {
                 let n = &mut self.nodes[node];
                 if n.inc != inc || n.core.is_none() {
+                    return;
+                }
+                if n.broken_disk {
+                    let error = "input/output error".to_owned();
+                    self.event(node, CoreEvent::PersistFailed { token, error });
                     return;
                 }
                 match *record {

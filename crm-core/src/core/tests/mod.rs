@@ -404,6 +404,27 @@ impl Dice {
     }
 }
 
+/// The disk of the active node fails: it leaves, stops what it runs, and only then is it taken over.
+#[test]
+fn a_node_whose_disk_fails_lets_go_before_it_is_taken_over() {
+    let mut cluster = up(3, PLAIN);
+    cluster.never_twice = true;
+    let active = cluster.places("ip")[0];
+    cluster.nodes[active].broken_disk = true;
+    let request = cib::Request::new(cib::Operation::Modify).section("crm_config").input(
+        cib::Element::parse(
+            "<cluster_property_set id='o'><nvpair id='o9' name='x' value='1'/></cluster_property_set>",
+        )
+        .unwrap(),
+    );
+    cluster.ask(1, ClientRequest::Cib { request: Box::new(request), options: Default::default() });
+    cluster.until(MINUTE, "let go", |c| c.nodes[active].running.is_empty());
+    cluster.until(MINUTE, "taken over", |c| c.places("ip").len() == 1 && c.places("web").len() == 1);
+    assert_ne!(cluster.places("ip"), [active]);
+    let warnings = cluster.core(active).status().warnings;
+    assert!(warnings.iter().any(|w| w.contains("disk")), "{warnings:?}");
+}
+
 /// One storm of crashes, cuts, pauses and changes, then calm: one view, one place for each resource, one
 /// and the same CIB everywhere with every acknowledged change in it.
 fn storm(seed: u64, n: usize, config: &str) {
