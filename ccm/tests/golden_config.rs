@@ -90,7 +90,8 @@ fn run_convert(
 
 fn case(dir: &Path, wrong: &mut String) {
     let read = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap_or_default();
-    let (mut show, mut messages) = (String::new(), String::new());
+    let mut show = String::new();
+    let mut messages;
     let (mut modern, mut old) = (String::new(), String::new());
     match Config::parse(&read("ha.cf"), "ha.cf") {
         Ok(config) => {
