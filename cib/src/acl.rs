@@ -83,6 +83,25 @@ pub fn check(before: &Cib, after: &Cib, user: User<'_>) -> Result<(), Denied> {
     judge.compare(before.root(), after.root())
 }
 
+/// What a user may do with one element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Access {
+    Denied,
+    Read,
+    Write,
+}
+
+/// The access a user has to each element, by its path of indices from the root (comments counted). Without lists in
+/// force it is [`Access::Write`] everywhere.
+pub fn access(cib: &Cib, user: User<'_>) -> impl Fn(&[usize]) -> Access {
+    let rights = applies(cib, user).then(|| Rights::of(cib.root(), cib.root(), user));
+    move |path| match &rights {
+        Some(rights) if !rights.may(path, false) => Access::Denied,
+        Some(rights) if !rights.may(path, true) => Access::Read,
+        _ => Access::Write,
+    }
+}
+
 /// Attributes of the root that the system writes.
 const SYSTEM: &[&str] = &[
     "admin_epoch",

@@ -13,6 +13,7 @@ mod logging;
 mod offline;
 mod print;
 mod request;
+mod show_access;
 mod source;
 mod view;
 

@@ -9,6 +9,7 @@ use cib::{Applied, Cib, Code, Element, OpError, Operation, Request, Version, dig
 use clap::{ArgAction, Parser};
 
 use crate::offline::{self, OfflineError};
+use crate::show_access::{self, Style};
 use crate::source::{Source, SourceError, file_from_environment};
 use crate::{exit, groups, print};
 
@@ -85,6 +86,10 @@ struct Arguments {
     /// Show the digest of content as nodes compare it.
     #[arg(short = '6', long, overrides_with_all = COMMANDS)]
     md5_sum_versioned: bool,
+
+    /// With --query and --user: show what that user may do to each part: color, text, namespace or auto.
+    #[arg(short = 'S', long, value_name = "STYLE", num_args = 0..=1, require_equals = true)]
+    show_access: Option<Option<String>>,
 
     /// Do what is dangerous.
     #[arg(short = 'f', long)]
@@ -282,6 +287,9 @@ fn operate(arguments: &Arguments, operation: Operation, input: Option<Element>) 
         request.if_version = Some(version);
     }
     // Paths and "without children" together: the ids alone.
+    if let Some(style) = &arguments.show_access {
+        return show(arguments, style.as_deref());
+    }
     let ids_only = arguments.node_path && arguments.no_children && operation == Operation::Query;
     request.options.node_path &= !ids_only;
     let output = match file_from_environment() {
@@ -311,6 +319,30 @@ fn operate(arguments: &Arguments, operation: Operation, input: Option<Element>) 
         }
         Some(output) => print::out(&output.to_xml()),
     }
+}
+
+/// The whole configuration with the access of the user named.
+fn show(arguments: &Arguments, style: Option<&str>) -> Result<(), u8> {
+    let Some(Some(name)) = &arguments.user else {
+        eprintln!("The supplied command requires -U user specified.");
+        return Err(exit::USAGE);
+    };
+    let Some(style) = Style::from_word(style) else {
+        eprintln!("Unrecognized value for --show-access: \"{}\"", style.unwrap_or(""));
+        return Err(exit::USAGE);
+    };
+    let cib = match file_from_environment() {
+        Some(path) => offline::load(&path).map_err(|error| {
+            eprintln!("cibadmin: {error}");
+            error.exit()
+        })?,
+        None => Source::open("cibadmin").and_then(|mut source| source.cib()).map_err(|error| {
+            eprintln!("cibadmin: {error}");
+            error.exit()
+        })?,
+    };
+    let groups = groups::of_user(name);
+    print::out(&show_access::render(&cib, acl::User { name, groups: &groups }, style))
 }
 
 fn in_file(arguments: &Arguments, path: &std::path::Path, request: &Request) -> Result<Option<Element>, u8> {

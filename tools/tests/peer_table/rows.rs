@@ -686,6 +686,11 @@ pub const CIBADMIN: &[Row] = &[
     on(ACL, "acl-delete-missing", &["-D", "-U", "daemon", "-X", r#"<nvpair id="nope"/>"#]),
     on(ACL, "acl-delete-all-denied", &["-d", "-f", "-U", "daemon", "-A", "//nvpair"]),
     on(ACL, "acl-erase-denied", &["-E", "-f", "-U", "daemon"]),
+    on(ACL, "acl-show-text", &["-Q", "--show-access=text", "-U", "daemon"]),
+    on(ACL, "acl-show-color", &["-Q", "--show-access=color", "-U", "daemon"]),
+    on(ACL, "acl-show-namespace", &["-Q", "--show-access=namespace", "-U", "daemon"]),
+    on(ACL, "acl-show-nobody", &["-Q", "-S"]),
+    on(ACL, "acl-show-bogus", &["-Q", "--show-access=bogus", "-U", "daemon"]),
     on(ACL, "acl-bump", &["-B", "-U", "daemon"]),
     on(
         ACL,
