@@ -128,7 +128,7 @@ impl Work<'_> {
             top = r;
         }
         let mut flags = EdgeFlags::OPT;
-        if !self.actions[probe].runnable() && self.st[top].running_on.is_empty() {
+        if !self.actions[probe].runnable() && self.st[r].running_on.is_empty() {
             flags |= EdgeFlags::RUN_LEFT;
         }
         let first = || End::action(Some(r), probe);
