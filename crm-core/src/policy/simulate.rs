@@ -125,7 +125,7 @@ impl Run<'_> {
     }
 
     fn fence(&mut self, node: &str, uuid: Option<&str>) {
-        let state = node_state(self.cib.root_mut(), node, uuid);
+        let Some(state) = node_state(self.cib.root_mut(), node, uuid) else { return };
         for (name, value) in [
             ("in_ccm", "false"),
             ("crmd", "offline"),
@@ -228,7 +228,7 @@ pub struct Entry<'a> {
 }
 
 /// The `node_state` of a node, made if it is missing.
-pub fn node_state<'a>(root: &'a mut Element, node: &str, uuid: Option<&str>) -> &'a mut Element {
+pub fn node_state<'a>(root: &'a mut Element, node: &str, uuid: Option<&str>) -> Option<&'a mut Element> {
     let status = root.child_or_insert("status");
     let fits = |e: &Element| {
         e.name() == "node_state"
@@ -242,32 +242,13 @@ pub fn node_state<'a>(root: &'a mut Element, node: &str, uuid: Option<&str>) -> 
     first_child(status, fits)
 }
 
-/// The first child that fits; the last one if none does. The parent must have children.
-fn first_child(parent: &mut Element, fits: impl Fn(&Element) -> bool) -> &mut Element {
-    let at = parent.children().position(&fits);
-    let count = parent.children().count();
-    if count == 0 {
-        parent.push(Element::new("node_state"));
-    }
-    let at = at.unwrap_or(count.saturating_sub(1));
-    let mut left = at;
-    let mut found = None;
-    for child in parent.children_mut() {
-        found = Some(child);
-        if left == 0 {
-            break;
-        }
-        left -= 1;
-    }
-    match found {
-        Some(child) => child,
-        None => unreachable!("a child was just made sure of"),
-    }
+fn first_child(parent: &mut Element, fits: impl Fn(&Element) -> bool) -> Option<&mut Element> {
+    parent.children_mut().find(|child| fits(child))
 }
 
 /// Sets a transient attribute of a node; `value++` adds one.
 pub fn set_transient(root: &mut Element, node: &str, uuid: &str, name: &str, value: &str) {
-    let state = node_state(root, node, Some(uuid));
+    let Some(state) = node_state(root, node, Some(uuid)) else { return };
     let transient = state.child_or_insert("transient_attributes");
     if transient.id().is_none() {
         transient.set_attr("id", uuid);
@@ -281,7 +262,7 @@ pub fn set_transient(root: &mut Element, node: &str, uuid: &str, name: &str, val
         let id = format!("status-{uuid}-{name}");
         set.push(Element::new("nvpair").with_attr("id", id).with_attr("name", name));
     }
-    let pair = first_child(set, fits);
+    let Some(pair) = first_child(set, fits) else { return };
     let old = super::values::scan_or(pair.attr("value").unwrap_or("0"), 0);
     let value = match value {
         "value++" => (old + 1).to_string(),
@@ -302,7 +283,7 @@ pub fn record(
     agent: (&str, Option<&str>, &str),
     entry: &Entry<'_>,
 ) {
-    let state = node_state(root, node, Some(uuid));
+    let Some(state) = node_state(root, node, Some(uuid)) else { return };
     let lrm = state.child_or_insert("lrm");
     if lrm.id().is_none() {
         lrm.set_attr("id", uuid);
@@ -320,7 +301,7 @@ pub fn record(
         list.push(history.with_attr("type", agent.2));
     }
     merge_twins(list);
-    let history = first_child(list, |e| e.id() == Some(name.as_str()));
+    let Some(history) = first_child(list, |e| e.id() == Some(name.as_str())) else { return };
     let call = if known.is_some() { 1 + last_call(history) } else { 1 };
     add_result(history, &name, call, entry);
 }
@@ -334,15 +315,11 @@ fn merge_twins(list: &mut Element) {
         if first_of.insert(id, ()).is_none() {
             continue;
         }
-        let history = first_child(list, |e| e.id() == Some(id));
+        let Some(history) = first_child(list, |e| e.id() == Some(id)) else { continue };
         for op in twin.children() {
-            if history.children().any(|e| e.id() == op.id()) {
-                let own = first_child(history, |e| e.id() == op.id());
-                for (name, value) in op.attrs() {
-                    own.set_attr(name, value);
-                }
-            } else {
-                history.push(op.clone());
+            match first_child(history, |e| e.id() == op.id()) {
+                Some(own) => op.attrs().for_each(|(name, value)| own.set_attr(name, value)),
+                None => history.push(op.clone()),
             }
         }
     }

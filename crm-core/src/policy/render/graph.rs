@@ -96,14 +96,14 @@ fn head(out: &mut String, action: &GraphAction) {
             put(out, name, value);
         }
     }
-    if let Some(lock) = action.shutdown_lock {
-        put(out, "shutdown-lock", &lock.to_string());
-    }
 }
 
 fn full(out: &mut String, action: &GraphAction) {
     out.push_str("      ");
     head(out, action);
+    if let Some(lock) = action.shutdown_lock {
+        put(out, "shutdown-lock", &lock.to_string());
+    }
     out.push_str(">\n");
     if let Some(resource) = &action.resource {
         out.push_str("        <primitive");

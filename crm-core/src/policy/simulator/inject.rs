@@ -60,8 +60,9 @@ pub fn apply(cib: &mut Cib, injections: &Injections, now: i64, say: &mut impl Fn
         say(&format!("Taking node {node} offline"));
         let uuid = node_id(cib.root(), node);
         membership(cib.root_mut(), node, &uuid, ["false", "offline", "down", "down"]);
-        let state = simulate::node_state(cib.root_mut(), node, Some(&uuid));
-        state.retain_children(|child| child.name() != "lrm" && child.name() != "transient_attributes");
+        if let Some(state) = simulate::node_state(cib.root_mut(), node, Some(&uuid)) {
+            state.retain_children(|child| child.name() != "lrm" && child.name() != "transient_attributes");
+        }
     }
     for node in &injections.fail {
         say(&format!("Failing node {node}"));
@@ -88,7 +89,7 @@ pub fn apply(cib: &mut Cib, injections: &Injections, now: i64, say: &mut impl Fn
 }
 
 fn membership(root: &mut Element, node: &str, uuid: &str, values: [&str; 4]) {
-    let state = simulate::node_state(root, node, Some(uuid));
+    let Some(state) = simulate::node_state(root, node, Some(uuid)) else { return };
     for (name, value) in ["in_ccm", "crmd", "join", "expected"].iter().zip(values) {
         state.set_attr(name, value);
     }

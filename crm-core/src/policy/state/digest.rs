@@ -131,8 +131,7 @@ impl State {
         };
         let secure = list.map(|list| {
             let version = entry.and_then(|e| e.attr("crm_feature_set")).unwrap_or("");
-            let new = entry.is_none()
-                || (!version.is_empty() && values::compare_versions(version, "3.16.0").is_ge());
+            let new = !version.is_empty() && values::compare_versions(version, "3.16.0").is_ge();
             let mut some = if new {
                 all.clone()
             } else {

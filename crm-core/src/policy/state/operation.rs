@@ -192,7 +192,6 @@ impl State {
                     "Resetting 'on-fail' for {id} stop action to default value because '{v}' is not allowed for stop"
                 ),
             );
-            meta.shift_remove("on-fail");
         } else if task == "demote" && value.is_none() {
             value = rsc
                 .ops
@@ -223,7 +222,6 @@ impl State {
                     ),
                 );
                 value = None;
-                meta.shift_remove("on-fail");
             }
         }
         let fencing = self.options.stonith_enabled;

@@ -60,7 +60,8 @@ impl Work<'_> {
         }
         let (mut all, mut secure) = (String::new(), String::new());
         let mut unchanged = true;
-        for device in devices {
+        // The reference lists them last found first.
+        for device in devices.into_iter().rev() {
             let digests = self.st.digests(device, "stonith-on", 0, Some(node), None, &Table::new());
             let rsc = &self.st[device];
             let item = |digest: &str| format!("{}:{}:{digest},", rsc.id, rsc.agent());

@@ -70,7 +70,7 @@ impl Work<'_> {
         let pre = self.notify_pseudo(r, action, Task::Notify, NotifyPoint::Pre);
         self.notify_type(pre, "pre", op);
         let pre_done = self.notify_pseudo(r, action, Task::Notified, NotifyPoint::ConfirmedPre);
-        self.notify_type(pre_done, "confirmed-pre", op);
+        self.notify_type(pre_done, "pre", op);
         for ix in [pre, pre_done] {
             self.actions[ix].flags.set(ActionFlags::RUNNABLE);
         }
@@ -80,7 +80,7 @@ impl Work<'_> {
         let post = self.notify_pseudo(r, done, Task::Notify, NotifyPoint::Post);
         self.notify_type(post, "post", op);
         let post_done = self.notify_pseudo(r, done, Task::Notified, NotifyPoint::ConfirmedPost);
-        self.notify_type(post_done, "confirmed-post", op);
+        self.notify_type(post_done, "post", op);
         let runnable = self.actions[done].runnable();
         for ix in [post, post_done] {
             let action = &mut self.actions[ix];
@@ -411,7 +411,7 @@ impl Work<'_> {
         let post = self.notify_pseudo(r, fence, Task::Notify, NotifyPoint::Post);
         self.notify_type(post, "post", Operation::Stop);
         let post_done = self.notify_pseudo(r, fence, Task::Notified, NotifyPoint::ConfirmedPost);
-        self.notify_type(post_done, "confirmed-post", Operation::Stop);
+        self.notify_type(post_done, "post", Operation::Stop);
         let runnable = self.actions[fence].runnable();
         for ix in [post, post_done] {
             let action = &mut self.actions[ix];

@@ -334,11 +334,10 @@ impl Work<'_> {
                     return Vec::new();
                 }
                 let mut downed = vec![id(node)];
-                for &guest in &self.st.node_order {
-                    let container = self.st.container_of_node(guest);
-                    if container.is_some_and(|c| self.st[c].running_on.contains(&node)) {
-                        downed.push(id(guest));
-                    }
+                for &r in &self.st[node].running {
+                    let rsc = &self.st[r];
+                    let guest = rsc.remote_node.filter(|_| rsc.container.is_some());
+                    downed.extend(guest.map(id));
                 }
                 downed
             }
@@ -407,13 +406,15 @@ impl Work<'_> {
             for (meta, name) in [
                 ("clone", "CRM_meta_clone"),
                 ("remote-node", "CRM_meta_remote_node"),
-                ("container", "CRM_meta_container"),
                 ("external-ip", "pcmk_external_ip"),
             ] {
                 if let Some(value) = rsc.meta(meta) {
                     put(name, value);
                 }
             }
+        }
+        if let Some(container) = rsc.container {
+            put("CRM_meta_container", &self.st[container].id);
         }
         if let Some(clone) = rsc.clone_info() {
             let yes = |flag: bool| if flag { "true" } else { "false" };
@@ -435,13 +436,9 @@ impl Work<'_> {
     fn host_attributes(&self, action: &Action, node: NodeIx, put: &mut impl FnMut(&str, &str)) {
         let Some(container) = self.st.container_of_node(node) else { return };
         let task = match &action.task {
-            Task::Notify | Task::Notified => Task::parse(
-                action
-                    .meta
-                    .get("notify_key_operation")
-                    .or(action.meta.get("notify_operation"))
-                    .unwrap_or_default(),
-            ),
+            Task::Notify | Task::Notified => {
+                Task::parse(action.meta.get("notify_operation").unwrap_or_default())
+            }
             task => task.clone(),
         };
         let host = match task {
