@@ -240,6 +240,23 @@ async fn play(core: &str, dir: &Path) -> i32 {
             client.flush().await.unwrap();
             if generation == 2 { 75 } else { 1 }
         }
+        "worker" => {
+            let (client, mut replies, generation, _) = welcome(false).await;
+            say(dir, &format!("generation {generation}"));
+            let status = match generation {
+                1 => {
+                    let spawn = Request::Spawn { exec: ExecId(1), note: vec![], command: shell("true") };
+                    client.send(spawn).unwrap();
+                    while !matches!(replies.recv().await, Some(Reply::Exited { .. })) {}
+                    client.send(Request::Confirm { exec: ExecId(1) }).unwrap();
+                    1
+                }
+                _ => 0,
+            };
+            client.send(Request::Bye { status }).unwrap();
+            client.flush().await.unwrap();
+            status
+        }
         other => panic!("no core {other}"),
     }
 }
@@ -433,6 +450,14 @@ fn a_machine_is_restarted_when_its_core_fails_and_the_configuration_says_so() {
             "reboot: the core ended with status 1, and ha.cf says crm yes",
         ]
     );
+}
+
+/// What an earlier core started must not be left to nobody, however politely the core failed.
+#[test]
+fn a_core_that_fails_after_it_has_worked_is_started_again() {
+    let mut run = Run::new("worker", false);
+    assert_eq!(run.status(), Some(0));
+    assert_eq!(run.story(), ["generation 1", "generation 2"]);
 }
 
 #[test]

@@ -142,6 +142,8 @@ struct Server {
     /// Runs whose end has not been confirmed.
     kept: BTreeMap<ExecId, Kept>,
     generation: u32,
+    /// Something was run for a core: there may be resources that need one.
+    worked: bool,
     core: Option<Core>,
     start_at: Option<Instant>,
     pause: Duration,
@@ -165,6 +167,7 @@ impl Server {
             processes: Processes::new(options.settings.clone()),
             kept: BTreeMap::new(),
             generation: 0,
+            worked: false,
             core: None,
             start_at: Some(Instant::now()),
             pause: options.pause.0,
@@ -324,6 +327,7 @@ impl Server {
                     core.say(&Reply::Exited { exec, outcome: Outcome::of(end, Duration::ZERO) }, None);
                     return;
                 }
+                self.worked = true;
                 self.kept.insert(exec, Kept { note, outcome: None });
                 if let Some(pid) = self.processes.spawn(exec, &command, now) {
                     core.say(&Reply::Started { exec, pid }, None);
@@ -421,7 +425,9 @@ impl Server {
                 ),
             }
         }
-        if last || core.bye.is_some() {
+        // A start that fails ends here; a failure later on would leave resources to nobody.
+        let failed_at_work = self.worked && !last && code != Some(status::STAY_DOWN);
+        if last || (core.bye.is_some() && !failed_at_work) {
             let code = code.unwrap_or(status::ERROR);
             tracing::info!("the core has ended with status {code}");
             self.quiet_watchdog();
