@@ -324,7 +324,7 @@ impl Work<'_> {
         }
         for node in self.st[r].running_on.clone() {
             let stop = self.actions.newest_of(r, &Task::Stop, None);
-            if let (Operation::Stop, Some(stop)) = (op, stop) {
+            if let Some(stop) = stop {
                 let state = &self.st[node];
                 if self.actions[stop].pseudo() && (state.unclean || state.requires_reset) {
                     continue;
