@@ -142,7 +142,8 @@ impl Work<'_> {
                 action.flags.set(runnable);
             }
         } else {
-            let refused = match self.effective_quorum_policy(r) {
+            let policy = self.effective_quorum_policy(r);
+            let refused = match policy {
                 QuorumPolicy::Stop => Some("no quorum"),
                 QuorumPolicy::Freeze => {
                     let rsc = &self.st[r];
@@ -156,6 +157,8 @@ impl Work<'_> {
                     self.actions[ix].flags.clear(runnable);
                     self.set_reason(ix, reason, true);
                 }
+                // Freezing lets be what is: an action that was made without a node stays what it was.
+                None if policy == QuorumPolicy::Freeze => {}
                 None => self.actions[ix].flags.set(runnable),
             }
         }
