@@ -15,6 +15,10 @@ use crate::seam::{Record, Stamp};
 const BATCH_ENTRIES: usize = 256;
 const BATCH_BYTES: usize = 1 << 20;
 
+/// Entries and bytes in the log beyond which it is folded into the document (R18.1).
+const LOG_ENTRIES: usize = if cfg!(test) { 32 } else { 10_000 };
+const LOG_BYTES: usize = 16 << 20;
+
 /// A record to be written.
 #[derive(Debug, Clone)]
 pub enum Job {
@@ -35,7 +39,7 @@ pub struct SwitchJob {
     pub state: State,
     pub record: ViewRecord,
     pub backup: Option<(Element, String)>,
-    /// `None` for the first one of a blank disk.
+    /// `None`: the view stays as it is (a blank disk's first write, a log folded into the document).
     pub install: Option<super::Install>,
 }
 
@@ -52,6 +56,8 @@ pub struct Disk {
     token: u64,
     outstanding: Option<Outstanding>,
     queue: VecDeque<Job>,
+    /// Entries and bytes appended since the last Switch.
+    log: (usize, usize),
 }
 
 impl Disk {
@@ -136,7 +142,13 @@ impl Group {
                 Record::Meta(view_record.record(RECORD_VERSION))
             }
             Job::Switch(switch) => {
-                let mut view_record = switch.record.clone();
+                let mut view_record = match &switch.install {
+                    Some(_) => switch.record.clone(),
+                    None => ViewRecord {
+                        ceiling: self.record.ceiling.max(switch.record.ceiling),
+                        ..self.record.clone()
+                    },
+                };
                 view_record.rest = rest_of(&switch.state.durable);
                 Record::Switch {
                     document: switch.state.durable.document.clone(),
@@ -157,13 +169,23 @@ impl Group {
         };
         self.dirty = true;
         match done.job {
-            Job::Append { upto, .. } => self.on_appended(upto),
+            Job::Append { entries, upto } => {
+                self.disk.log.0 += entries.len();
+                self.disk.log.1 += entries.iter().map(Vec::len).sum::<usize>();
+                self.on_appended(upto);
+                self.fold_log();
+            }
             Job::Meta { ceiling } => self.record.ceiling = self.record.ceiling.max(ceiling),
             Job::Switch(switch) => {
                 let SwitchJob { state, mut record, backup, install } = *switch;
                 record.rest = rest_of(&state.durable);
                 // Facts of the time before this start stay facts.
                 record.ceiling = record.ceiling.max(self.record.ceiling);
+                self.disk.log = (0, 0);
+                if install.is_none() {
+                    let (rest, ceiling) = (record.rest, record.ceiling);
+                    record = ViewRecord { rest, ceiling, ..self.record.clone() };
+                }
                 self.record = record;
                 if let Some((_, text)) = &backup {
                     let line = text.lines().next().unwrap_or_default().to_owned();
@@ -179,6 +201,16 @@ impl Group {
         }
         if let Some((from, propose)) = self.deferred.take() {
             self.on_propose(from, propose);
+        }
+    }
+
+    /// A long log becomes part of the document, with everything that is held: what is on its way to
+    /// the disk comes before it in the queue.
+    fn fold_log(&mut self) {
+        let (entries, bytes) = self.disk.log;
+        if (entries >= LOG_ENTRIES || bytes >= LOG_BYTES) && !self.disk.switching() {
+            let (state, record) = (self.state.clone(), self.record.clone());
+            self.disk.push(Job::Switch(Box::new(SwitchJob { state, record, backup: None, install: None })));
         }
     }
 

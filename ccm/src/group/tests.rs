@@ -277,3 +277,31 @@ fn slow_disk_is_left_out() {
     assert!(matches!(net.outcome(asker, token), Some(Outcome::Done { .. })));
     assert_eq!(net.view(asker).unwrap().out[0].reason, OutReason::Ejected);
 }
+
+/// A long log is folded into the document; a restart finds everything, and nothing changes for the
+/// others.
+#[test]
+fn a_long_log_is_folded() {
+    let mut net = Net::new(3);
+    net.start_all();
+    net.form(&[0, 1, 2]);
+    for i in 0..150 {
+        net.done(i % 3, option(&format!("o{i}"), "x"));
+    }
+    for n in &net.nodes {
+        assert!(n.disk.loaded.entries.len() < 64, "{} entries", n.disk.loaded.entries.len());
+    }
+    let views = |n: &Net| {
+        let all = n.nodes.iter().flat_map(|n| &n.seen);
+        all.filter(|a| matches!(a, GroupAction::Event(GroupEvent::ViewChanged(_)))).count()
+    };
+    assert_eq!(views(&net), 3);
+    let before = net.group(0).history().digest();
+    for i in 0..3 {
+        net.crash(i);
+    }
+    net.start_all();
+    net.form(&[0, 1, 2]);
+    assert_eq!(net.group(1).history().digest(), before);
+    assert_eq!(value(net.group(2).visible(), "o149").as_deref(), Some("x"));
+}
