@@ -12,6 +12,7 @@ mod crm_mon;
 mod crm_node;
 mod crm_resource;
 mod crm_shadow;
+mod crm_simulate;
 mod crm_verify;
 mod crmadmin;
 mod demo;
@@ -70,6 +71,8 @@ pub const COMMANDS: &[Command] = &[
     classic("crm_attribute", "query and change cluster options and node attributes", crm_attribute::run),
     classic("crm_diff", "compare configurations, or apply a difference", crm_diff::run),
     classic("crm_shadow", "try changes on a copy of the configuration", crm_shadow::run),
+    classic("crm_simulate", "what would the cluster do?", crm_simulate::run),
+    classic("ptest", "the old name of crm_simulate", crm_simulate::run),
     classic("crm_standby", "put a node in standby, or end that", crm_attribute::run_standby),
     classic("crm_resource", "where resources are; moving, cleaning and changing them", crm_resource::run),
     classic("crm_mon", "the state of the cluster, once or as it changes", crm_mon::run),
