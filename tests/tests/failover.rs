@@ -1,4 +1,5 @@
 //! The product's main job, on real hosts: two machines, one service, accidents.
+#![allow(clippy::unwrap_used)]
 
 use std::time::{Duration, Instant};
 

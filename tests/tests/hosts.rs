@@ -1,4 +1,5 @@
 //! The namespace hosts themselves: everything else stands on them.
+#![allow(clippy::unwrap_used)]
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,7 @@
 //! A real Heartbeat 3.0.6 and our link in one cluster, on namespace hosts: each sees the other's status
 //! and links, packets lost on the way are asked for again in both directions, and the real one's log
 //! holds no complaint about us.
+#![allow(clippy::unwrap_used)]
 
 use std::io;
 use std::net::SocketAddr;

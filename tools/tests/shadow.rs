@@ -1,4 +1,5 @@
 //! crm_shadow beside Pacemaker's: the same session, the same exit statuses and the same files.
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 use std::process::Command;

@@ -19,7 +19,7 @@ pub struct Failure {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The action was carried out.
-    Ran(GraphAction),
+    Ran(Box<GraphAction>),
     /// The action failed as asked for.
     Failed { id: ActionId, rc: i32 },
     /// A node attribute was set: name, value, node id.
@@ -109,9 +109,9 @@ impl Run<'_> {
     fn fire(&mut self, synapse: &Synapse, failures: &[Failure]) -> State {
         let action = &synapse.action;
         match action.kind {
-            ActionKind::Pseudo => self.events.push(Event::Ran(action.clone())),
+            ActionKind::Pseudo => self.events.push(Event::Ran(Box::new(action.clone()))),
             ActionKind::Cluster => {
-                self.events.push(Event::Ran(action.clone()));
+                self.events.push(Event::Ran(Box::new(action.clone())));
                 let off = action.attribute("CRM_meta_stonith_action") != Some("on");
                 if action.operation == "stonith" && off {
                     if let Some(node) = &action.on_node {
@@ -145,7 +145,7 @@ impl Run<'_> {
         let (Some(node), Some(resource)) = (&action.on_node, &action.resource) else {
             return State::Confirmed;
         };
-        self.events.push(Event::Ran(action.clone()));
+        self.events.push(Event::Ran(Box::new(action.clone())));
         if matches!(action.operation.as_str(), "delete" | "meta-data") {
             return State::Confirmed;
         }

@@ -55,9 +55,7 @@ impl View<'_> {
                     "bold"
                 } else if input.flags.is_none() && !all {
                     continue;
-                } else if visible(ix) && visible(input.other) && input.flags != EdgeFlags::LOAD {
-                    "dashed"
-                } else if all {
+                } else if all || visible(ix) && visible(input.other) && input.flags != EdgeFlags::LOAD {
                     "dashed"
                 } else {
                     continue;

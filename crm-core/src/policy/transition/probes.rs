@@ -285,7 +285,7 @@ impl Work<'_> {
             for at in 0..self.actions[after].after.len() {
                 let edge = self.actions[after].after[at];
                 if !edge.flags.any(EdgeFlags::I_THEN)
-                    && !self.into_member(r, holder, edge.other, interleave, partner)
+                    && !self.concerns_member(r, holder, edge.other, interleave, partner)
                 {
                     continue;
                 }
@@ -295,7 +295,7 @@ impl Work<'_> {
     }
 
     /// The next action is that of a member of the collective `holder`, and concerns the probe.
-    fn into_member(
+    fn concerns_member(
         &self,
         r: ResourceIx,
         holder: Option<ResourceIx>,
