@@ -142,11 +142,6 @@ impl Client {
             Err(ClientError::Transport("it ended".into()))
         })
     }
-
-    /// The redacted status.
-    pub fn status(&mut self) -> Result<proto::StatusReply, ClientError> {
-        Ok(self.runtime.block_on(self.status.get(proto::StatusRequest {}))?.into_inner())
-    }
 }
 
 async fn connect_channel(path: PathBuf) -> Result<Channel, ClientError> {

@@ -21,7 +21,6 @@ pub const GROUP: &str = "haclient";
 /// The process at the other end of a connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    pub uid: u32,
     pub name: String,
     /// Root, hacluster, a member of haclient, or the user the daemon itself runs as.
     pub admitted: bool,
@@ -43,7 +42,7 @@ impl Admission {
         let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
         let name = user.map_or_else(|| uid.to_string(), |user| user.name);
         let admitted = may_administer(uid, &name, &groups);
-        Ok(Self { stream, peer: Peer { uid, name, admitted } })
+        Ok(Self { stream, peer: Peer { name, admitted } })
     }
 }
 
