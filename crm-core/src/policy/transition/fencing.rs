@@ -302,7 +302,12 @@ impl Work<'_> {
 
     fn starts_vs_fence(&mut self, r: ResourceIx, fence: ActionIx, node: NodeIx) {
         let allowed = self.st[r].table.contains(node);
-        let known = self.st[r].known_on.contains(&node);
+        // What one instance of an anonymous clone's primitive is known on, all are.
+        let known = self.st[r].known_on.contains(&node)
+            || self.st[r].parent.is_some_and(|p| {
+                let parent = &self.st[p];
+                parent.variant() == Variant::Clone && !parent.flags.unique && parent.known_on.contains(&node)
+            });
         for at in (0..self.actions.of(r).len()).rev() {
             let action = self.actions.of(r)[at];
             match self.actions[action].needs {
