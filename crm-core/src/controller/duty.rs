@@ -193,7 +193,7 @@ impl Controller {
             self.transition_step(now, TransitionEvent::Wake, out);
         }
         // Times that have passed are taken note of whatever the state: no timer may stay in the past.
-        self.duty.waiting = now.mono < self.settled;
+        self.duty.waiting = now.mono < self.settled.max(self.hold_until);
         if self.duty.brake.is_some_and(|at| at <= now.mono) {
             self.duty.brake = None;
         }

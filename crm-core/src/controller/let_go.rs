@@ -75,7 +75,7 @@ impl Controller {
             // Whoever took over is about to be heard: a ping node within reach, or carrier, says nothing
             // about that. An edge that was lost may be held down for twice the dead time (R5.4).
             if self.view.as_ref().is_none_or(|v| v.members.len() < self.config.configured) {
-                self.settled = self.settled.max(now.mono + self.config.deadtime * 3);
+                self.hold_until = now.mono + self.config.deadtime * 3;
             }
             self.abort(now, "No longer cut off".into(), out);
         }

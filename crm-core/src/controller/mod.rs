@@ -232,6 +232,8 @@ pub struct Controller {
     complete: bool,
     /// Excluded nodes have let go by then (R7.18).
     settled: Duration,
+    /// After being cut off: who took over may be heard by then.
+    hold_until: Duration,
     history: History,
     attributes: Attributes,
     pending: BTreeMap<u64, Purpose>,
@@ -274,6 +276,7 @@ impl Controller {
             suspended: false,
             complete: false,
             settled: Duration::ZERO,
+            hold_until: Duration::ZERO,
             history: History::default(),
             attributes: Attributes::default(),
             pending: BTreeMap::new(),
@@ -364,7 +367,7 @@ impl Controller {
 
     /// When [`ControllerEvent::Wake`] is due.
     pub fn deadline(&self) -> Option<Duration> {
-        let duty = self.duty.deadline(self.settled);
+        let duty = self.duty.deadline(self.settled.max(self.hold_until));
         let cut_off = self.cut_off_at().filter(|_| !self.let_go_began);
         let repair = self.repair.filter(|_| self.view().is_some());
         let alone = match self.leaving {
@@ -483,6 +486,9 @@ impl Controller {
             _ => out.settled_at,
         };
         self.settled = view.out.iter().map(settled).max().unwrap_or_default();
+        if view.members.len() >= self.config.configured {
+            self.hold_until = Duration::ZERO;
+        }
         for member in &view.members {
             self.known.insert(member.name.clone(), (member.id, member.inc));
         }

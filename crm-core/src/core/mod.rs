@@ -529,7 +529,7 @@ impl Core {
             Ok(Message::Ask { id, .. }) => {
                 self.answered(id, None, "the membership changed before the node answered".into(), out);
             }
-            Ok(message @ Message::Fence { .. }) => {
+            Ok(message @ (Message::Fence { .. } | Message::FenceResult { .. })) => {
                 self.steps.push_back(Step::Fencing(FencingEvent::Dropped { message }));
             }
             Ok(message) => self.steps.push_back(Step::Controller(ControllerEvent::Dropped { message })),

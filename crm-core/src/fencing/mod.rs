@@ -40,6 +40,8 @@ pub const NO_DEVICE: i32 = 105;
 pub const TIMED_OUT: i32 = 124;
 pub const FAILED: i32 = 1;
 
+/// Answers remembered, in case the end of a view swallows them.
+const SENT: usize = 32;
 /// History entries kept; beyond, half of them go.
 const HISTORY: usize = 500;
 
@@ -149,6 +151,10 @@ pub struct Fencing {
     operations: BTreeMap<u64, Operation>,
     next: u64,
     jobs: Jobs,
+    /// Answers given lately: to whom, number, result, reason.
+    sent: VecDeque<(NodeId, u64, i32, String)>,
+    /// Answers that the end of a view swallowed.
+    unsent: Vec<(NodeId, u64, i32, String)>,
     history: Arc<Vec<FenceRecord>>,
 }
 
@@ -193,6 +199,8 @@ impl Fencing {
             operations: BTreeMap::new(),
             next: 1,
             jobs: Jobs::default(),
+            sent: VecDeque::new(),
+            unsent: Vec::new(),
             history: Arc::new(Vec::new()),
         }
     }
@@ -242,14 +250,20 @@ impl Fencing {
                 self.conclude(vec![Requester::Client(asker)], record, out);
             }
             FencingEvent::Message { from, message } => self.message(now, from, message, out),
-            FencingEvent::Dropped { message } => {
-                if let Message::Fence { id, .. } = message {
+            FencingEvent::Dropped { message } => match message {
+                Message::Fence { id, .. } => {
                     self.result(now, id, FAILED, "the membership changed before the node answered", out);
                 }
-            }
+                Message::FenceResult { id, rc, reason } => {
+                    let known =
+                        self.sent.iter().rev().find(|(_, i, r, why)| (*i, *r, why) == (id, rc, &reason));
+                    self.unsent.extend(known.cloned());
+                }
+                _ => {}
+            },
             FencingEvent::Exited { job, outcome } => {
                 let answer = self.jobs.exited(now.mono, job, &outcome, out);
-                self.answer(answer, out);
+                self.answer(now, answer, out);
             }
             FencingEvent::Wake => {
                 self.jobs.wake(now.mono, out);
@@ -278,6 +292,14 @@ impl Fencing {
                 .filter(|(_, node)| !members.nodes.contains_key(node))
                 .collect(),
         };
+        if let Some(members) = &members {
+            for (to, id, rc, reason) in std::mem::take(&mut self.unsent) {
+                if to == members.dc {
+                    let message = Message::FenceResult { id, rc, reason };
+                    out.push(FencingAction::Send { to: BusAddress::Node(to), message });
+                }
+            }
+        }
         let was_dc = self.members.as_ref().is_some_and(|m| m.dc == self.id);
         let is_dc = members.as_ref().is_none_or(|m| m.dc == self.id);
         self.members = members;
@@ -527,7 +549,7 @@ impl Fencing {
                         self.jobs.begin(now.mono, device, order, out)
                     }
                 };
-                self.answer(answer, out);
+                self.answer(now, answer, out);
             }
             Message::FenceResult { id, rc, reason } => self.result(now, id, rc, &reason, out),
             Message::FenceNews(record) => {
@@ -548,13 +570,20 @@ impl Fencing {
         }
     }
 
-    fn answer(&self, answer: Option<(NodeId, u64, i32, String)>, out: &mut Vec<FencingAction>) {
-        if let Some((to, id, rc, reason)) = answer {
-            out.push(FencingAction::Send {
-                to: BusAddress::Node(to),
-                message: Message::FenceResult { id, rc, reason },
-            });
+    /// Tells the DC how it went. A DC that used its own device needs no bus for that, which is closed
+    /// between views.
+    fn answer(&mut self, now: Now, answer: Option<(NodeId, u64, i32, String)>, out: &mut Vec<FencingAction>) {
+        let Some((to, id, rc, reason)) = answer else { return };
+        if to == self.id {
+            self.result(now, id, rc, &reason, out);
+            return;
         }
+        self.sent.push_back((to, id, rc, reason.clone()));
+        if self.sent.len() > SENT {
+            self.sent.pop_front();
+        }
+        let message = Message::FenceResult { id, rc, reason };
+        out.push(FencingAction::Send { to: BusAddress::Node(to), message });
     }
 }
 
