@@ -51,11 +51,34 @@ pub fn plan_state<L: Ledger>(mut state: State, ledger: &mut L) -> Plan {
     let mut work = Work::new(&mut state);
     work.before_assignment();
     placement::assign(work.st, ledger);
-    work.after_assignment();
-    let summary = work.summary();
-    let graph = work.graph();
+    let (summary, graph) = deep(|| {
+        work.after_assignment();
+        let summary = work.summary();
+        (summary, work.graph())
+    });
     let actions = work.actions;
     let scores = std::mem::take(&mut state.score_lines);
     let complaints = std::mem::take(&mut state.complaints).into_vec();
     Plan { graph, summary, complaints, scores, state, actions }
+}
+
+/// Bytes of stack for following orderings: each step of a chain is a few calls deep.
+const STACK: usize = 512 << 20;
+
+/// Runs something that calls itself as deep as a configuration has orderings, on a stack of its own; in
+/// place if there can be none. What it computes does not depend on where it runs.
+fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let mut work = Some(work);
+    let mut done = None;
+    let ran = std::thread::scope(|scope| {
+        let step = || done = work.take().map(|work| work());
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, step);
+        thread.map(|thread| thread.join())
+    });
+    match (done, work, ran) {
+        (Some(done), _, _) => done,
+        (None, Some(work), _) => work(),
+        (None, None, Ok(Err(panic))) => std::panic::resume_unwind(panic),
+        (None, None, _) => std::process::abort(),
+    }
 }
