@@ -104,7 +104,7 @@ impl Checks {
                 } else if let Some(seen) = self.base_seen.get_mut(i) {
                     *seen = Some(v.cib.clone());
                 }
-                once(&v.cib)
+                if v.durable { once(&v.cib) } else { Ok(()) }
             }
             GroupAction::Event(GroupEvent::ViewChanged(view)) => self.view_changed(i, view, machines),
             GroupAction::Reply { token, outcome } => self.replied(i, *token, outcome),

@@ -77,7 +77,7 @@ impl Machine {
             running: None,
             rate: 980 + chance.below(41),
             start: Duration::from_millis(1000 + chance.below(100_000)),
-            write_time: Duration::from_millis(2),
+            write_time: Duration::from_millis(1 + chance.below(40)),
             core_paused: Duration::ZERO,
             all_paused: Duration::ZERO,
             backups: Vec::new(),
@@ -180,6 +180,11 @@ impl Machine {
         self.disk.heal();
     }
 
+    /// The next write fails; its outcome on the disk is open.
+    pub fn fail_disk(&mut self) {
+        self.disk.fail_at(self.disk.counts().calls, Failure::Torn);
+    }
+
     pub fn pause_core(&mut self, until: Duration) {
         self.core_paused = self.core_paused.max(until);
     }
@@ -192,6 +197,7 @@ impl Machine {
         self.core_paused = self.core_paused.min(now);
         self.all_paused = self.all_paused.min(now);
         self.write_time = Duration::from_millis(2);
+        self.disk.heal();
         if let Some(w) = self.running.as_mut().and_then(|r| r.write.as_mut()) {
             w.due = w.due.min(now);
         }

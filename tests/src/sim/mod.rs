@@ -124,6 +124,8 @@ pub struct Sim {
     healed: bool,
     /// Steps since time moved.
     still: u32,
+    /// Machines whose disk failed.
+    lost: Vec<usize>,
 }
 
 /// Steps without progress of time that no honest cluster needs.
@@ -181,6 +183,7 @@ impl Sim {
             requests: 0,
             healed: false,
             still: 0,
+            lost: Vec::new(),
             chance,
             settings,
         }
@@ -290,6 +293,11 @@ impl Sim {
             let i = self.chance.index(self.machines.len());
             self.change(i)?;
         }
+        // Its administrator turns a machine with a failed disk off.
+        for i in std::mem::take(&mut self.lost) {
+            self.note(format!("n{} is turned off: its disk failed", i + 1));
+            self.crash(i);
+        }
         // Who was about to leave when everything healed starts again like the others.
         if self.healed {
             for i in 0..self.machines.len() {
@@ -346,7 +354,10 @@ impl Sim {
             }
             GroupAction::Event(GroupEvent::Suspended) => self.reach("suspended"),
             GroupAction::Event(GroupEvent::Resumed) => self.reach("resumed"),
-            GroupAction::Event(GroupEvent::StorageLost { .. }) => self.reach("disk given up"),
+            GroupAction::Event(GroupEvent::StorageLost { .. }) => {
+                self.reach("disk given up");
+                self.lost.push(i);
+            }
             GroupAction::Event(GroupEvent::Dropped { .. }) => self.reach("bus message reported dropped"),
             GroupAction::Reply { token, outcome } => {
                 self.reach(match outcome {
@@ -400,6 +411,7 @@ impl Sim {
         self.note(format!("FAULT {fault:?}"));
         match fault {
             Fault::Crash(i) => self.crash(i),
+            Fault::CrashAll => (0..self.machines.len()).for_each(|i| self.crash(i)),
             Fault::Restart(i) => {
                 if self.machines.get(i).is_some_and(|m| !m.running()) {
                     self.start(i)?;
@@ -419,6 +431,11 @@ impl Sim {
             Fault::SlowDisk(i, delay) => {
                 if let Some(m) = self.machines.get_mut(i) {
                     m.write_time = delay;
+                }
+            }
+            Fault::FailDisk(i) => {
+                if let Some(m) = self.machines.get_mut(i) {
+                    m.fail_disk();
                 }
             }
             Fault::Cut { from, to } => self.net.cut(from, to),

@@ -66,6 +66,8 @@ impl FromStr for Profile {
 pub enum Fault {
     Crash(usize),
     Restart(usize),
+    /// The power of the whole site.
+    CrashAll,
     /// A clean leave.
     Leave(usize),
     /// The core does not run; heartbeats go on.
@@ -74,6 +76,8 @@ pub enum Fault {
     PauseAll(usize, Duration),
     /// Every write takes this long.
     SlowDisk(usize, Duration),
+    /// The next write fails.
+    FailDisk(usize),
     /// One direction of one link.
     Cut {
         from: usize,
@@ -94,11 +98,13 @@ impl Fault {
     pub fn name(self) -> &'static str {
         match self {
             Self::Crash(_) => "fault: crash",
+            Self::CrashAll => "fault: everything loses power",
             Self::Restart(_) => "fault: restart",
             Self::Leave(_) => "fault: clean leave",
             Self::PauseCore(..) => "fault: core pauses",
             Self::PauseAll(..) => "fault: machine pauses",
             Self::SlowDisk(..) => "fault: slow disk",
+            Self::FailDisk(_) => "fault: failing disk",
             Self::Cut { .. } => "fault: one-way cut",
             Self::Split(_) => "fault: partition",
             Self::Clog { .. } => "fault: clogged link",
@@ -127,7 +133,7 @@ impl Plan {
             let some = |chance: &mut Chance, max: Duration| {
                 max.mul_f64(f64::from(u32::try_from(chance.below(1000)).unwrap_or(0)) / 1000.0)
             };
-            let fault = match chance.below(24) {
+            let fault = match chance.below(26) {
                 0..=3 => Fault::Crash(i),
                 4..=6 => Fault::Restart(i),
                 7 => Fault::Leave(i),
@@ -141,9 +147,16 @@ impl Plan {
                 18 => Fault::Loss(chance.below(30)),
                 19 => Fault::Loss(settings.profile.noise().0),
                 20 | 21 => Fault::HealOne,
+                22 => Fault::FailDisk(i),
+                23 => Fault::CrashAll,
                 _ => Fault::HealLinks,
             };
             faults.push((at, fault));
+            if fault == Fault::CrashAll {
+                for i in 0..n {
+                    faults.push((at + some(chance, DEADTIME * 3), Fault::Restart(i)));
+                }
+            }
             // Whatever goes wrong is mostly put right within a while, so that runs do not end in ruins.
             if let Fault::Crash(i) | Fault::Leave(i) = fault {
                 if chance.percent(85) {
