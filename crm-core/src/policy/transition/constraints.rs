@@ -5,7 +5,6 @@ use cib::Element;
 use super::Work;
 use super::arena::End;
 use super::flags::{ActionFlags, EdgeFlags};
-use super::lookup;
 use super::task::{Key, Task};
 use crate::policy::ix::{ActionIx, ResourceIx};
 use crate::policy::state::rules::{self, Input, Notes};
@@ -219,7 +218,7 @@ impl Work<'_> {
     fn sets_of_tags(&mut self, constraint: &Element, id: &str) -> Option<Vec<Element>> {
         let (first, then) = (constraint.attr("first")?, constraint.attr("then")?);
         let is_tag =
-            |w: &Self, name: &str| lookup::find_resource(w.st, name).is_none() && w.tagged(name).is_some();
+            |w: &Self, name: &str| w.st.find_for_constraint(name).is_none() && w.tagged(name).is_some();
         if !is_tag(self, first) && !is_tag(self, then) {
             return None;
         }
@@ -257,7 +256,7 @@ impl Work<'_> {
         let mut members = Vec::new();
         for reference in element.children_named("resource_ref") {
             let name = reference.id().unwrap_or_default();
-            match lookup::find_resource(self.st, name) {
+            match self.st.find_for_constraint(name) {
                 Some(r) => members.push(r),
                 None => match self.tagged(name).cloned() {
                     Some(tagged) => {
@@ -283,7 +282,7 @@ impl Work<'_> {
     }
 
     fn member(&mut self, name: &str, id: &str) -> Option<ResourceIx> {
-        let found = lookup::find_resource(self.st, name);
+        let found = self.st.find_for_constraint(name);
         if found.is_none() {
             let text = format!("{id}: No resource found for {name}");
             self.order_error("constraint-no-resource", id, text);
@@ -375,7 +374,7 @@ impl Work<'_> {
             self.order_error("order-without-end", id, text);
             return None;
         };
-        let Some(r) = lookup::find_resource(self.st, name) else {
+        let Some(r) = self.st.find_for_constraint(name) else {
             let text = format!("Ignoring constraint '{id}' because resource '{name}' does not exist");
             self.order_error("constraint-no-resource", id, text);
             return None;

@@ -8,6 +8,7 @@
 pub mod apply;
 pub mod arena;
 pub mod collective;
+pub mod computed;
 pub mod constraints;
 pub mod create;
 pub mod dot;
@@ -16,7 +17,6 @@ pub mod flags;
 pub mod history;
 pub mod instances;
 pub mod internal;
-pub mod lookup;
 pub mod notify;
 pub mod primitive;
 pub mod probes;

@@ -1,0 +1,141 @@
+//! Flags of an action as the parts of its resource make them.
+
+use super::Work;
+use super::arena::Action;
+use super::flags::ActionFlags;
+use super::task::{Key, Task};
+use crate::policy::ix::{ActionIx, NodeIx, ResourceIx};
+use crate::policy::state::Variant;
+
+impl Work<'_> {
+    /// The task that a collective's action stands for in one of its parts.
+    pub fn original_task(&self, action: &Action, collective: ResourceIx) -> Task {
+        let task = match &action.key {
+            Key::Notify(_, task) => task,
+            _ => &action.task,
+        };
+        let part = self.instances(collective).first().copied();
+        match part {
+            Some(part) => self.task_for(part, task),
+            None => task.clone(),
+        }
+    }
+
+    /// The task for one part of a collective: a primitive has no "done" tasks of its own.
+    pub fn task_for(&self, part: ResourceIx, task: &Task) -> Task {
+        if self.st[part].variant() == Variant::Primitive && *task != Task::Notified {
+            task.undone()
+        } else {
+            task.clone()
+        }
+    }
+
+    /// Flags of an action as orderings see them, limited to a node for clones.
+    pub fn flags_for_ordering(&mut self, action: ActionIx, node: Option<NodeIx>) -> ActionFlags {
+        let mut flags = self.computed_flags(action, None);
+        let Some(r) = self.actions[action].resource else { return flags };
+        if node.is_none() || self.st[r].variant() < Variant::Clone {
+            return flags;
+        }
+        let runnable = flags.has(ActionFlags::RUNNABLE);
+        flags = self.computed_flags(action, node);
+        if runnable {
+            flags.set(ActionFlags::RUNNABLE);
+        }
+        flags
+    }
+
+    /// Flags of an action, computed over the parts of its resource.
+    pub fn computed_flags(&mut self, action: ActionIx, node: Option<NodeIx>) -> ActionFlags {
+        let Some(r) = self.actions[action].resource else { return self.actions[action].flags };
+        match self.st[r].variant() {
+            Variant::Primitive => self.actions[action].flags,
+            Variant::Group => self.group_flags(action, r, node),
+            Variant::Clone => {
+                let instances = self.st[r].children.clone();
+                self.summary_flags(action, r, &instances, node)
+            }
+            Variant::Bundle => {
+                let child = self.st[r].bundle_info().and_then(|b| b.child);
+                let inner = matches!(
+                    self.actions[action].task,
+                    Task::Notify
+                        | Task::Notified
+                        | Task::Promote
+                        | Task::Promoted
+                        | Task::Demote
+                        | Task::Demoted
+                );
+                let parts = match child.filter(|_| inner) {
+                    Some(child) => self.st[child].children.clone(),
+                    None => self.instances(r),
+                };
+                self.summary_flags(action, r, &parts, node)
+            }
+        }
+    }
+
+    fn group_flags(&mut self, action: ActionIx, r: ResourceIx, node: Option<NodeIx>) -> ActionFlags {
+        let mut flags = ActionFlags::OPTIONAL | ActionFlags::RUNNABLE | ActionFlags::PSEUDO;
+        let task = self.actions[action].task.clone();
+        for at in 0..self.st[r].children.len() {
+            let member = self.st[r].children[at];
+            let member_task = self.task_for(member, &task);
+            match self.actions.newest_of(member, &member_task, node) {
+                Some(found) => {
+                    let found = self.computed_flags(found, node);
+                    if !found.has(ActionFlags::OPTIONAL) {
+                        flags.clear(ActionFlags::OPTIONAL);
+                        self.actions[action].flags.clear(ActionFlags::OPTIONAL);
+                    }
+                    if member_task != task && !found.has(ActionFlags::RUNNABLE) {
+                        flags.clear(ActionFlags::RUNNABLE);
+                        self.actions[action].flags.clear(ActionFlags::RUNNABLE);
+                    }
+                }
+                None if member_task != Task::Stop && member_task != Task::Demote => {
+                    flags.clear(ActionFlags::RUNNABLE);
+                }
+                None => {}
+            }
+        }
+        flags
+    }
+
+    fn summary_flags(
+        &mut self,
+        action: ActionIx,
+        r: ResourceIx,
+        parts: &[ResourceIx],
+        node: Option<NodeIx>,
+    ) -> ActionFlags {
+        let mut flags = ActionFlags::OPTIONAL | ActionFlags::RUNNABLE | ActionFlags::PSEUDO;
+        let task = match &self.actions[action].key {
+            Key::Notify(_, task) => task.clone(),
+            _ => self.actions[action].task.clone(),
+        };
+        let task = match parts.first().or(self.instances(r).first()) {
+            Some(&part) => self.task_for(part, &task),
+            None => task,
+        };
+        let mut any_runnable = false;
+        for &part in parts {
+            let primitive = self.st[part].variant() == Variant::Primitive;
+            let part_node = if primitive { node } else { None };
+            let Some(found) = self.actions.newest_of(part, &task, part_node) else { continue };
+            let found = self.computed_flags(found, node);
+            if !found.has(ActionFlags::OPTIONAL) {
+                flags.clear(ActionFlags::OPTIONAL);
+                self.actions[action].flags.clear(ActionFlags::OPTIONAL);
+            }
+            any_runnable |= found.has(ActionFlags::RUNNABLE);
+        }
+        if !any_runnable {
+            flags.clear(ActionFlags::RUNNABLE);
+            if node.is_none() {
+                self.actions[action].flags.clear(ActionFlags::RUNNABLE);
+            }
+        }
+        flags
+    }
+}
