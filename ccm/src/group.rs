@@ -133,6 +133,8 @@ pub struct Group {
     heard_active: Option<Duration>,
     /// Nodes not invited until then, for their disks (R16.6), with the number of ejections.
     held_down: BTreeMap<NodeId, (Duration, u32)>,
+    /// The next end of a hold-down, as of the last look at the wish.
+    hold_ends: Option<Duration>,
     /// A proposal that waits for the disk: a Switch under way or a ceiling to raise.
     deferred: Option<(NodeId, Box<Propose>)>,
 
@@ -201,6 +203,7 @@ impl Group {
             failures: 0,
             heard_active: None,
             held_down: BTreeMap::new(),
+            hold_ends: None,
             deferred: None,
             state,
             record,

