@@ -11,6 +11,7 @@ pub mod digest;
 #[cfg(feature = "disk")]
 pub mod disk;
 mod document;
+pub mod model;
 pub mod ops;
 pub mod patch;
 pub mod schema;

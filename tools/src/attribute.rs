@@ -1,6 +1,7 @@
 //! Finding, setting and deleting one attribute somewhere in the CIB: what `crm_attribute` and its
 //! relatives do.
 
+use cib::model::Nodes;
 use cib::{Cib, Element, Operation, Request};
 
 /// Where an attribute lives.
@@ -179,11 +180,7 @@ pub fn sane_id(text: &str) -> String {
 
 /// The id of a node by its name (or by the id itself).
 pub fn node_id(cib: &Cib, name: &str) -> Option<String> {
-    let nodes = cib.root().path(&["configuration", "nodes"])?;
-    let by_name = nodes.children_named("node").find(|node| {
-        node.attr("uname").is_some_and(|uname| uname.eq_ignore_ascii_case(name)) || node.id() == Some(name)
-    });
-    by_name.and_then(Element::id).map(str::to_owned)
+    Nodes::of(cib).find(name).map(|node| node.id().to_owned()).filter(|id| !id.is_empty())
 }
 
 #[cfg(test)]

@@ -162,9 +162,7 @@ fn page(arguments: &Arguments, view: &View, live: Option<&ClusterState>) -> Stri
 }
 
 fn option<'a>(view: &'a View, name: &str) -> Option<&'a str> {
-    let config = view.cib.root().path(&["configuration", "crm_config"])?;
-    let mut pairs = config.descendants().filter(|e| e.name() == "nvpair" && e.attr("name") == Some(name));
-    pairs.next().and_then(|pair| pair.attr("value"))
+    cib::model::Properties::of(&view.cib).get(name)
 }
 
 fn summary(list: &mut List, view: &View, live: Option<&ClusterState>) {

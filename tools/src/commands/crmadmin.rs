@@ -114,11 +114,10 @@ fn kill(source: &mut Source, state: &ClusterState, node: &str) -> Result<String,
 }
 
 fn nodes(cib: &cib::Cib, arguments: &Arguments) -> Result<String, (String, u8)> {
-    let nodes = cib.root().path(&["configuration", "nodes"]);
     let mut text = String::new();
-    for node in nodes.into_iter().flat_map(|nodes| nodes.children_named("node")) {
-        let (id, name) = (node.id().unwrap_or_default(), node.attr("uname").unwrap_or_default());
-        let kind = if node.attr("type") == Some("remote") { "remote" } else { "cluster" };
+    for node in cib::model::Nodes::of(cib).iter() {
+        let (id, name) = (node.id(), node.name());
+        let kind = if node.is_remote() { "remote" } else { "cluster" };
         if !matches!(arguments.nodes.as_deref(), Some("all")) && arguments.nodes.as_deref() != Some(kind) {
             continue;
         }

@@ -25,6 +25,7 @@ mod heartbeat;
 mod install_links;
 mod keygen;
 mod log_files;
+mod options;
 mod start;
 mod stonith_names;
 mod stop;
@@ -68,6 +69,7 @@ pub const COMMANDS: &[Command] = &[
     ours("core", "the part that meets the network; started by `everbeat start`", core::run),
     ours("prepare-log", "make the log files; run by `everbeat start`", log_files::run),
     ours("stop", "stop it, resources first", stop::run),
+    ours("options", "the cluster options: purpose, default, values", options::run),
     classic("crm_attribute", "query and change cluster options and node attributes", crm_attribute::run),
     classic("crm_diff", "compare configurations, or apply a difference", crm_diff::run),
     classic("crm_shadow", "try changes on a copy of the configuration", crm_shadow::run),
