@@ -3,12 +3,13 @@
 //! Pure: the caller reads the CIB and writes what comes back.
 
 pub mod inject;
-mod text;
+pub(super) mod text;
 
 use cib::Cib;
 
 use super::ledger::NoLedger;
 use super::plan::{Plan, plan_state};
+use super::render::xml::{self, Tag};
 use super::render::{self, List, status::Show};
 use super::simulate::{self, Failure};
 use super::state::build::build;
@@ -30,6 +31,9 @@ pub struct Options {
     pub utilization: bool,
     /// Nothing but scores and capacities (`-Q`).
     pub quiet: bool,
+    /// The same as elements, too (`--output-as=xml`), in [`Output::sections`]; `quiet` does not concern
+    /// them.
+    pub xml: bool,
     /// The argument of `-t`.
     pub date: Option<String>,
     pub injections: Injections,
@@ -50,6 +54,8 @@ pub struct Output {
     pub notes: String,
     pub stdout: String,
     pub stderr: String,
+    /// What the text says as elements, for [`render::xml::document`], if they are wanted.
+    pub sections: Vec<Tag>,
     pub code: i32,
     pub dot: Option<String>,
     pub graph: Option<String>,
@@ -154,21 +160,23 @@ impl<'a> Session<'a> {
             }
             self.status("Current cluster status", &state, true);
         }
+        self.status_xml("cluster_status", &state, true);
         if self.options.injections.any() {
             if self.show() {
                 self.list.blank();
                 self.list.begin("Performing Requested Modifications");
             }
-            let mut lines = List::new(true);
+            let mut changes = Vec::new();
             let errors =
-                inject::apply(&mut self.cib, &self.options.injections, self.situation.now, &mut |line| {
-                    lines.begin("");
-                    lines.end();
-                    if self.options.quiet {
-                        return;
+                inject::apply(&mut self.cib, &self.options.injections, self.situation.now, &mut |change| {
+                    if !self.options.quiet {
+                        self.list.item(&change.to_string());
                     }
-                    self.list.item(line);
+                    changes.push(change);
                 });
+            if self.options.xml {
+                self.out.sections.push(xml::actions::modifications(&changes));
+            }
             self.out.stderr.push_str(&errors);
             if self.show() {
                 self.list.end();
@@ -189,6 +197,9 @@ impl<'a> Session<'a> {
             render::actions::summary(&mut self.list, &plan.state, &plan.summary);
             self.list.end();
         }
+        if self.options.xml {
+            self.out.sections.push(xml::actions::summary(&plan.state, &plan.summary));
+        }
         if self.options.dot {
             self.out.dot = Some(plan.dot(self.options.dot_all, self.options.dot_ids));
         }
@@ -201,14 +212,25 @@ impl<'a> Session<'a> {
         self.out.cib = Some(self.cib.clone());
     }
 
-    fn status(&mut self, title: &str, state: &super::state::State, pending: bool) {
-        let show = Show {
+    fn shown(&self, pending: bool) -> Show {
+        Show {
             pending,
             attributes: self.options.show_attributes,
             fail_counts: self.options.show_fail_counts,
             failures: false,
             active_only: false,
-        };
+        }
+    }
+
+    fn status_xml(&mut self, name: &str, state: &super::state::State, pending: bool) {
+        if self.options.xml {
+            let section = xml::status::status(name, state, self.shown(pending));
+            self.out.sections.push(section);
+        }
+    }
+
+    fn status(&mut self, title: &str, state: &super::state::State, pending: bool) {
+        let show = self.shown(pending);
         self.list.begin(title);
         render::status::status(&mut self.list, state, show);
         self.list.end();
@@ -221,6 +243,11 @@ impl<'a> Session<'a> {
         if self.show() {
             self.list.blank();
         }
+        let mut section = Tag::new(match (self.options.scores, self.options.utilization) {
+            (true, true) => "allocations_utilizations",
+            (true, false) => "allocations",
+            _ => "utilizations",
+        });
         for line in &plan.scores {
             let wanted = match line {
                 super::placement::lines::ScoreLine::Allocation { .. }
@@ -228,9 +255,15 @@ impl<'a> Session<'a> {
                 _ => self.options.utilization,
             };
             if wanted {
+                if self.options.xml {
+                    section.push(xml::actions::score_line(&plan.state, line));
+                }
                 let line = render::scores::score_line(&plan.state, line);
                 self.list.line(&line);
             }
+        }
+        if self.options.xml {
+            self.out.sections.push(section);
         }
     }
 
@@ -248,17 +281,24 @@ impl<'a> Session<'a> {
         } else {
             self.list.blank();
         }
+        if self.options.xml {
+            let events = outcome.events.iter().filter_map(|event| xml::actions::event(&plan.state, event));
+            self.out.sections.push(Tag::new("transition").with_children(events));
+        }
         if !outcome.complete {
             self.out.stderr.push_str("Transition failed: terminated\n");
             self.out.stderr.push_str("An invalid transition was produced\n");
             self.out.code = 1;
         }
         self.cib = outcome.cib;
-        if self.show() {
-            self.date();
-            self.list.blank();
+        if self.show() || self.options.xml {
             let state = build(&self.cib, &self.situation, &mut NoLedger);
-            self.status("Revised Cluster Status", &state, false);
+            self.status_xml("revised_cluster_status", &state, false);
+            if self.show() {
+                self.date();
+                self.list.blank();
+                self.status("Revised Cluster Status", &state, false);
+            }
         }
     }
 

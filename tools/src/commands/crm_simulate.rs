@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use cib::Cib;
 use clap::Parser;
+use crm_core::policy::render::xml;
 use crm_core::policy::simulator::{self, Injections, Options};
 
 use crate::exit;
@@ -107,6 +108,12 @@ struct Arguments {
     /// In the drawing: actions that are not needed, too.
     #[arg(short = 'a', long)]
     all_actions: bool,
+    /// The form of what is printed: text or xml.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output_as: String,
+    /// Print to this file; - is standard output.
+    #[arg(long, value_name = "DEST", default_value = "-")]
+    output_to: PathBuf,
     /// More; with --save-dotfile the numbers of actions.
     #[arg(short = 'V', long, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -116,13 +123,18 @@ struct Arguments {
 type Failure = (String, u8);
 
 pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
+    let request = request(name, &arguments);
     let arguments = match super::parse::<Arguments>(name, arguments) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
+    if !matches!(arguments.output_as.as_str(), "text" | "xml") {
+        eprintln!("{name}: \"{}\" is no output format here: expected text or xml", arguments.output_as);
+        return exit::NOSUCH;
+    }
     let result = match &arguments.profile {
         Some(dir) => profile(dir, arguments.repeat),
-        None => simulate(&arguments),
+        None => simulate(&arguments, &request),
     };
     result.unwrap_or_else(|(text, status)| {
         eprintln!("{name}: {text}");
@@ -130,13 +142,33 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
     })
 }
 
-fn simulate(arguments: &Arguments) -> Result<u8, Failure> {
+/// The command line as it was typed.
+fn request(name: &str, arguments: &[OsString]) -> String {
+    let words = arguments.iter().map(|word| word.to_string_lossy().into_owned());
+    std::iter::once(name.to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+fn print(arguments: &Arguments, text: &str) -> Result<(), Failure> {
+    if arguments.output_to.as_os_str() == "-" {
+        print!("{text}");
+        return Ok(());
+    }
+    let file = &arguments.output_to;
+    fs::write(file, text).map_err(|error| (format!("{}: {error}", file.display()), exit::CANTCREATE))
+}
+
+fn simulate(arguments: &Arguments, request: &str) -> Result<u8, Failure> {
     let cib = read(arguments)?;
     let situation = crate::view::situation();
     let out = simulator::run(&cib, &options(arguments), situation.now, situation.utc_offset);
     eprint!("{}", out.notes);
-    print!("{}", out.stdout);
-    eprint!("{}", out.stderr);
+    if arguments.output_as == "xml" {
+        let message = if out.code == 0 { "OK" } else { "Error occurred" };
+        print(arguments, &xml::document(request, out.sections, out.code, message, &out.stderr))?;
+    } else {
+        print(arguments, &out.stdout)?;
+        eprint!("{}", out.stderr);
+    }
     let in_place = arguments.xml_file.as_ref().filter(|_| arguments.in_place);
     let xml = |cib: &Option<Cib>| cib.as_ref().map(|cib| cib.root().to_xml());
     for (file, text) in [
@@ -191,6 +223,7 @@ fn options(arguments: &Arguments) -> Options {
         scores: arguments.show_scores,
         utilization: arguments.show_utilization,
         quiet: arguments.quiet,
+        xml: arguments.output_as == "xml",
         date: arguments.set_datetime.clone(),
         injections: Injections {
             operations: words(&arguments.op_inject),

@@ -5,5 +5,6 @@ pub mod graph;
 pub mod list;
 pub mod scores;
 pub mod status;
+pub mod xml;
 
 pub use list::List;

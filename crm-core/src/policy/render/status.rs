@@ -75,7 +75,7 @@ fn node_word(st: &State, n: NodeIx) -> &'static str {
 }
 
 /// Red (−1), yellow (0) or green (1); words decide before scores do.
-fn health(st: &State, n: NodeIx) -> i32 {
+pub(super) fn health(st: &State, n: NodeIx) -> i32 {
     if st.options.health_strategy == HealthStrategy::None {
         return 1;
     }
@@ -236,7 +236,7 @@ pub fn printable_id(st: &State, r: ResourceIx) -> &str {
     if st[r].flags.unique { &st[r].id } else { st[r].config_id() }
 }
 
-fn shown_role(st: &State, r: ResourceIx) -> Role {
+pub(super) fn shown_role(st: &State, r: ResourceIx) -> Role {
     match st[r].role {
         Role::Started if st[st.top_of(r)].flags.promotable => Role::Unpromoted,
         role => role,
@@ -312,11 +312,11 @@ fn primitive(st: &State, r: ResourceIx, name: &str, node: Option<NodeIx>, show: 
     line
 }
 
-fn has_provider(class: &str) -> bool {
+pub(super) fn has_provider(class: &str) -> bool {
     class.eq_ignore_ascii_case("ocf")
 }
 
-fn pending_state(st: &State, r: ResourceIx) -> Option<&'static str> {
+pub(super) fn pending_state(st: &State, r: ResourceIx) -> Option<&'static str> {
     Some(match st[r].pending_task.as_deref()? {
         "start" => "Starting",
         "stop" => "Stopping",
@@ -505,21 +505,17 @@ fn bundle(list: &mut List, st: &State, r: ResourceIx, show: Show) {
     list.end();
 }
 
+/// Node attributes that are the cluster's own business.
+pub(super) fn hidden(name: &str) -> bool {
+    name.starts_with('#')
+        || ["fail-count-", "last-failure-"].iter().any(|p| name.starts_with(p))
+        || matches!(
+            name,
+            "shutdown" | "terminate" | "standby" | "maintenance" | "resource-discovery-enabled" | "site-name"
+        )
+}
+
 pub fn attributes(list: &mut List, st: &State) {
-    let hidden = |name: &str| {
-        name.starts_with('#')
-            || ["fail-count-", "last-failure-"].iter().any(|p| name.starts_with(p))
-            || matches!(
-                name,
-                "shutdown"
-                    | "terminate"
-                    | "standby"
-                    | "probe_complete"
-                    | "maintenance"
-                    | "resource-discovery-enabled"
-                    | "site-name"
-            )
-    };
     list.blank();
     list.begin("Node Attributes");
     for &n in &st.node_order {
@@ -580,7 +576,7 @@ fn collect_fail_counts(st: &mut State, n: NodeIx, r: ResourceIx, out: &mut Vec<S
     let mut line = format!(
         "{}: migration-threshold={} fail-count={}",
         printable_id(st, r),
-        values::ShowScore(rsc.migration_threshold),
+        rsc.migration_threshold,
         values::ShowScore(count.count)
     );
     if count.last > 0 {
@@ -674,7 +670,7 @@ fn human_ms(ms: impl Into<u64>) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
-fn status_text(status: i64) -> &'static str {
+pub(super) fn status_text(status: i64) -> &'static str {
     match status {
         -1 => "pending",
         0 => "complete",

@@ -1,5 +1,7 @@
 //! Changes that `crm_simulate` makes to its input before it plans.
 
+use std::fmt;
+
 use cib::{Cib, Element};
 
 use crate::policy::simulate::{self, Entry};
@@ -19,6 +21,51 @@ pub struct Injections {
     pub activate: Vec<String>,
     /// `RSC_TASK_INTERVAL@NODE=RC`
     pub operations: Vec<String>,
+}
+
+/// One change that was made, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Quorum(String),
+    Watchdog(String),
+    NodeUp(String),
+    NodeDown(String),
+    NodeFail(String),
+    TicketGrant(String),
+    TicketRevoke(String),
+    TicketStandby(String),
+    TicketActivate(String),
+    /// The specification of an operation's result.
+    Operation(String),
+    /// A node attribute that follows from a result: name, value, node id.
+    Attribute {
+        name: String,
+        value: String,
+        node: String,
+    },
+}
+
+/// Makes the change out of the ticket's name.
+type OfTicket = fn(String) -> Change;
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Change::Quorum(value) => write!(f, "Setting quorum: {value}"),
+            Change::Watchdog(value) => write!(f, "Setting watchdog: {value}"),
+            Change::NodeUp(node) => write!(f, "Bringing node {node} online"),
+            Change::NodeDown(node) => write!(f, "Taking node {node} offline"),
+            Change::NodeFail(node) => write!(f, "Failing node {node}"),
+            Change::TicketGrant(ticket) => write!(f, "Granting ticket {ticket}"),
+            Change::TicketRevoke(ticket) => write!(f, "Revoking ticket {ticket}"),
+            Change::TicketStandby(ticket) => write!(f, "Making ticket {ticket} standby"),
+            Change::TicketActivate(ticket) => write!(f, "Activating ticket {ticket}"),
+            Change::Operation(spec) => write!(f, "Injecting {spec} into the configuration"),
+            Change::Attribute { name, value, node } => {
+                write!(f, "Injecting attribute {name}={value} into /node_state '{node}'")
+            }
+        }
+    }
 }
 
 impl Injections {
@@ -41,23 +88,23 @@ impl Injections {
 }
 
 /// Makes the changes, tells each to `say`, and returns what was wrong with them.
-pub fn apply(cib: &mut Cib, injections: &Injections, now: i64, say: &mut impl FnMut(&str)) -> String {
+pub fn apply(cib: &mut Cib, injections: &Injections, now: i64, say: &mut impl FnMut(Change)) -> String {
     let mut errors = String::new();
     if let Some(quorum) = &injections.quorum {
-        say(&format!("Setting quorum: {quorum}"));
+        say(Change::Quorum(quorum.clone()));
         cib.root_mut().set_attr("have-quorum", quorum.as_str());
     }
     if let Some(watchdog) = &injections.watchdog {
-        say(&format!("Setting watchdog: {watchdog}"));
+        say(Change::Watchdog(watchdog.clone()));
         set_option(cib.root_mut(), "have-watchdog", watchdog);
     }
     for node in &injections.up {
-        say(&format!("Bringing node {node} online"));
+        say(Change::NodeUp(node.clone()));
         let uuid = ensure_node(cib.root_mut(), node);
         membership(cib.root_mut(), node, &uuid, ["true", "online", "member", "member"]);
     }
     for node in &injections.down {
-        say(&format!("Taking node {node} offline"));
+        say(Change::NodeDown(node.clone()));
         let uuid = node_id(cib.root(), node);
         membership(cib.root_mut(), node, &uuid, ["false", "offline", "down", "down"]);
         if let Some(state) = simulate::node_state(cib.root_mut(), node, Some(&uuid)) {
@@ -65,24 +112,24 @@ pub fn apply(cib: &mut Cib, injections: &Injections, now: i64, say: &mut impl Fn
         }
     }
     for node in &injections.fail {
-        say(&format!("Failing node {node}"));
+        say(Change::NodeFail(node.clone()));
         let uuid = node_id(cib.root(), node);
         membership(cib.root_mut(), node, &uuid, ["false", "online", "member", "member"]);
     }
-    for (list, verb, name, value) in [
-        (&injections.grant, "Granting ticket", "granted", "true"),
-        (&injections.revoke, "Revoking ticket", "granted", "false"),
-        (&injections.standby, "Making ticket", "standby", "true"),
-        (&injections.activate, "Activating ticket", "standby", "false"),
-    ] {
+    let kinds: [(_, OfTicket, _, _); 4] = [
+        (&injections.grant, Change::TicketGrant, "granted", "true"),
+        (&injections.revoke, Change::TicketRevoke, "granted", "false"),
+        (&injections.standby, Change::TicketStandby, "standby", "true"),
+        (&injections.activate, Change::TicketActivate, "standby", "false"),
+    ];
+    for (list, change, name, value) in kinds {
         for ticket in list {
-            let tail = if verb == "Making ticket" { " standby" } else { "" };
-            say(&format!("{verb} {ticket}{tail}"));
+            say(change(ticket.clone()));
             set_ticket(cib.root_mut(), ticket, name, value);
         }
     }
     for spec in &injections.operations {
-        say(&format!("Injecting {spec} into the configuration"));
+        say(Change::Operation(spec.clone()));
         operation(cib.root_mut(), spec, now, say, &mut errors);
     }
     errors
@@ -165,7 +212,7 @@ fn primitive<'a>(root: &'a Element, name: &str) -> Option<&'a Element> {
     })
 }
 
-fn operation(root: &mut Element, spec: &str, now: i64, say: &mut impl FnMut(&str), errors: &mut String) {
+fn operation(root: &mut Element, spec: &str, now: i64, say: &mut impl FnMut(Change), errors: &mut String) {
     let fields = spec.split_once('@').and_then(|(key, rest)| {
         let (node, rc) = rest.rsplit_once('=')?;
         Some((key, node, rc.trim().parse::<i32>().ok()?))
@@ -199,8 +246,8 @@ fn operation(root: &mut Element, spec: &str, now: i64, say: &mut impl FnMut(&str
         now,
     };
     for (name, value) in simulate::failure_attributes(resource, &entry) {
-        say(&format!("Injecting attribute {name}={value} into /node_state '{uuid}'"));
         simulate::set_transient(root, node, &uuid, &name, &value);
+        say(Change::Attribute { name, value, node: uuid.clone() });
     }
     let class = agent.attr("class").unwrap_or_default().to_owned();
     let provider = agent.attr("provider").map(str::to_owned);
