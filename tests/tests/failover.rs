@@ -41,8 +41,12 @@ fn the_other_host_takes_over_when_the_active_one_loses_power() {
     let answer = cluster.served_by("hatest4", off, Duration::from_secs(20)).unwrap();
     println!("power failure to the first good answer: {:?}", answer.at - off);
     assert!(answer.at - off >= Duration::from_millis(850), "taken over before the dead time");
-    let log = cluster.log("hatest4");
-    assert!(log.contains("node hatest3: is dead"), "{}", cluster.report());
+    // The takeover may be quicker than the line: a stale tick gives a node up, silence makes it dead.
+    let limit = Instant::now() + Duration::from_secs(5);
+    while !cluster.log("hatest4").contains("node hatest3: is dead") {
+        assert!(Instant::now() < limit, "{}", cluster.report());
+        std::thread::sleep(Duration::from_millis(20));
+    }
 
     // It returns: with auto_failback off nothing moves.
     cluster.reboot("hatest3").unwrap();

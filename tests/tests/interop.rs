@@ -410,6 +410,7 @@ fn own_nodes_on_every_network_medium() {
     lab.plug_cables("ours").unwrap();
     let long = Duration::from_secs(20);
     wait("back", &lab, a, long, || up(a, "ours") && up(b, "theirs"));
-    assert!(a.logged("Cluster node ours returning after partition."));
+    let said = || a.logged("Cluster node ours returning after partition.");
+    wait("said to be back", &lab, a, Duration::from_secs(5), said);
     nodes.into_iter().for_each(Ours::end);
 }

@@ -160,7 +160,7 @@ impl Link {
         }
         let highest = self.generations.entry(who.0).or_insert(0);
         *highest = (*highest).max(who.1.generation);
-        if self.health.status_of(&name) == Some("dead") && self.last_inc.get(&who.0) == Some(&who.1) {
+        if self.health.take_died(&name) && self.last_inc.get(&who.0) == Some(&who.1) {
             self.log(Level::Crit, format!("Cluster node {name} returning after partition."), out);
         }
         self.last_inc.insert(who.0, who.1);

@@ -24,6 +24,8 @@ struct NodeHealth {
     heard: bool,
     deadtime: Duration,
     links: BTreeMap<usize, LinkHealth>,
+    /// Declared dead and not admitted again since: its status may be better before its session is.
+    died: bool,
 }
 
 /// The table.
@@ -62,6 +64,7 @@ impl Health {
             heard: false,
             deadtime,
             links: BTreeMap::new(),
+            died: false,
         };
         for name in expected {
             nodes.insert(name.clone(), waiting(NodeKind::Normal, initdead));
@@ -91,6 +94,11 @@ impl Health {
         }
     }
 
+    /// Whether the node was declared dead since it was last asked about.
+    pub fn take_died(&mut self, name: &str) -> bool {
+        self.nodes.get_mut(name).is_some_and(|node| std::mem::take(&mut node.died))
+    }
+
     /// A status packet: `status` is the sender's word for itself, `deadtime` what it announces.
     pub fn status(
         &mut self,
@@ -111,6 +119,7 @@ impl Health {
             heard: false,
             deadtime,
             links: BTreeMap::new(),
+            died: false,
         });
         let interval = now.saturating_sub(node.last);
         if node.heard && node.status != "dead" && kind != NodeKind::Ping && interval > self.warntime {
@@ -153,6 +162,7 @@ impl Health {
             }
             if node.status != "dead" && node.last + node.deadtime <= now {
                 node.status = "dead".to_owned();
+                node.died = true;
                 log.push(line(Level::Warn, format!("node {name}: is dead")));
                 deaths.push(Death { name: name.clone(), kind: node.kind });
             }
