@@ -17,6 +17,20 @@ use lrm::listing;
 use lrm::metadata::Metadata;
 use lrm::{Action, AgentRef, Class, Event, Now, OpRequest, OpResult, OpStatus, Queue, Roots};
 
+/// Writes a program by another process: a descriptor of ours that is open for writing would be inherited
+/// by a process another test starts at that moment, and the kernel runs no file that somebody writes
+/// ("Text file busy").
+fn program(path: &Path, text: &str) {
+    let mut shell = std::process::Command::new("sh")
+        .args(["-c", "cat >\"$0\" && chmod 755 \"$0\""])
+        .arg(path)
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut shell.stdin.take().unwrap(), text.as_bytes()).unwrap();
+    assert!(shell.wait().unwrap().success());
+}
+
 /// A queue and its processes: what a node's driver does, in one thread.
 struct Node {
     queue: Queue,
@@ -140,8 +154,7 @@ impl Place {
         let dir = self.dir.path().join("usr/lib/ocf/resource.d/test");
         std::fs::create_dir_all(&dir).unwrap();
         let path = dir.join(name);
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        program(&path, &format!("#!/bin/sh\n{script}\n"));
     }
 
     fn roots(&self) -> Roots {
@@ -252,8 +265,7 @@ fn a_v1_script_gets_its_arguments_in_order() {
         "#!/bin/sh\nf={}/state\ncase \"$3\" in start) echo \"$1 $2\" >$f;; stop) rm -f $f;; status) [ -f $f ] && echo running || echo stopped;; esac\n",
         place.dir.path().display()
     );
-    std::fs::write(dir.join("old"), script).unwrap();
-    std::fs::set_permissions(dir.join("old"), PermissionsExt::from_mode(0o755)).unwrap();
+    program(&dir.join("old"), &script);
     let params = [("1", "10.0.0.5"), ("2", "eth0")];
     let mut node = place.node();
     assert_eq!(node.rcs("heartbeat:old", ["monitor", "start", "monitor"], &params), [7, 0, 0]);
@@ -297,8 +309,7 @@ fn plugins_of_linux_ha_are_called_as_they_expect() {
     let dir = place.dir.path().join("usr/lib/stonith/plugins/external");
     std::fs::create_dir_all(&dir).unwrap();
     let script = "#!/bin/sh\necho \"$* $hostlist $HA_LOGTAG\" >>\"$log\"\ncase $1 in gethosts) echo $hostlist;; getinfo-xml) echo '<parameters><parameter name=\"hostlist\"/></parameters>';; esac\n";
-    std::fs::write(dir.join("mine"), script).unwrap();
-    std::fs::set_permissions(dir.join("mine"), PermissionsExt::from_mode(0o755)).unwrap();
+    program(&dir.join("mine"), script);
     let log = place.dir.path().join("log");
     let params = [("hostlist", "n1 n2"), ("log", log.to_str().unwrap())];
     let mut node = place.node();
@@ -391,8 +402,7 @@ fn signals_and_missing_or_unsafe_files_are_told_apart() {
     let dir = place.dir.path().join("usr/lib/ocf/resource.d/test");
     std::fs::set_permissions(dir.join("Loose"), PermissionsExt::from_mode(0o757)).unwrap();
     std::fs::set_permissions(dir.join("Plain"), PermissionsExt::from_mode(0o644)).unwrap();
-    std::fs::write(dir.join("Binary"), "\x7fELF nonsense").unwrap();
-    std::fs::set_permissions(dir.join("Binary"), PermissionsExt::from_mode(0o755)).unwrap();
+    program(&dir.join("Binary"), "\x7fELF nonsense");
     let mut node = place.node();
     let mut of = |kind: &str| {
         let r = node.op(&format!("ocf:test:{kind}"), "start", &[], 20_000);
@@ -447,8 +457,7 @@ fn the_agents_that_ship_with_us_run_a_server_without_root() {
     lrm::bundled::install(&own).unwrap();
     // In the place of the program: what it does is tested beside its code.
     let binary = place.dir.path().join("everbeat");
-    std::fs::write(&binary, "#!/bin/sh\necho listening >&2\nwhile :; do sleep 0.05; done\n").unwrap();
-    std::fs::set_permissions(&binary, PermissionsExt::from_mode(0o755)).unwrap();
+    program(&binary, "#!/bin/sh\necho listening >&2\nwhile :; do sleep 0.05; done\n");
     let mut settings = Settings::default();
     settings.env.insert("EVERBEAT_BINARY".into(), binary.to_str().unwrap().into());
     let mut node = Node::with(place.roots().with_ocf_dir(own), settings);

@@ -34,8 +34,17 @@ impl Node {
     fn write(&self, path: &str, text: &str, mode: u32) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        // By a process of its own: a descriptor open for writing here would be inherited by what other
+        // tests start at that moment, and such a file cannot be run ("Text file busy").
+        let mut shell = Command::new("sh")
+            .args(["-c", "cat >\"$0\" && chmod \"$1\" \"$0\""])
+            .arg(&path)
+            .arg(format!("{mode:o}"))
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut shell.stdin.take().unwrap(), text.as_bytes()).unwrap();
+        assert!(shell.wait().unwrap().success());
     }
 
     fn run(&self, words: &[&str]) -> Answer {

@@ -272,6 +272,21 @@ pub(crate) fn poll(fds: &mut [PollFd<'_>], wait: Option<Duration>) -> std::io::R
     }
 }
 
+/// Starts a process; an agent that is just being written ("Text file busy") gets a moment, as one failed
+/// start may ban a resource from a node for good.
+fn spawn_when_written(command: &mut std::process::Command) -> std::io::Result<std::process::Child> {
+    const TRIES: u32 = 10;
+    for _ in 0..TRIES {
+        match command.spawn() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            result => return result,
+        }
+    }
+    command.spawn()
+}
+
 /// Starts the first program that is there. The error names which program it is about.
 fn start(command: &Command, settings: &Settings, now: Instant) -> Result<Process, (usize, SpawnError)> {
     let filled;
@@ -317,7 +332,7 @@ fn start_program(
         .process_group(0);
     child.stdin(if command.stdin.is_empty() { Stdio::null() } else { Stdio::piped() });
     child.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = child.spawn().map_err(|e| trust::spawn_error(&program.path, &e))?;
+    let mut child = spawn_when_written(&mut child).map_err(|e| trust::spawn_error(&program.path, &e))?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let prepared = (|| {
         let group = pid.ok_or(ErrorKind::InvalidData)?;
