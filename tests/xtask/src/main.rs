@@ -10,7 +10,8 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test [CARGO TEST ARGUMENTS]   install what is missing (root on Debian), then fmt check, clippy,
-                                the pure core without a run-time, every test of the workspace
+                                the pure core without a run-time, every test of the workspace; a target
+                                that fails is run once more and named if it passes then
   simulate [ARGUMENTS]          run the simulator (optimised); --help lists its arguments
 ";
 
@@ -43,14 +44,19 @@ fn main() -> ExitCode {
 fn step(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), String> {
     let line = format!("{program} {}", arguments.join(" "));
     println!("── {line}");
-    let status = std::process::Command::new(program)
-        .args(arguments)
-        // No test restarts the machine it runs on, whatever a configuration in it says.
-        .env("EVERBEAT_NO_REBOOT", "1")
+    let status = command(program, arguments)
         .envs(environment.iter().copied())
         .status()
         .map_err(|error| format!("{line}: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("{line}: {status}")) }
+}
+
+/// A program of a step.
+fn command(program: &str, arguments: &[&str]) -> std::process::Command {
+    let mut command = std::process::Command::new(program);
+    // No test restarts the machine it runs on, whatever a configuration in it says.
+    command.args(arguments).env("EVERBEAT_NO_REBOOT", "1");
+    command
 }
 
 /// The cargo that runs us.
