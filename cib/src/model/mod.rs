@@ -8,8 +8,8 @@ mod options;
 mod values;
 mod views;
 
-pub use options::{ClusterOption, Kind, OPTIONS, OptionProblem, Options, option};
-pub use values::{parse_bool, parse_integer, parse_percentage, parse_time};
+pub use options::{ClusterOption, Kind, OPTIONS, OptionProblem, Options, Part, option};
+pub use values::{parse_bool, parse_integer, parse_msec, parse_percentage, parse_time};
 pub use views::{
     Constraint, ConstraintKind, Constraints, Node, NodeState, Nodes, Operation, Properties, Resource,
     ResourceKind, Resources, StatusView,

@@ -62,11 +62,22 @@ impl Kind {
     }
 }
 
+/// Which part of the cluster an option is for, in the reference's division.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The planner: it complains of values that are none.
+    Scheduler,
+    Controller,
+    /// The store of the CIB.
+    Cib,
+}
+
 /// One option: a row of the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClusterOption {
     /// The name of the property.
     pub name: &'static str,
+    pub part: Part,
     pub kind: Kind,
     /// The value where none is set, as it would be written; empty where there is none.
     pub default: &'static str,
@@ -146,15 +157,19 @@ impl<'a> Value<'a> for Option<&'a str> {
     }
 }
 
+/// What is set under a name.
+type Lookup<'a, 'l> = &'l dyn Fn(&str) -> Option<&'a str>;
+
 fn value<'a, V: Value<'a>>(
     option: &ClusterOption,
-    properties: &Properties<'a>,
+    lookup: Lookup<'a, '_>,
+    legacy: bool,
     problems: &mut Vec<OptionProblem>,
 ) -> V {
-    let mut set = properties.get(option.name);
-    for legacy in option.legacy {
+    let mut set = lookup(option.name);
+    for legacy in option.legacy.iter().filter(|_| legacy) {
         if set.is_none() {
-            set = properties.get(legacy);
+            set = lookup(legacy);
             problems.extend(set.map(|_| OptionProblem::Renamed { name: option.name, legacy }));
         }
     }
@@ -167,14 +182,34 @@ fn value<'a, V: Value<'a>>(
     V::read(option.kind, option.default).unwrap_or_default()
 }
 
+impl ClusterOption {
+    /// Whether a text is a value of the option.
+    pub fn accepts(&self, text: &str) -> bool {
+        match self.kind {
+            Kind::Boolean => bool::read(self.kind, text).is_some(),
+            Kind::Time => Duration::read(self.kind, text).is_some(),
+            Kind::TimeOrAuto => Option::<Duration>::read(self.kind, text).is_some(),
+            Kind::Integer | Kind::Score => i64::read(self.kind, text).is_some(),
+            Kind::Percentage => u32::read(self.kind, text).is_some(),
+            Kind::Text | Kind::Select(_) | Kind::SelectExact(_) => <&str>::read(self.kind, text).is_some(),
+        }
+    }
+
+    /// The value in force as it is written: what is set where that is a value, else the default.
+    pub fn text<'a>(&self, set: Option<&'a str>) -> &'a str {
+        set.filter(|text| self.accepts(text)).unwrap_or(self.default)
+    }
+}
+
 /// Makes the table and the struct of the same lines:
-/// `field: type = name, kind, default, [legacy names], effective, help;`
+/// `field: type = name, part, kind, default, [legacy names], effective, help;`
 macro_rules! options {
-    ($($field:ident: $type:ty = $name:literal, $kind:expr, $default:literal, [$($legacy:literal),*],
+    ($($field:ident: $type:ty = $name:literal, $part:ident, $kind:expr, $default:literal, [$($legacy:literal),*],
         $effective:literal, $help:literal;)*) => {
         /// Every cluster option.
         pub static OPTIONS: &[ClusterOption] = &[$(ClusterOption {
             name: $name,
+            part: Part::$part,
             kind: $kind,
             default: $default,
             legacy: &[$($legacy),*],
@@ -199,11 +234,21 @@ macro_rules! options {
             /// concern. The defaults are those of today, also for a document of Heartbeat 2.
             pub fn read(cib: &'a Cib) -> (Self, Vec<OptionProblem>) {
                 let properties = Properties::of(cib);
+                Self::collect(&|name| properties.get(name), true)
+            }
+
+            /// As [`Options::read`] from properties that somebody else has put together, say by rules; by
+            /// their present names only.
+            pub fn of(lookup: &dyn Fn(&str) -> Option<&'a str>) -> (Self, Vec<OptionProblem>) {
+                Self::collect(lookup, false)
+            }
+
+            fn collect(lookup: Lookup<'a, '_>, legacy: bool) -> (Self, Vec<OptionProblem>) {
                 let mut problems = Vec::new();
                 let mut rows = OPTIONS.iter();
                 // The rows stand in the order of the fields: both are made of the same lines.
                 let options = Self {
-                    $($field: rows.next().map(|row| value(row, &properties, &mut problems)).unwrap_or_default(),)*
+                    $($field: rows.next().map(|row| value(row, lookup, legacy, &mut problems)).unwrap_or_default(),)*
                 };
                 (options, problems)
             }
@@ -213,99 +258,99 @@ macro_rules! options {
 
 #[rustfmt::skip]
 options! {
-    no_quorum_policy: &'a str = "no-quorum-policy", Kind::Select(&["stop", "freeze", "ignore", "demote", "suicide"]), "stop", ["no_quorum_policy"], true,
+    no_quorum_policy: &'a str = "no-quorum-policy", Scheduler, Kind::Select(&["stop", "freeze", "ignore", "demote", "suicide"]), "stop", ["no_quorum_policy"], true,
         "What a partition without quorum does with the resources it runs.";
-    symmetric_cluster: bool = "symmetric-cluster", Kind::Boolean, "true", ["symmetric_cluster"], true,
+    symmetric_cluster: bool = "symmetric-cluster", Scheduler, Kind::Boolean, "true", ["symmetric_cluster"], true,
         "Whether resources may run on any node unless a constraint forbids it; if not, only where one allows it.";
-    maintenance_mode: bool = "maintenance-mode", Kind::Boolean, "false", [], true,
+    maintenance_mode: bool = "maintenance-mode", Scheduler, Kind::Boolean, "false", [], true,
         "Leave all resources alone and cancel their monitors.";
-    start_failure_is_fatal: bool = "start-failure-is-fatal", Kind::Boolean, "true", [], true,
+    start_failure_is_fatal: bool = "start-failure-is-fatal", Scheduler, Kind::Boolean, "true", [], true,
         "Whether one failed start bans a resource from the node; if not, it counts as one failure towards migration-threshold.";
-    enable_startup_probes: bool = "enable-startup-probes", Kind::Boolean, "true", [], true,
+    enable_startup_probes: bool = "enable-startup-probes", Scheduler, Kind::Boolean, "true", [], true,
         "Whether to look for resources that already run on a node that joins.";
-    shutdown_lock: bool = "shutdown-lock", Kind::Boolean, "false", [], true,
+    shutdown_lock: bool = "shutdown-lock", Scheduler, Kind::Boolean, "false", [], true,
         "Whether resources wait for a node that was shut down cleanly instead of moving elsewhere.";
-    shutdown_lock_limit: Duration = "shutdown-lock-limit", Kind::Time, "0", [], true,
+    shutdown_lock_limit: Duration = "shutdown-lock-limit", Scheduler, Kind::Time, "0", [], true,
         "How long shutdown-lock holds; 0 is for ever.";
-    stonith_enabled: bool = "stonith-enabled", Kind::Boolean, "true", ["stonith_enabled"], true,
+    stonith_enabled: bool = "stonith-enabled", Scheduler, Kind::Boolean, "true", ["stonith_enabled"], true,
         "Whether nodes that fail or vanish are fenced before their resources are started elsewhere.";
-    stonith_action: &'a str = "stonith-action", Kind::SelectExact(&["reboot", "off", "poweroff"]), "reboot", ["stonith_action"], true,
+    stonith_action: &'a str = "stonith-action", Scheduler, Kind::SelectExact(&["reboot", "off", "poweroff"]), "reboot", ["stonith_action"], true,
         "What fencing does to a node; poweroff is an old word for off.";
-    stonith_timeout: Duration = "stonith-timeout", Kind::Time, "60s", [], true,
+    stonith_timeout: Duration = "stonith-timeout", Scheduler, Kind::Time, "60s", [], true,
         "How long a fencing action may take.";
-    have_watchdog: bool = "have-watchdog", Kind::Boolean, "false", [], true,
+    have_watchdog: bool = "have-watchdog", Scheduler, Kind::Boolean, "false", [], true,
         "Whether a watchdog counts as a fencing device; not to be set by hand.";
-    concurrent_fencing: bool = "concurrent-fencing", Kind::Boolean, "false", [], true,
+    concurrent_fencing: bool = "concurrent-fencing", Scheduler, Kind::Boolean, "false", [], true,
         "Whether several nodes may be fenced at the same time.";
-    startup_fencing: bool = "startup-fencing", Kind::Boolean, "true", ["startup_fencing"], true,
+    startup_fencing: bool = "startup-fencing", Scheduler, Kind::Boolean, "true", ["startup_fencing"], true,
         "Whether nodes never seen since the cluster started are fenced; without it their resources may run twice.";
-    priority_fencing_delay: Duration = "priority-fencing-delay", Kind::Time, "0", [], true,
+    priority_fencing_delay: Duration = "priority-fencing-delay", Scheduler, Kind::Time, "0", [], true,
         "Head start in fencing for the node whose resources have the greater total priority.";
-    cluster_delay: Duration = "cluster-delay", Kind::Time, "60s", ["transition_idle_timeout"], true,
+    cluster_delay: Duration = "cluster-delay", Scheduler, Kind::Time, "60s", ["transition_idle_timeout"], true,
         "Time allowed for messages to cross the network, beyond the time an action may take.";
-    batch_limit: i64 = "batch-limit", Kind::Integer, "0", [], true,
+    batch_limit: i64 = "batch-limit", Scheduler, Kind::Integer, "0", [], true,
         "Greatest number of actions the cluster carries out at a time; 0 leaves it to the cluster.";
-    migration_limit: i64 = "migration-limit", Kind::Integer, "-1", [], true,
+    migration_limit: i64 = "migration-limit", Scheduler, Kind::Integer, "-1", [], true,
         "Greatest number of live migrations at a time on a node; -1 is no limit.";
-    node_action_limit: i64 = "node-action-limit", Kind::Integer, "0", [], true,
+    node_action_limit: i64 = "node-action-limit", Controller, Kind::Integer, "0", [], true,
         "Greatest number of actions at a time on a node; 0 is twice its processors.";
-    stop_all_resources: bool = "stop-all-resources", Kind::Boolean, "false", [], true,
+    stop_all_resources: bool = "stop-all-resources", Scheduler, Kind::Boolean, "false", [], true,
         "Stop every resource.";
-    stop_orphan_resources: bool = "stop-orphan-resources", Kind::Boolean, "true", ["stop_orphan_resources"], true,
+    stop_orphan_resources: bool = "stop-orphan-resources", Scheduler, Kind::Boolean, "true", ["stop_orphan_resources"], true,
         "Whether resources that run but are no longer configured are stopped.";
-    stop_orphan_actions: bool = "stop-orphan-actions", Kind::Boolean, "true", ["stop_orphan_actions"], true,
+    stop_orphan_actions: bool = "stop-orphan-actions", Scheduler, Kind::Boolean, "true", ["stop_orphan_actions"], true,
         "Whether monitors that are no longer configured are cancelled.";
-    remove_after_stop: bool = "remove-after-stop", Kind::Boolean, "false", ["remove_after_stop"], true,
+    remove_after_stop: bool = "remove-after-stop", Scheduler, Kind::Boolean, "false", ["remove_after_stop"], true,
         "Forget a resource's history after stopping it; deprecated.";
-    pe_error_series_max: i64 = "pe-error-series-max", Kind::Integer, "-1", [], false,
+    pe_error_series_max: i64 = "pe-error-series-max", Scheduler, Kind::Integer, "-1", [], false,
         "Greatest number of kept planning inputs that had errors; -1 is no limit.";
-    pe_warn_series_max: i64 = "pe-warn-series-max", Kind::Integer, "5000", [], false,
+    pe_warn_series_max: i64 = "pe-warn-series-max", Scheduler, Kind::Integer, "5000", [], false,
         "Greatest number of kept planning inputs that had warnings; -1 is no limit.";
-    pe_input_series_max: i64 = "pe-input-series-max", Kind::Integer, "4000", [], false,
+    pe_input_series_max: i64 = "pe-input-series-max", Scheduler, Kind::Integer, "4000", [], false,
         "Greatest number of kept planning inputs without either; -1 is no limit.";
-    node_health_strategy: &'a str = "node-health-strategy", Kind::Select(&["none", "migrate-on-red", "only-green", "progressive", "custom"]), "none", [], true,
+    node_health_strategy: &'a str = "node-health-strategy", Scheduler, Kind::Select(&["none", "migrate-on-red", "only-green", "progressive", "custom"]), "none", [], true,
         "How node attributes that begin with #health move resources.";
-    node_health_base: i64 = "node-health-base", Kind::Score, "0", [], true,
+    node_health_base: i64 = "node-health-base", Scheduler, Kind::Score, "0", [], true,
         "Score every node begins with under the strategy progressive.";
-    node_health_green: i64 = "node-health-green", Kind::Score, "0", [], true,
+    node_health_green: i64 = "node-health-green", Scheduler, Kind::Score, "0", [], true,
         "Score that the health value green stands for.";
-    node_health_yellow: i64 = "node-health-yellow", Kind::Score, "0", [], true,
+    node_health_yellow: i64 = "node-health-yellow", Scheduler, Kind::Score, "0", [], true,
         "Score that the health value yellow stands for.";
-    node_health_red: i64 = "node-health-red", Kind::Score, "-INFINITY", [], true,
+    node_health_red: i64 = "node-health-red", Scheduler, Kind::Score, "-INFINITY", [], true,
         "Score that the health value red stands for.";
-    placement_strategy: &'a str = "placement-strategy", Kind::Select(&["default", "utilization", "minimal", "balanced"]), "default", [], true,
+    placement_strategy: &'a str = "placement-strategy", Scheduler, Kind::Select(&["default", "utilization", "minimal", "balanced"]), "default", [], true,
         "Whether the capacity of nodes and the needs of resources decide where these run.";
-    dc_version: &'a str = "dc-version", Kind::Text, "none", [], true,
+    dc_version: &'a str = "dc-version", Controller, Kind::Text, "none", [], true,
         "Version of the software on the coordinating node; shown by crm_mon for a saved configuration.";
-    cluster_infrastructure: &'a str = "cluster-infrastructure", Kind::Text, "corosync", [], true,
+    cluster_infrastructure: &'a str = "cluster-infrastructure", Controller, Kind::Text, "corosync", [], true,
         "What carries the cluster's messages; shown by crm_mon for a saved configuration.";
-    cluster_name: Option<&'a str> = "cluster-name", Kind::Text, "", [], true,
+    cluster_name: Option<&'a str> = "cluster-name", Controller, Kind::Text, "", [], true,
         "Name of the cluster, which rules may test as #cluster-name.";
-    dc_deadtime: Duration = "dc-deadtime", Kind::Time, "20s", ["dc_deadtime"], false,
+    dc_deadtime: Duration = "dc-deadtime", Controller, Kind::Time, "20s", ["dc_deadtime"], false,
         "How long a starting node waits for answers of the others.";
-    cluster_recheck_interval: Duration = "cluster-recheck-interval", Kind::Time, "15min", ["cluster_recheck_interval"], true,
+    cluster_recheck_interval: Duration = "cluster-recheck-interval", Controller, Kind::Time, "15min", ["cluster_recheck_interval"], true,
         "How often to plan again when nothing happens, for what depends on time; 0 is never.";
-    load_threshold: u32 = "load-threshold", Kind::Percentage, "80%", [], false,
+    load_threshold: u32 = "load-threshold", Controller, Kind::Percentage, "80%", [], false,
         "Load of a node above which fewer actions are given to it.";
-    fence_reaction: &'a str = "fence-reaction", Kind::Select(&["stop", "panic"]), "stop", [], false,
+    fence_reaction: &'a str = "fence-reaction", Controller, Kind::Select(&["stop", "panic"]), "stop", [], false,
         "What a node does that learns of its own fencing.";
-    election_timeout: Duration = "election-timeout", Kind::Time, "2min", ["election_timeout"], false,
+    election_timeout: Duration = "election-timeout", Controller, Kind::Time, "2min", ["election_timeout"], false,
         "How long choosing the coordinating node may take.";
-    shutdown_escalation: Duration = "shutdown-escalation", Kind::Time, "20min", ["shutdown_escalation"], true,
+    shutdown_escalation: Duration = "shutdown-escalation", Controller, Kind::Time, "20min", ["shutdown_escalation"], true,
         "How long a clean shutdown of a node may take before it goes regardless.";
-    join_integration_timeout: Duration = "join-integration-timeout", Kind::Time, "3min", ["crmd-integration-timeout"], false,
+    join_integration_timeout: Duration = "join-integration-timeout", Controller, Kind::Time, "3min", ["crmd-integration-timeout"], false,
         "How long a node may take to join.";
-    join_finalization_timeout: Duration = "join-finalization-timeout", Kind::Time, "30min", ["crmd-finalization-timeout"], false,
+    join_finalization_timeout: Duration = "join-finalization-timeout", Controller, Kind::Time, "30min", ["crmd-finalization-timeout"], false,
         "How long the end of joining may take.";
-    transition_delay: Duration = "transition-delay", Kind::Time, "0s", ["crmd-transition-delay"], false,
+    transition_delay: Duration = "transition-delay", Controller, Kind::Time, "0s", ["crmd-transition-delay"], false,
         "How long to wait for more changes before acting on one.";
-    stonith_watchdog_timeout: Option<Duration> = "stonith-watchdog-timeout", Kind::TimeOrAuto, "0", [], false,
+    stonith_watchdog_timeout: Option<Duration> = "stonith-watchdog-timeout", Controller, Kind::TimeOrAuto, "0", [], false,
         "How long a lost node with a watchdog takes to reset itself; 0 is not to rely on that.";
-    stonith_max_attempts: i64 = "stonith-max-attempts", Kind::Integer, "10", [], true,
+    stonith_max_attempts: i64 = "stonith-max-attempts", Controller, Kind::Integer, "10", [], true,
         "How often fencing a node may fail in a row before the cluster waits for something to change.";
-    enable_acl: bool = "enable-acl", Kind::Boolean, "false", [], true,
+    enable_acl: bool = "enable-acl", Cib, Kind::Boolean, "false", [], true,
         "Whether access control lists restrict users other than the administrators.";
-    cluster_ipc_limit: i64 = "cluster-ipc-limit", Kind::Integer, "500", [], false,
+    cluster_ipc_limit: i64 = "cluster-ipc-limit", Cib, Kind::Integer, "500", [], false,
         "Greatest number of messages waiting for one client of the cluster.";
 }
 
@@ -380,6 +425,11 @@ mod tests {
             for name in row.legacy.iter().chain([&row.name]) {
                 assert!(names.insert(*name), "{name} twice");
                 assert_eq!(option(name), Some(row));
+            }
+            assert!(row.accepts(row.default), "{}", row.name);
+            assert_eq!((row.text(None), row.text(Some(row.default))), (row.default, row.default));
+            if row.kind != Kind::Text {
+                assert_eq!(row.text(Some("no such value")), row.default, "{}", row.name);
             }
         }
         assert_eq!(option("nothing-such"), None);

@@ -39,12 +39,13 @@ pub fn parse_percentage(text: &str) -> Option<u32> {
 pub fn parse_time(text: &str) -> Option<Duration> {
     let ms = match text.strip_prefix('P') {
         Some(rest) => parse_iso(rest)?.checked_mul(1000)?,
-        None => parse_with_unit(text)?,
+        None => parse_msec(text)?,
     };
     Some(Duration::from_millis(u64::try_from(ms).ok()?.min(u64::from(u32::MAX))))
 }
 
-fn parse_with_unit(text: &str) -> Option<i64> {
+/// Milliseconds of a number with a unit as [`parse_time`] reads it, up to 63 bits; `None` where it is none.
+pub fn parse_msec(text: &str) -> Option<i64> {
     let space = [' ', '\t', '\n', '\r', '\x0c'];
     let text = text.trim_start_matches(space);
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());

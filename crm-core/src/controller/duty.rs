@@ -24,8 +24,6 @@ use crate::transition::{
 const FREE_RETRIES: u32 = 5;
 const BRAKE: Duration = Duration::from_millis(250);
 const BRAKE_MAX: Duration = Duration::from_secs(15);
-/// Default of `stonith-max-attempts`.
-const FENCE_ATTEMPTS: u32 = 10;
 
 /// What the DC keeps for its duty.
 #[derive(Debug, Default)]
@@ -232,7 +230,7 @@ impl Controller {
             now: now.seconds(),
             utc_offset: now.utc_offset,
             // Half of the votes may fence the other half; the group grants the rest when that is done.
-            quorum: (tie && options::flag(&cib, "stonith-enabled", true)).then_some(true),
+            quorum: (tie && options::of(&cib).stonith_enabled).then_some(true),
             ..Situation::default()
         };
         out.push(ControllerAction::Plan { token, cib, situation });
@@ -268,7 +266,7 @@ impl Controller {
                 return;
             }
         };
-        let every = options::duration(&self.cib, "cluster-recheck-interval", Duration::from_secs(15 * 60));
+        let every = options::of(&self.cib).cluster_recheck_interval;
         let by_interval = (!every.is_zero()).then(|| now.mono + every);
         let by_plan = graph.recheck_by.map(|at| {
             let seconds = i64::try_from(at).unwrap_or(i64::MAX).saturating_sub(now.seconds()).max(0);
@@ -495,16 +493,14 @@ impl Controller {
     }
 
     fn fence_attempts_exhausted(&self, target: &str) -> bool {
-        let limit = options::option(&self.cib, "stonith-max-attempts")
-            .and_then(|v| v.trim().parse().ok())
-            .unwrap_or(FENCE_ATTEMPTS);
-        self.duty.fence_failures.get(target).is_some_and(|count| *count >= limit)
+        let limit = options::of(&self.cib).stonith_max_attempts;
+        self.duty.fence_failures.get(target).is_some_and(|count| i64::from(*count) >= limit)
     }
 
     /// Another document is visible.
     pub(super) fn look(&mut self, now: Now, visible: Visible, out: &mut Vec<ControllerAction>) {
         let before = std::mem::replace(&mut self.cib, visible.cib);
-        let fencing = options::flag(&self.cib, "stonith-enabled", true);
+        let fencing = options::of(&self.cib).stonith_enabled;
         if self.fencing != Some(fencing) {
             self.fencing = Some(fencing);
             out.push(ControllerAction::Fencing(fencing));

@@ -58,7 +58,7 @@ impl Controller {
             .no_carrier_since
             .map(|since| if self.suspended { since } else { since + self.config.deadtime / 2 });
         // The lease lapsed at 0.7 of the dead time; what is left is for stopping.
-        let policy = options::option(&self.cib, "no-quorum-policy").unwrap_or("stop");
+        let policy = options::of(&self.cib).no_quorum_policy;
         let stops = !matches!(policy, "ignore" | "freeze" | "demote");
         let risk = self.risk_since.filter(|_| stops).map(|since| since + self.config.deadtime / 20);
         [carrier, risk].into_iter().flatten().min()

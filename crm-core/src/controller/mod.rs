@@ -570,11 +570,7 @@ impl Controller {
     /// dead time if there is nobody to ask.
     fn escalation_at(&self, since: Duration) -> Duration {
         let nobody = self.view().is_none() || self.suspended || self.storage_lost;
-        let wait = if nobody {
-            self.config.deadtime
-        } else {
-            options::duration(&self.cib, "shutdown-escalation", Duration::from_secs(20 * 60))
-        };
+        let wait = if nobody { self.config.deadtime } else { options::of(&self.cib).shutdown_escalation };
         since + wait
     }
 

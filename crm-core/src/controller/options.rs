@@ -1,28 +1,15 @@
-//! Cluster options the controller itself reads.
+//! What the controller itself reads of the configuration.
 
 use std::time::Duration;
 
+use cib::model::Options;
 use cib::{Cib, Element};
 
 use crate::policy::values;
 
-/// A cluster option by its modern name; the underscores of Heartbeat 2 are accepted.
-pub fn option<'a>(cib: &'a Cib, name: &str) -> Option<&'a str> {
-    let sets = cib.crm_config()?.children_named("cluster_property_set");
-    sets.flat_map(Element::descendants)
-        .filter(|e| e.name() == "nvpair")
-        .find(|e| e.attr("name").is_some_and(|n| n == name || n.replace('_', "-") == name))
-        .and_then(|e| e.attr("value"))
-}
-
-/// A cluster option that is a time.
-pub fn duration(cib: &Cib, name: &str, default: Duration) -> Duration {
-    option(cib, name).and_then(values::parse_duration_ms).map_or(default, Duration::from_millis)
-}
-
-/// A cluster option that is yes or no.
-pub fn flag(cib: &Cib, name: &str, default: bool) -> bool {
-    option(cib, name).and_then(values::parse_bool).unwrap_or(default)
+/// The cluster options in force; a value that is none is the default.
+pub fn of(cib: &Cib) -> Options<'_> {
+    Options::read(cib).0
 }
 
 /// The id under which a node stands in the CIB: that of its `node` entry, else its identity.

@@ -277,58 +277,6 @@ fn parse_offset(text: &str) -> Option<i32> {
     Some(sign * i32::try_from(seconds).ok()?)
 }
 
-/// Whole seconds of an ISO 8601 duration, by the reference's calendar arithmetic: a year is 0 s, two are
-/// 365 days, a day is 0 s and a week six days.
-pub fn parse_duration_seconds(text: &str) -> Option<i64> {
-    let mut rest = text.strip_prefix('P')?;
-    let (mut years, mut months, mut days, mut seconds) = (0i64, 0i64, 0i64, 0i64);
-    let mut time = false;
-    let mut any = false;
-    loop {
-        rest = match rest.chars().next() {
-            None | Some('/' | ' ' | '\t' | '\n' | '\r') => break,
-            Some('T') => {
-                time = true;
-                &rest[1..]
-            }
-            Some(_) => {
-                let (negative, digits) = match rest.as_bytes().first() {
-                    Some(b'-') => (true, &rest[1..]),
-                    Some(b'+') => (false, &rest[1..]),
-                    _ => (false, rest),
-                };
-                let (n, after) = number(digits)?;
-                let n = if negative { -n } else { n };
-                match after.chars().next()? {
-                    'Y' => years = n,
-                    'M' if time => seconds = seconds.checked_add(n.checked_mul(60)?)?,
-                    'M' => months = n,
-                    'W' => days = days.checked_add(n.checked_mul(7)?)?,
-                    'D' => days = days.checked_add(n)?,
-                    'H' => seconds = seconds.checked_add(n.checked_mul(3600)?)?,
-                    'S' => seconds = seconds.checked_add(n)?,
-                    _ => return None,
-                }
-                any = true;
-                &after[1..]
-            }
-        };
-    }
-    if !any {
-        return None;
-    }
-    let mut total = seconds + months * 30 * DAY;
-    let mut year = 1;
-    while year < years.min(10_000) {
-        total += days_in_year(year) * DAY;
-        year += 1;
-    }
-    if days > 0 {
-        total += (days - 1) * DAY;
-    }
-    Some(total)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

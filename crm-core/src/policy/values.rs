@@ -6,20 +6,10 @@
 
 use std::fmt;
 
+pub use cib::model::{parse_bool, parse_msec};
+
 /// The greatest score; its negative is the least.
 pub const INFINITY: i32 = 1_000_000;
-
-/// A boolean word (any case): `true on yes y 1`, `false off no n 0`.
-pub fn parse_bool(text: &str) -> Option<bool> {
-    let is = |words: &[&str]| words.iter().any(|w| text.eq_ignore_ascii_case(w));
-    if is(&["true", "on", "yes", "y", "1"]) {
-        Some(true)
-    } else if is(&["false", "off", "no", "n", "0"]) {
-        Some(false)
-    } else {
-        None
-    }
-}
 
 /// Whether the text is a true word; absent or anything else is not.
 pub fn is_true(text: Option<&str>) -> bool {
@@ -156,52 +146,10 @@ impl fmt::Display for ShowScore {
     }
 }
 
-/// Milliseconds of a text with a unit (`timeout`, `start-delay`); `None` where it is none.
-///
-/// The unit is tested by prefix (`10minutes` is minutes), the default is seconds, and a fraction is
-/// dropped: `1.9s` is 1000.
-pub fn parse_msec(text: &str) -> Option<i64> {
-    let blank = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0c');
-    let t = text.trim_start_matches(blank);
-    let end = t.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(t.len());
-    let (number, rest) = t.split_at(end);
-    if number.is_empty() {
-        return None;
-    }
-    let unit = rest.trim_start_matches(blank);
-    let has = |p: &str| unit.get(..p.len()).is_some_and(|u| u.eq_ignore_ascii_case(p));
-    let (multiply, divide) = if has("ms") {
-        (1, 1)
-    } else if has("us") {
-        (1, 1000)
-    } else if has("s") {
-        (1000, 1)
-    } else if has("m") {
-        (60_000, 1)
-    } else if has("h") {
-        (3_600_000, 1)
-    } else if unit.is_empty() {
-        (1000, 1)
-    } else {
-        return None;
-    };
-    let value = match scan(number) {
-        Scan::Clean(v) | Scan::Rest(v, _) => v,
-        Scan::Clipped(_) => return Some(i64::MAX),
-        Scan::None => return None,
-    };
-    Some(value.checked_mul(multiply).map_or(i64::MAX, |v| v / divide))
-}
-
 /// Milliseconds of an interval specification (`interval`, time-valued options): a text with a unit or an
 /// ISO 8601 duration; `None` where it is neither. At most 32 bits.
 pub fn parse_duration_ms(text: &str) -> Option<u64> {
-    let ms = if text.starts_with('P') {
-        super::dates::parse_duration_seconds(text)?.checked_mul(1000)?
-    } else {
-        parse_msec(text)?
-    };
-    u64::try_from(ms).ok().map(|v| v.min(u64::from(u32::MAX)))
+    cib::model::parse_time(text).and_then(|time| u64::try_from(time.as_millis()).ok())
 }
 
 /// As [`parse_duration_ms`], 0 for absent and for anything that is not a length of time.
