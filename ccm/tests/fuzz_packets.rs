@@ -74,8 +74,8 @@ fn corpus() -> Vec<Vec<u8>> {
         foreign("reqnodes"),
         foreign("shutdone").with("st", "dead"),
         foreign("query-cstatus").with("cn", "x").with("from_id", "1"),
-        envelope::pack(foreign("status").with("pad", "x".repeat(5000)), Algorithm::Bz2, 100),
-        envelope::pack(foreign("status").with("pad", "x".repeat(5000)), Algorithm::Zlib, 100),
+        envelope::pack(&foreign("status").with("pad", "x".repeat(5000)), Algorithm::Bz2, 100).unwrap(),
+        envelope::pack(&foreign("status").with("pad", "x".repeat(5000)), Algorithm::Zlib, 100).unwrap(),
     ] {
         for format in [Format::Netstring, Format::Classic] {
             all.push(envelope::encode(&packet, format, AuthField::Yes, &keys()));

@@ -29,10 +29,23 @@ fn ha_cf(media: &str) -> String {
 
 /// Opens media that keep the first packet of each kind heard from the real one in the directory
 /// `EVERBEAT_CAPTURE`, if that is set: the recorded packets of `ccm/tests/captures`.
-struct Recorder;
+#[derive(Default)]
+struct Recorder {
+    sent: Packets,
+    heard: Packets,
+}
+
+fn keep(packets: &Packets, bytes: &[u8]) {
+    let mut packets = packets.lock().unwrap_or_else(PoisonError::into_inner);
+    if packets.len() < 1000 {
+        packets.push(bytes.to_vec());
+    }
+}
 
 struct Recording {
     inner: Box<dyn Medium>,
+    sent: Packets,
+    heard: Packets,
     dir: Option<PathBuf>,
 }
 
@@ -40,7 +53,8 @@ impl Opener for Recorder {
     fn open(&mut self, index: usize, endpoint: &Endpoint) -> io::Result<Box<dyn Medium>> {
         let inner = DirectOpener.open(index, endpoint)?;
         let dir = std::env::var_os("EVERBEAT_CAPTURE").map(PathBuf::from);
-        Ok(Box::new(Recording { inner, dir }))
+        let (sent, heard) = (Arc::clone(&self.sent), Arc::clone(&self.heard));
+        Ok(Box::new(Recording { inner, sent, heard, dir }))
     }
 }
 
@@ -50,11 +64,15 @@ impl Medium for Recording {
     }
 
     fn send(&mut self, to: Option<SocketAddr>, bytes: &[u8]) -> io::Result<()> {
+        keep(&self.sent, bytes);
         self.inner.send(to, bytes)
     }
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<(usize, Option<SocketAddr>)> {
         let (n, from) = self.inner.receive(buffer)?;
+        if !String::from_utf8_lossy(&buffer[..n]).contains("src=ours") {
+            keep(&self.heard, &buffer[..n]);
+        }
         if let Some(dir) = &self.dir {
             let bytes = &buffer[..n];
             let text = String::from_utf8_lossy(bytes);
@@ -87,8 +105,13 @@ impl Medium for Recording {
     }
 }
 
+type Packets = Arc<Mutex<Vec<Vec<u8>>>>;
+
 struct Ours {
     handle: Arc<LinkHandle>,
+    /// Packets sent and heard, the first thousand of each.
+    sent: Packets,
+    heard: Packets,
     lines: Arc<Mutex<Vec<String>>>,
     events: Arc<Mutex<Vec<LinkEvent>>>,
     stop: Arc<std::sync::atomic::AtomicBool>,
@@ -106,10 +129,14 @@ impl Ours {
         let inc = Incarnation { generation: 1, boot: runtime::random_seed() };
         let ends = endpoints(&config.media);
         let link = LinkConfig::from_files(&config, keys, &ends, (NodeId([id; 16]), host, inc));
+        // Long enough for the threshold of whole-packet compression where that is wanted.
+        let body = if link.traditional_compression { b"abc ".repeat(1000) } else { vec![1, 2, 3] };
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let sink = Arc::clone(&lines);
+        let recorder = Recorder::default();
+        let (sent, heard) = (Arc::clone(&recorder.sent), Arc::clone(&recorder.heard));
         let thread = lab.inside(host).unwrap().in_network(move || {
-            let mut setup = Setup::new(link, ends, Box::new(Recorder));
+            let mut setup = Setup::new(link, ends, Box::new(recorder));
             setup.log = Box::new(move |line| {
                 sink.lock().unwrap_or_else(PoisonError::into_inner).push(line.text);
             });
@@ -121,14 +148,14 @@ impl Ours {
         let (core, seen, end) = (Arc::clone(&handle), Arc::clone(&events), Arc::clone(&stop));
         std::thread::spawn(move || {
             while !end.load(std::sync::atomic::Ordering::Relaxed) {
-                let _ = core.command(LinkCommand::SetBeat(BeatBody(vec![1, 2, 3])));
+                let _ = core.command(LinkCommand::SetBeat(BeatBody(body.clone())));
                 while let Some(event) = core.next_event() {
                     seen.lock().unwrap_or_else(PoisonError::into_inner).push(event);
                 }
                 std::thread::sleep(Duration::from_millis(50));
             }
         });
-        Ours { handle, lines, events, stop }
+        Ours { handle, sent, heard, lines, events, stop }
     }
 
     fn logged(&self, text: &str) -> bool {
@@ -202,6 +229,11 @@ fn meet(media: &str, authkeys: &str, loss: u8) {
 
 /// The media lines of theirs and ours, and the links' names.
 fn meet_in(lab: &Lab, media: [&str; 2], links: [&str; 2], authkeys: &str, loss: u8) {
+    meet_with(lab, media, links, authkeys, loss, |_| {});
+}
+
+/// As [`meet_in`]; `more` runs while both are active.
+fn meet_with(lab: &Lab, media: [&str; 2], links: [&str; 2], authkeys: &str, loss: u8, more: impl Fn(&Ours)) {
     let [theirs, mine] = media.map(ha_cf);
     start_theirs(lab, &theirs, authkeys);
     let ours = Ours::start(lab, &mine, authkeys);
@@ -226,6 +258,7 @@ fn meet_in(lab: &Lab, media: [&str; 2], links: [&str; 2], authkeys: &str, loss: 
         lab.lose(0).unwrap();
         assert!(!log(lab).contains("Irretrievably lost packet: node ours"), "{}", log(lab));
     } else {
+        more(&ours);
         std::thread::sleep(Duration::from_secs(3));
         assert_eq!(complaints(&log(lab)), Vec::<String>::new(), "{}", log(lab));
         let refused = ours.handle.report().refused;
@@ -286,6 +319,76 @@ fn multicast_crc() {
     if possible("multicast_crc") {
         meet("mcast eth0 225.0.0.1 694 1 0", "auth 1\n1 crc\n", 0);
     }
+}
+
+/// Whole packets compressed, in both directions: ours are long heartbeats, theirs what was written to
+/// their command pipe.
+fn meet_compressed(algorithm: &str, msgfmt: &str) {
+    let lab = Lab::new(&["theirs", "ours"], 1).unwrap();
+    let media = format!(
+        "compression {algorithm}\ncompression_threshold 1\ntraditional_compression yes\nmsgfmt {msgfmt}\nbcast eth0"
+    );
+    meet_with(&lab, [&media, &media], ["eth0", "eth0"], "auth 1\n1 crc\n", 0, |ours| {
+        let sent = ours.sent.lock().unwrap().clone();
+        let packed = |bytes: &&Vec<u8>| bytes.windows(20).any(|w| w == b"_compressed_payload=");
+        let longest = sent.iter().max_by_key(|b| b.len()).unwrap();
+        assert!(sent.iter().any(|b| packed(&b)), "{}", String::from_utf8_lossy(longest));
+        let begin: &[u8] = if msgfmt == "classic" { b">>>\n" } else { b"###\n" };
+        assert!(sent.iter().all(|b| b.starts_with(begin)));
+        // The pipe takes lines of a kilobyte at most.
+        let pads: String = (0..9).map(|i| format!("pad{i}={}\n", "x".repeat(300))).collect();
+        let line = format!("cat >/var/lib/heartbeat/fifo <<'end'\n>>>\nt=anything\n{pads}<<<\nend");
+        lab.inside("theirs").unwrap().sh(&line).unwrap();
+        wait("theirs compressed", &lab, ours, Duration::from_secs(10), || {
+            ours.heard.lock().unwrap().iter().any(|b| packed(&b))
+        });
+    });
+}
+
+#[test]
+fn whole_packets_compressed_with_zlib() {
+    if possible("whole_packets_compressed_with_zlib") {
+        meet_compressed("zlib", "netstring");
+    }
+}
+
+#[test]
+fn whole_packets_compressed_with_bz2_in_the_classic_notation() {
+    if possible("whole_packets_compressed_with_bz2_in_the_classic_notation") {
+        meet_compressed("bz2", "classic");
+    }
+}
+
+/// A pause longer than `warntime` and far from `deadtime` is late for both, and nobody is dead.
+#[test]
+fn late_heartbeats_are_late_for_both() {
+    if !possible("late_heartbeats_are_late_for_both") {
+        return;
+    }
+    let lab = Lab::new(&["theirs", "ours"], 1).unwrap();
+    let text = ha_cf("ucast eth0 192.168.228.1\nucast eth0 192.168.228.2")
+        .replace("deadtime 3", "deadtime 12")
+        .replace("initdead 15", "initdead 20");
+    let authkeys = "auth 1\n1 sha1 secretkey\n";
+    start_theirs(&lab, &text, authkeys);
+    let ours = Ours::start(&lab, &text, authkeys);
+    let long = Duration::from_secs(40);
+    wait("both active", &lab, &ours, long, || {
+        ours.logged("Status update for node theirs: status active")
+            && log(&lab).contains("Status update for node ours: status active")
+    });
+    lab.forward("ours", false).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    lab.forward("ours", true).unwrap();
+    wait("late for both", &lab, &ours, long, || {
+        ours.logged("Late heartbeat: Node theirs: interval ")
+            && log(&lab).contains("Late heartbeat: Node ours: interval ")
+    });
+    wait("both made up for it", &lab, &ours, long, || {
+        ours.logged("No pkts missing from theirs!") && log(&lab).contains("No pkts missing from ours!")
+    });
+    assert!(!ours.logged("is dead") && !log(&lab).contains("is dead"), "{}", log(&lab));
+    ours.end();
 }
 
 #[test]

@@ -24,6 +24,7 @@
 
 mod authkeys;
 mod check;
+mod connectivity;
 mod conversion;
 mod directives;
 mod environment;
@@ -42,6 +43,7 @@ mod value;
 
 pub use authkeys::{AuthKey, AuthKeys, AuthMethod, Secret, exit_status};
 pub use check::{API_CLIENT, Machine};
+pub use connectivity::Connectivity;
 pub use directives::{DIRECTIVES, Directive, Effect, Kind, directive};
 pub use logd::LogdConfig;
 pub use problem::{ConfigProblem, Severity, nearest};

@@ -96,7 +96,7 @@ impl Config {
             max_rexmit_delay: Setting::default_of(Duration::from_millis(250)),
             hbgenmethod: Setting::default_of(GenerationFrom::File),
             log_badpack: Setting::default_of(true),
-            msgfmt: Setting::default_of(MessageFormat::Classic),
+            msgfmt: Setting::default_of(MessageFormat::Netstring),
             env: Vec::new(),
             quorum_server: None,
             nodename: None,

@@ -46,8 +46,11 @@ impl Link {
         route: &Route,
         out: &mut Vec<LinkAction>,
     ) {
+        let packed = self.packed(packet);
+        let sequenced = packet.get("seq").is_some();
+        let packet = packed.as_ref().unwrap_or(packet);
         let netstring = self.put(packet, auth, route, out);
-        if packet.get("seq").is_some() {
+        if sequenced {
             let keys = &self.config.keys;
             let bytes = netstring.unwrap_or_else(|| envelope::encode(packet, Format::Netstring, auth, keys));
             self.history.push_back((self.seq, bytes));
@@ -55,6 +58,13 @@ impl Link {
                 self.history.pop_front();
             }
         }
+    }
+
+    /// The packet compressed as a whole, where that is asked for and the packet long enough.
+    fn packed(&self, packet: &Packet) -> Option<Packet> {
+        let (algorithm, threshold) =
+            self.config.compression.filter(|_| self.config.traditional_compression)?;
+        envelope::pack(packet, algorithm, threshold)
     }
 
     /// As [`Link::transmit`], for packets that are not our own; answers the netstring form if made.

@@ -1,12 +1,13 @@
 //! From the configuration files to [`LinkConfig`].
 
-use crate::config::{AuthKeys, AuthMethod, AutoJoin, Compression, Config};
+use crate::config::{AuthKeys, AuthMethod, AutoJoin, Compression, Config, MessageFormat};
 use crate::medium::Endpoint;
 use crate::seam::{Incarnation, NodeId};
 use crate::wire::compress::Algorithm;
+use crate::wire::envelope::Format;
 use crate::wire::{Key, KeyError, Keys, Method};
 
-use super::types::{Autojoin, LinkConfig, PingTarget};
+use super::types::{Autojoin, LinkConfig, MediumInfo, PingTarget};
 
 /// The keys of an `authkeys`.
 ///
@@ -28,6 +29,18 @@ pub fn keys(file: &AuthKeys) -> Result<Keys, KeyError> {
         })
         .collect();
     Keys::new(&list, file.active)
+}
+
+/// A medium in the notation of `msgfmt`; by default netstrings, as Heartbeat 3.0.6 sends (§7.4). Serial
+/// lines are classic always.
+fn medium(endpoint: &Endpoint, config: &Config) -> MediumInfo {
+    let mut info = endpoint.info();
+    if config.msgfmt.value == MessageFormat::Classic && info.format == Format::Netstring {
+        info.format = Format::Classic;
+        // Base64 makes four bytes of three.
+        info.piece = info.piece * 3 / 4;
+    }
+    info
 }
 
 impl LinkConfig {
@@ -54,7 +67,7 @@ impl LinkConfig {
             deadping: config.deadping.value,
             max_rexmit_delay: config.max_rexmit_delay.value,
             keys,
-            media: endpoints.iter().map(Endpoint::info).collect(),
+            media: endpoints.iter().map(|e| medium(e, config)).collect(),
             nodes: config.nodes.iter().map(|n| n.value.clone()).collect(),
             autojoin: match config.autojoin.value {
                 AutoJoin::None => Autojoin::None,
@@ -67,6 +80,7 @@ impl LinkConfig {
                 .collect(),
             hopfudge: u32::from(config.hopfudge.value),
             compression: Some((algorithm, config.compression_threshold.value as usize * 1024)),
+            traditional_compression: config.traditional_compression.value,
             log_badpack: config.log_badpack.value,
             wall_at_zero: 0,
         }

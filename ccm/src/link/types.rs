@@ -82,6 +82,9 @@ pub struct LinkConfig {
     pub hopfudge: u32,
     /// Algorithm, and the size in bytes beyond which it is used.
     pub compression: Option<(Algorithm, usize)>,
+    /// Packets longer than that are compressed whole, as old Heartbeats do it (§7.6); else only what
+    /// our own messages carry.
+    pub traditional_compression: bool,
     /// Whether packets that fail authentication are worth a log line.
     pub log_badpack: bool,
     /// Unix time at the monotonic zero, seconds: only for the `ts` field.
@@ -109,6 +112,7 @@ impl LinkConfig {
             ping: Vec::new(),
             hopfudge: 1,
             compression: Some((Algorithm::Zlib, 2048)),
+            traditional_compression: false,
             log_badpack: true,
             wall_at_zero: 0,
         }

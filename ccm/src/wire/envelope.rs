@@ -165,20 +165,16 @@ fn unpack(packet: Packet) -> Result<Packet, DecodeError> {
     Ok(merged)
 }
 
-/// Replaces a packet by its compressed form when its text is longer than `threshold` bytes and
-/// packing helps (`traditional_compression`, §7.6).
-pub fn pack(packet: Packet, algorithm: Algorithm, threshold: usize) -> Packet {
+/// The compressed form of a packet, if its text is longer than `threshold` bytes and packing helps
+/// (`traditional_compression`, §7.6).
+pub fn pack(packet: &Packet, algorithm: Algorithm, threshold: usize) -> Option<Packet> {
     let mut text = Vec::new();
-    netstring::encode(&packet, &mut text);
-    if text.len() <= threshold {
-        return packet;
-    }
-    match algorithm.pack(&text) {
-        Some(packed) => Packet::new()
-            .with_binary("_compressed_payload", packed)
-            .with("_compression_algorithm", algorithm.name()),
-        None => packet,
-    }
+    netstring::encode(packet, &mut text);
+    let packed = (text.len() > threshold).then(|| algorithm.pack(&text)).flatten()?;
+    let packed = Packet::new()
+        .with_binary("_compressed_payload", packed)
+        .with("_compression_algorithm", algorithm.name());
+    Some(packed)
 }
 
 #[cfg(test)]

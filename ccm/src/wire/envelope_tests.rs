@@ -75,7 +75,7 @@ fn refusals_name_their_cause() {
 fn compressed_whole_message_is_unpacked() {
     let packet = Packet::new().with("t", "status").with("text", "abc ".repeat(2000));
     for algorithm in [Algorithm::Zlib, Algorithm::Bz2] {
-        let packed = pack(packet.clone(), algorithm, 2048);
+        let packed = pack(&packet, algorithm, 2048).unwrap();
         assert!(packed.binary("_compressed_payload").is_some());
         for format in [Format::Classic, Format::Netstring] {
             let bytes = encode(&packed, format, AuthField::Yes, &keys());
@@ -84,7 +84,7 @@ fn compressed_whole_message_is_unpacked() {
             assert_eq!(opened, packet);
         }
     }
-    assert_eq!(pack(packet.clone(), Algorithm::Zlib, 100_000), packet);
+    assert_eq!(pack(&packet, Algorithm::Zlib, 100_000), None);
 }
 
 fn value() -> impl Strategy<Value = Value> {

@@ -118,6 +118,12 @@ pub enum ControllerEvent {
     StorageLost {
         error: String,
     },
+    /// A transient attribute of this node that the node itself keeps.
+    Attribute {
+        name: String,
+        value: Option<String>,
+        delay: Option<Duration>,
+    },
     /// Nodes that speak Heartbeat but no views are there: two managers must not share resources.
     Foreign(Vec<String>),
     /// Stop cleanly.
@@ -328,6 +334,9 @@ impl Controller {
             }
             ControllerEvent::Visible(visible) => self.look(now, *visible, out),
             ControllerEvent::Carrier(any) => self.carrier(now, any, out),
+            ControllerEvent::Attribute { name, value, delay } => {
+                self.set_attribute(now, &name, value, delay, out);
+            }
             ControllerEvent::Message { from, message } => self.message(now, from, message, out),
             ControllerEvent::Dropped { message } => self.dropped(now, message, out),
             ControllerEvent::Reported(result) => self.reported(now, result, out),

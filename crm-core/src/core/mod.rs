@@ -24,6 +24,7 @@
 //! 6. [`CoreAction::Status`]: [`Core::status`] has changed; publish it when convenient.
 
 mod clients;
+mod connectivity;
 mod plan;
 mod status;
 #[cfg(test)]
@@ -196,6 +197,7 @@ pub struct Core {
     collected: BTreeMap<u64, clients::Collected>,
     next_ask: u64,
     peers: status::Peers,
+    connectivity: Option<ccm::config::Connectivity>,
     foreign: BTreeSet<String>,
     changed: bool,
     exited: bool,
@@ -258,6 +260,7 @@ impl Core {
             asks: BTreeMap::new(),
             collected: BTreeMap::new(),
             next_ask: 1,
+            connectivity: None,
             foreign: BTreeSet::new(),
             changed: true,
             exited: false,
@@ -297,6 +300,7 @@ impl Core {
                         self.steps.push_back(Step::Controller(ControllerEvent::Carrier(*any)));
                     }
                     LinkEvent::Foreign { name, alive } => self.foreign(name.clone(), *alive),
+                    LinkEvent::PingNode { .. } => self.ping_changed(),
                     LinkEvent::OldGeneration { known } => return self.set_back(*known, out),
                     _ => {}
                 }

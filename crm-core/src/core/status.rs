@@ -94,6 +94,11 @@ impl Peers {
         }
     }
 
+    /// Whether this ping node answers.
+    pub(super) fn reaches(&self, ping: &str) -> bool {
+        self.pings.get(ping) == Some(&true)
+    }
+
     pub(super) fn enter(&mut self, now: Duration, view: &View) {
         for member in &view.members {
             let known = self.nodes.entry(member.name.clone()).or_insert(Known::UNSEEN);

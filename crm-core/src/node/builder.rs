@@ -194,7 +194,7 @@ impl NodeBuilder {
         })
         .map_err(|source| StartError::Io { what: "starting the heartbeat thread", source })?;
 
-        let core = Core::new(CoreConfig {
+        let mut core = Core::new(CoreConfig {
             group: group_config(&self.config, &identity, &self.name, &nodes),
             loaded: opened.loaded,
             roots: self.roots.unwrap_or_else(lrm::Roots::system),
@@ -202,6 +202,9 @@ impl NodeBuilder {
             life: welcome.life,
             seed: random_seed(),
         });
+        if let Some(how) = self.config.connectivity() {
+            core.keep_connectivity(how);
+        }
         let (status_out, status) = watch::channel(Arc::new(core.status()));
         let (ended_out, ended) = watch::channel::<Option<NodeEnd>>(None);
         let run = Run {

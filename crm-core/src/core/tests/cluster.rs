@@ -511,6 +511,11 @@ impl Cluster {
         self.run(Duration::from_secs(seconds));
     }
 
+    /// The node keeps the score of its ping nodes.
+    pub fn keep_connectivity(&mut self, i: usize, how: ccm::config::Connectivity) {
+        self.nodes[i].core.as_mut().unwrap().keep_connectivity(how);
+    }
+
     pub fn core(&self, i: usize) -> &Core {
         self.nodes[i].core.as_ref().unwrap()
     }

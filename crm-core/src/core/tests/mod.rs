@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cluster;
+mod connectivity;
 
 use cluster::{AGENT, Cluster, DEADTIME};
 
