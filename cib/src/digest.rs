@@ -15,17 +15,12 @@ pub const BOOKKEEPING: [&str; 5] =
 
 /// The digest of a file (`cib.xml.sig`) and of patches of format 1: everything, attributes in document order.
 pub fn file(element: &Element) -> String {
-    let mut bytes = vec![b' '];
-    element.write_digest_form(false, &|_| false, &mut bytes);
-    bytes.push(b'\n');
-    hex(&bytes)
+    digest(element, Frame::File, false, &|_| false)
 }
 
 /// The digest of content, used with patches of format 2: without [`BOOKKEEPING`] attributes.
 pub fn content(element: &Element) -> String {
-    let mut bytes = Vec::new();
-    element.write_digest_form(false, &|name| BOOKKEEPING.contains(&name), &mut bytes);
-    hex(&bytes)
+    digest(element, Frame::Bare, false, &|name| BOOKKEEPING.contains(&name))
 }
 
 /// The digest patches carry and `cibadmin -6` shows: [`content()`] for documents of a feature set from 3.0.5 on, [`file()`]
@@ -42,17 +37,14 @@ pub fn versioned(element: &Element) -> String {
 
 /// The digest of operation parameters: as [`file()`], attributes sorted by name.
 pub fn parameters(element: &Element) -> String {
-    let mut bytes = vec![b' '];
-    element.write_digest_form(true, &|_| false, &mut bytes);
-    bytes.push(b'\n');
-    hex(&bytes)
+    digest(element, Frame::File, true, &|_| false)
 }
 
 /// The digest Heartbeat 2.1.3 wrote beside its `cib.xml`: over indented lines, nothing escaped.
 pub fn heartbeat_file(element: &Element) -> String {
     let mut bytes = Vec::new();
     heartbeat_lines(element, 0, &mut bytes);
-    hex(&bytes)
+    hex(&Md5::digest(&bytes))
 }
 
 fn heartbeat_lines(element: &Element, depth: usize, out: &mut Vec<u8>) {
@@ -77,8 +69,34 @@ fn heartbeat_lines(element: &Element, depth: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("</{}>\n", element.name()).as_bytes());
 }
 
-fn hex(bytes: &[u8]) -> String {
-    Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+/// What stands around the form.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Frame {
+    Bare,
+    /// A blank before it, a line end behind it.
+    File,
+}
+
+/// The form is hashed as it is made: the memory needed does not grow with the document.
+fn digest(element: &Element, frame: Frame, sorted: bool, filter: &dyn Fn(&str) -> bool) -> String {
+    let mut hasher = Md5::new();
+    let mut bytes = Vec::new();
+    if frame == Frame::File {
+        bytes.push(b' ');
+    }
+    element.write_digest_form(sorted, filter, &mut bytes, &mut |part| {
+        hasher.update(&part);
+        part.clear();
+    });
+    if frame == Frame::File {
+        bytes.push(b'\n');
+    }
+    hasher.update(&bytes);
+    hex(&hasher.finalize())
+}
+
+fn hex(sum: &[u8]) -> String {
+    sum.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -94,5 +112,13 @@ mod tests {
         let element = Element::parse(text).unwrap();
         assert_eq!(file(&element), "fbc47363f48e456272c31afa4a0d7263");
         assert_eq!(content(&element), "74e4a535acd65bd64d58a1860fbd7f6a");
+    }
+
+    #[test]
+    fn a_document_hashed_in_parts_has_the_digest_of_the_whole() {
+        let text = format!("<cib>{}</cib>", "<nvpair id=\"a\" name=\"b\" value=\"c\"/>".repeat(5000));
+        let whole = Md5::digest(format!(" {text}\n").as_bytes());
+        assert_eq!(file(&Element::parse(&text).unwrap()), hex(&whole));
+        assert_eq!(content(&Element::parse(&text).unwrap()), hex(&Md5::digest(text.as_bytes())));
     }
 }

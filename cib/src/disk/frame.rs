@@ -8,7 +8,7 @@ use crate::{Cib, Element};
 pub(super) const RECORD_MAX: usize = 256 << 20;
 
 const LOG_MAGIC: &[u8; 8] = b"cib.log1";
-const LOG_HEADER: usize = 20;
+pub(super) const LOG_HEADER: usize = 20;
 const RECORD_HEADER: usize = 9;
 const BASE_MAGIC: &str = "cib.base1";
 

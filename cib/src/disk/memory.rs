@@ -2,14 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::store::Store;
 
 /// A disk in memory. Clones share it, so that it outlives the process that is simulated on it.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct MemoryStore {
     disk: Arc<Mutex<Disk>>,
+    /// Held by the one that locked the disk.
+    lock: Option<Arc<()>>,
+}
+
+/// Another handle on the disk, without the lock.
+impl Clone for MemoryStore {
+    fn clone(&self) -> MemoryStore {
+        MemoryStore { disk: Arc::clone(&self.disk), lock: None }
+    }
 }
 
 /// How a call fails when told to.
@@ -30,6 +39,8 @@ pub struct Counts {
     pub calls: u64,
     /// Calls of [`Store::sync`].
     pub syncs: u64,
+    /// Calls of [`Store::reserve`].
+    pub reservations: u64,
     /// Bytes given to write and append.
     pub bytes: u64,
 }
@@ -43,6 +54,8 @@ struct Disk {
     durable: BTreeMap<String, usize>,
     pending: Vec<NameChange>,
     counts: Counts,
+    /// Whose the disk is, as long as he lives.
+    owner: Weak<()>,
     /// Fail the call with this number.
     fail: Option<(u64, Failure)>,
 }
@@ -67,22 +80,22 @@ impl MemoryStore {
 
     /// Make call number `call` (from 0, counted since the creation, reads excepted) fail.
     pub fn fail_at(&self, call: u64, failure: Failure) {
-        self.lock().fail = Some((call, failure));
+        self.state().fail = Some((call, failure));
     }
 
     /// No failure ahead any more.
     pub fn heal(&self) {
-        self.lock().fail = None;
+        self.state().fail = None;
     }
 
     pub fn counts(&self) -> Counts {
-        self.lock().counts
+        self.state().counts
     }
 
     /// The power fails: of what was not synced, `choose` decides. Asked for a number below its argument (at least 2), it
     /// is the only source of chance; a seeded generator makes the crash repeatable.
     pub fn crash(&self, mut choose: impl FnMut(usize) -> usize) {
-        let mut disk = self.lock();
+        let mut disk = self.state();
         for change in std::mem::take(&mut disk.pending) {
             if choose(2) == 0 {
                 continue;
@@ -111,11 +124,12 @@ impl MemoryStore {
             file.current = file.durable.clone();
         }
         disk.fail = None;
+        disk.owner = Weak::new();
     }
 
     /// Change a byte of a file, as a failing medium does; whether there was one.
     pub fn damage(&self, name: &str, at: usize) -> bool {
-        let mut disk = self.lock();
+        let mut disk = self.state();
         let Some(&file) = disk.names.get(name) else { return false };
         let Some(content) = disk.files.get_mut(file) else { return false };
         let Some(byte) = content.current.get_mut(at) else { return false };
@@ -124,7 +138,7 @@ impl MemoryStore {
         true
     }
 
-    fn lock(&self) -> MutexGuard<'_, Disk> {
+    fn state(&self) -> MutexGuard<'_, Disk> {
         self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -196,18 +210,30 @@ fn part(bytes: &[u8], torn: bool) -> &[u8] {
 }
 
 impl Store for MemoryStore {
+    fn lock(&mut self) -> io::Result<()> {
+        let lock = self.lock.take().unwrap_or_default();
+        let mut disk = self.state();
+        if disk.owner.upgrade().is_some_and(|owner| !Arc::ptr_eq(&owner, &lock)) {
+            return Err(io::Error::from(io::ErrorKind::WouldBlock));
+        }
+        disk.owner = Arc::downgrade(&lock);
+        drop(disk);
+        self.lock = Some(lock);
+        Ok(())
+    }
+
     fn list(&mut self) -> io::Result<Vec<String>> {
-        Ok(self.lock().names.keys().cloned().collect())
+        Ok(self.state().names.keys().cloned().collect())
     }
 
     fn read(&mut self, name: &str) -> io::Result<Vec<u8>> {
-        let mut disk = self.lock();
+        let mut disk = self.state();
         let file = disk.file(name)?;
         Ok(disk.content(file)?.current.clone())
     }
 
     fn write(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        guarded(&mut self.lock(), |disk, torn| {
+        guarded(&mut self.state(), |disk, torn| {
             disk.counts.bytes += bytes.len() as u64;
             let file = match disk.names.get(name) {
                 Some(&file) => file,
@@ -224,7 +250,7 @@ impl Store for MemoryStore {
     }
 
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        guarded(&mut self.lock(), |disk, torn| {
+        guarded(&mut self.state(), |disk, torn| {
             disk.counts.bytes += bytes.len() as u64;
             let file = disk.file(name)?;
             disk.content(file)?.current.extend_from_slice(part(bytes, torn));
@@ -232,8 +258,15 @@ impl Store for MemoryStore {
         })
     }
 
+    fn reserve(&mut self, name: &str, _size: u64) -> io::Result<()> {
+        guarded(&mut self.state(), |disk, _| {
+            disk.counts.reservations += 1;
+            disk.file(name).map(|_| ())
+        })
+    }
+
     fn sync(&mut self, name: &str) -> io::Result<()> {
-        guarded(&mut self.lock(), |disk, torn| {
+        guarded(&mut self.state(), |disk, torn| {
             disk.counts.syncs += 1;
             let file = disk.file(name)?;
             let content = disk.content(file)?;
@@ -245,7 +278,7 @@ impl Store for MemoryStore {
     }
 
     fn sync_names(&mut self) -> io::Result<()> {
-        guarded(&mut self.lock(), |disk, torn| {
+        guarded(&mut self.state(), |disk, torn| {
             if !torn {
                 disk.pending.clear();
                 disk.durable = disk.names.clone();
@@ -255,7 +288,7 @@ impl Store for MemoryStore {
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        guarded(&mut self.lock(), |disk, _| {
+        guarded(&mut self.state(), |disk, _| {
             let file = disk.file(from)?;
             disk.names.remove(from);
             disk.names.insert(to.to_string(), file);
@@ -265,7 +298,7 @@ impl Store for MemoryStore {
     }
 
     fn link(&mut self, from: &str, to: &str) -> io::Result<()> {
-        guarded(&mut self.lock(), |disk, _| {
+        guarded(&mut self.state(), |disk, _| {
             let file = disk.file(from)?;
             if disk.names.contains_key(to) {
                 return Err(io::Error::from(io::ErrorKind::AlreadyExists));
@@ -276,7 +309,7 @@ impl Store for MemoryStore {
     }
 
     fn remove(&mut self, name: &str) -> io::Result<()> {
-        guarded(&mut self.lock(), |disk, _| {
+        guarded(&mut self.state(), |disk, _| {
             disk.file(name)?;
             disk.unset(name);
             Ok(())

@@ -12,6 +12,7 @@
 //! Base and log are the truth. [`CibStore::append`] costs one write and one `fdatasync` however many entries it is
 //! given; [`CibStore::switch`] replaces everything in one atomic step. What they have returned from is there after a
 //! power failure, what failed may be there or not, and never in part.
+//! One store at a time has a directory: [`CibStore::open`] locks it. The log's room on the medium is reserved ahead.
 //! After a failed write the store refuses everything until it is opened anew: what the kernel still holds is unknown.
 
 mod files;
@@ -31,6 +32,9 @@ pub use store::{DirStore, Store};
 /// Checkpoints kept when nothing else is configured, as in Pacemaker.
 pub const BACKUPS_MAX: u64 = 100;
 
+/// The log's room on the medium grows in steps of this many bytes.
+const LOG_STEP: u64 = 1 << 20;
+
 /// Generations of base and log kept: the current one and the one before.
 const GENERATIONS_KEPT: usize = 2;
 
@@ -44,6 +48,11 @@ pub enum DiskError {
         action: &'static str,
         source: io::Error,
     },
+    /// Another process has the directory open, or another part of this one.
+    #[error(
+        "the directory of the configuration is in use by another process; is the cluster running already?"
+    )]
+    Locked,
     /// An earlier call failed; the store must be opened anew.
     #[error("the store failed before and must be opened anew")]
     Failed,
@@ -105,6 +114,9 @@ pub struct CibStore<S: Store> {
     next_generation: u64,
     /// Records in the log.
     records: u64,
+    /// Bytes of the log, and for how many there is room.
+    log_size: u64,
+    log_room: u64,
     backups_max: u64,
     failed: bool,
 }
@@ -114,13 +126,20 @@ impl<S: Store> CibStore<S> {
     /// changed by others is put aside and reported.
     ///
     /// # Errors
-    /// The disk does not read or write. Damaged content is no error.
-    pub fn open(store: S) -> Result<(CibStore<S>, Loaded), DiskError> {
+    /// The directory is another's ([`DiskError::Locked`]), or the disk does not read or write. Damaged content is no
+    /// error.
+    pub fn open(mut store: S) -> Result<(CibStore<S>, Loaded), DiskError> {
+        store.lock().map_err(|source| match source.kind() {
+            io::ErrorKind::WouldBlock => DiskError::Locked,
+            _ => DiskError::Io { action: "locking the directory of the configuration", source },
+        })?;
         let mut this = CibStore {
             store,
             generation: None,
             next_generation: 1,
             records: 0,
+            log_size: 0,
+            log_room: 0,
             backups_max: BACKUPS_MAX,
             failed: false,
         };
@@ -183,10 +202,27 @@ impl<S: Store> CibStore<S> {
             frame::record(generation, number, *kind, payload, &mut bytes);
         }
         let name = log_name(generation);
-        let written = self.store.append(&name, &bytes).and_then(|()| self.store.sync(&name));
+        let size = self.log_size + bytes.len() as u64;
+        let reserved = if size > self.log_room { self.reserve(&name, size) } else { Ok(()) };
+        let written =
+            reserved.and_then(|()| self.store.append(&name, &bytes)).and_then(|()| self.store.sync(&name));
         self.settle(action, written)?;
         self.records += records.len() as u64;
+        self.log_size = size;
         Ok(())
+    }
+
+    /// Room for a log of this size and for what comes next; on a disk that is nearly full for this size alone.
+    fn reserve(&mut self, log: &str, size: u64) -> io::Result<()> {
+        let room = size.saturating_add(LOG_STEP) / LOG_STEP * LOG_STEP;
+        self.log_room = room;
+        match self.store.reserve(log, room) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                self.log_room = size;
+                self.store.reserve(log, size)
+            }
+            other => other,
+        }
     }
 
     /// Make `document` and `meta` the truth, with an empty log, in one step; a `backup` is kept if and only if it happens.
@@ -207,6 +243,7 @@ impl<S: Store> CibStore<S> {
         self.generation = Some(self.next_generation);
         self.next_generation += 1;
         self.records = 0;
+        self.log_size = frame::LOG_HEADER as u64;
         // The switch is done; what stays of older ones costs space, nothing else. The next open removes it.
         let _ = self.remove_old();
         Ok(())
@@ -224,7 +261,9 @@ impl<S: Store> CibStore<S> {
         if let Some(backup) = backup {
             self.write_conflict(generation, backup)?;
         }
-        self.store.write(&log, &frame::log_header(generation))?;
+        let header = frame::log_header(generation);
+        self.store.write(&log, &header)?;
+        self.reserve(&log, header.len() as u64)?;
         self.store.sync(&log)?;
         self.store.write(&new, &frame::base(generation, document, meta))?;
         self.store.sync(&new)?;
@@ -340,9 +379,11 @@ impl<S: Store> CibStore<S> {
                 loaded.reports.push(format!("{name} is missing or empty"));
             }
             loaded.regressed = true;
+            self.log_size = frame::LOG_HEADER as u64;
             return self.rewrite_log(generation, &frame::log_header(generation));
         };
         self.records = log.records.len() as u64;
+        self.log_size = log.valid as u64;
         let torn = bytes.len() - log.valid;
         for (kind, payload) in log.records {
             match kind {

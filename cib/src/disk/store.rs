@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// Nothing is durable before it is synced: bytes by [`Store::sync`], names (creation, renaming, linking, removal) by
 /// [`Store::sync_names`]. An implementation may lose or tear everything else at a crash.
 pub trait Store {
+    /// Keep other stores out of the directory for as long as this one lives. [`io::ErrorKind::WouldBlock`]: another one
+    /// is in.
+    fn lock(&mut self) -> io::Result<()>;
     /// Names of all files.
     fn list(&mut self) -> io::Result<Vec<String>>;
     /// The whole content.
@@ -17,6 +20,9 @@ pub trait Store {
     fn write(&mut self, name: &str, bytes: &[u8]) -> io::Result<()>;
     /// Add to the end of an existing file.
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()>;
+    /// Have room on the medium for a file to grow to this many bytes; its content and length stay as they are. Without
+    /// effect where the file system cannot.
+    fn reserve(&mut self, name: &str, size: u64) -> io::Result<()>;
     /// Make the bytes of a file durable.
     fn sync(&mut self, name: &str) -> io::Result<()>;
     /// Make the names durable.
@@ -34,6 +40,8 @@ pub struct DirStore {
     directory: PathBuf,
     /// The file written last, so that a log costs one `write` and one `fdatasync` an append.
     open: Option<(String, File)>,
+    /// The directory, locked.
+    lock: Option<File>,
 }
 
 impl DirStore {
@@ -42,7 +50,7 @@ impl DirStore {
     pub fn new(directory: impl Into<PathBuf>) -> io::Result<DirStore> {
         let directory = directory.into();
         fs::create_dir_all(&directory)?;
-        Ok(DirStore { directory, open: None })
+        Ok(DirStore { directory, open: None, lock: None })
     }
 
     pub fn directory(&self) -> &Path {
@@ -53,6 +61,16 @@ impl DirStore {
         self.directory.join(name)
     }
 
+    /// The file, open for adding to it.
+    fn growing(&mut self, name: &str) -> io::Result<&mut File> {
+        let open = match self.open.take() {
+            // A handle from `write` has its offset at the end, one from here appends: either adds to the end.
+            Some(open) if open.0 == name => open,
+            _ => (name.to_string(), OpenOptions::new().append(true).open(self.path(name))?),
+        };
+        Ok(&mut self.open.insert(open).1)
+    }
+
     fn forget(&mut self, name: &str) {
         if self.open.as_ref().is_some_and(|(open, _)| open == name) {
             self.open = None;
@@ -61,6 +79,15 @@ impl DirStore {
 }
 
 impl Store for DirStore {
+    fn lock(&mut self) -> io::Result<()> {
+        if self.lock.is_none() {
+            let directory = File::open(&self.directory)?;
+            rustix::fs::flock(&directory, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
+            self.lock = Some(directory);
+        }
+        Ok(())
+    }
+
     fn list(&mut self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
@@ -92,16 +119,16 @@ impl Store for DirStore {
     }
 
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        // A handle from `write` has its offset at the end, one from here appends: either adds to the end.
-        if let Some((open, file)) = &mut self.open
-            && open == name
-        {
-            return file.write_all(bytes);
+        self.growing(name)?.write_all(bytes)
+    }
+
+    fn reserve(&mut self, name: &str, size: u64) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        use rustix::io::Errno;
+        match fallocate(self.growing(name)?, FallocateFlags::KEEP_SIZE, 0, size) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            other => Ok(other?),
         }
-        let mut file = OpenOptions::new().append(true).open(self.path(name))?;
-        file.write_all(bytes)?;
-        self.open = Some((name.to_string(), file));
-        Ok(())
     }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {

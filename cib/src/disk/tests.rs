@@ -174,6 +174,46 @@ fn a_batch_costs_one_sync_and_no_rewrite() {
 }
 
 #[test]
+fn room_is_reserved_ahead_and_the_log_stays_as_long_as_what_is_in_it() {
+    let disk = MemoryStore::new();
+    let (mut store, _) = CibStore::open(disk.clone()).unwrap();
+    store.switch(&document(1), b"", None).unwrap();
+    assert_eq!(disk.counts().reservations, 1, "with the log");
+    for _ in 0..20 {
+        store.append(&[vec![b'x'; 100_000]]).unwrap();
+    }
+    assert_eq!(disk.counts().reservations, 2, "two million bytes are within two steps");
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, _) = CibStore::open(DirStore::new(directory.path()).unwrap()).unwrap();
+    store.switch(&document(1), b"", None).unwrap();
+    store.append(&[vec![b'x'; 100]]).unwrap();
+    let data = std::fs::metadata(directory.path().join("cib.log.1")).unwrap();
+    assert_eq!(data.len(), 20 + 9 + 100);
+    let blocks = std::os::unix::fs::MetadataExt::blocks(&data);
+    // A file system without this keeps what is written, one with it a mebibyte.
+    assert!(blocks * 512 >= 1 << 20 || blocks * 512 <= 8192, "{blocks} blocks");
+}
+
+#[test]
+fn a_directory_has_one_store_at_a_time() {
+    fn alone<S: Store + std::fmt::Debug>(open: impl Fn() -> S) {
+        let (mut first, _) = CibStore::open(open()).unwrap();
+        first.switch(&document(1), b"", None).unwrap();
+        let refused = CibStore::open(open()).unwrap_err();
+        assert!(matches!(refused, DiskError::Locked), "{refused}");
+        // Who was refused has left no trace, and checkpoints need no lock.
+        first.append(&[entry("still mine")]).unwrap();
+        checkpoint(&mut open(), &document(1), 3).unwrap();
+        drop(first);
+        assert_eq!(CibStore::open(open()).unwrap().1.entries, [entry("still mine")]);
+    }
+    let disk = MemoryStore::new();
+    alone(|| disk.clone());
+    let directory = tempfile::tempdir().unwrap();
+    alone(|| DirStore::new(directory.path()).unwrap());
+}
+
+#[test]
 fn damage_is_put_aside_and_reported() {
     let make = || {
         let disk = MemoryStore::new();
@@ -227,6 +267,7 @@ fn a_first_start_takes_what_is_there() {
     put(&disk, "cib.xml.sig", &digest::file(&root));
     let (store, loaded) = CibStore::open(disk.clone()).unwrap();
     assert_eq!((loaded.origin, loaded.reports.len(), store.generation()), (Origin::File, 0, None));
+    drop(store);
     assert_eq!(
         loaded.document.to_xml_compact(),
         "<cib admin_epoch=\"1\" epoch=\"4\" num_updates=\"9\"><configuration/><status/></cib>"
@@ -262,6 +303,7 @@ fn a_file_put_there_by_hand_is_offered_and_an_edited_one_put_aside() {
     let (mut store, _) = CibStore::open(disk.clone()).unwrap();
     store.switch(&document(5), b"", None).unwrap();
     store.checkpoint(&document(5)).unwrap();
+    drop(store);
     let (_, loaded) = CibStore::open(disk.clone()).unwrap();
     assert_eq!((loaded.import, loaded.reports.len()), (None, 0));
     put(&disk, "cib.xml", &document(50).to_xml());
@@ -311,6 +353,7 @@ fn the_conflict_backup_is_kept_with_the_switch_only() {
     disk.fail_at(disk.counts().calls + 5, Failure::Before);
     store.switch(&document(3), b"", Some(Backup { document: &old, why: "older" })).unwrap_err();
     assert!(disk.clone().list().unwrap().contains(&"cib-conflict-3.raw".to_string()));
+    drop(store);
     CibStore::open(disk.clone()).unwrap();
     let names = disk.clone().list().unwrap();
     assert!(!names.iter().any(|name| name.contains("conflict-3") || name.ends_with(".3")), "{names:?}");
@@ -328,6 +371,7 @@ fn a_real_directory_behaves_like_the_one_in_memory() {
     store.checkpoint(&document(1)).unwrap();
     store.append(&[entry("c")]).unwrap();
     store.checkpoint(&document(2)).unwrap();
+    drop(store);
     let (mut store, loaded) = open();
     assert_eq!(
         (loaded.entries.len(), loaded.meta.as_slice(), loaded.reports.len()),
@@ -335,6 +379,7 @@ fn a_real_directory_behaves_like_the_one_in_memory() {
     );
     store.meta(b"two").unwrap();
     store.append(&[entry("d")]).unwrap();
+    drop(store);
     let (_, loaded) = open();
     assert_eq!((loaded.entries.len(), loaded.meta.as_slice()), (4, b"two".as_slice()));
 }
@@ -351,6 +396,7 @@ fn any_content_of_any_file_is_survived() {
         store.switch(&document(2), b"two", None).unwrap();
         store.checkpoint(&document(2)).unwrap();
         store.append(&[entry("first"), entry("second")]).unwrap();
+        drop(store);
         let names = disk.clone().list().unwrap();
         for _ in 0..=chance.below(3) {
             let name = &names[chance.below(names.len())];
@@ -374,6 +420,7 @@ fn any_content_of_any_file_is_survived() {
         store.switch(&document(9), b"", None).unwrap();
         store.append(&[entry("on")]).unwrap();
         store.checkpoint(&document(9)).unwrap();
+        drop(store);
         let (_, loaded) = CibStore::open(disk).unwrap();
         assert_eq!((Version::of(&loaded.document).epoch, loaded.entries.len()), (9, 1), "round {round}");
     }

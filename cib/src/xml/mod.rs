@@ -376,9 +376,16 @@ impl Element {
         print::compact(self)
     }
 
-    /// The form digests are made of: compact, with Pacemaker's escapes (cib.md §6.4).
-    pub(crate) fn write_digest_form(&self, sorted: bool, filter: &dyn Fn(&str) -> bool, out: &mut Vec<u8>) {
-        print::digest_form(self, sorted, filter, out);
+    /// The form digests are made of: compact, with Pacemaker's escapes (cib.md §6.4), in parts. `drain` takes each part
+    /// but the last, which is left in `out`.
+    pub(crate) fn write_digest_form(
+        &self,
+        sorted: bool,
+        filter: &dyn Fn(&str) -> bool,
+        out: &mut Vec<u8>,
+        drain: &mut dyn FnMut(&mut Vec<u8>),
+    ) {
+        print::digest_form(self, sorted, filter, out, drain);
     }
 
     fn node_mut(&mut self) -> &mut Node {

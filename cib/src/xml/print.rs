@@ -132,8 +132,19 @@ fn needs_escape(byte: u8) -> bool {
 /// The bytes a digest is computed over: compact, attributes sorted on request and filtered, Pacemaker's own escapes
 /// (tab as four blanks, `\n`, `\r`, other bytes as octal; nothing after two consecutive bytes above 0x7f).
 ///
+/// `out` is given to `drain` whenever it has grown long, and is to be emptied by it.
+///
 /// Source: Pacemaker 2.1.5, observed through `cibadmin -5` and `-6`.
-pub(super) fn digest_form(element: &Element, sorted: bool, filter: &dyn Fn(&str) -> bool, out: &mut Vec<u8>) {
+pub(super) fn digest_form(
+    element: &Element,
+    sorted: bool,
+    filter: &dyn Fn(&str) -> bool,
+    out: &mut Vec<u8>,
+    drain: &mut dyn FnMut(&mut Vec<u8>),
+) {
+    if out.len() >= 1 << 16 {
+        drain(out);
+    }
     let node = &*element.0;
     if let Some(text) = element.comment_text() {
         out.extend_from_slice(b"<!--");
@@ -166,7 +177,7 @@ pub(super) fn digest_form(element: &Element, sorted: bool, filter: &dyn Fn(&str)
     }
     out.push(b'>');
     for child in node.nodes.iter() {
-        digest_form(child, sorted, filter, out);
+        digest_form(child, sorted, filter, out, drain);
     }
     out.extend_from_slice(b"</");
     out.extend_from_slice(node.name.as_str().as_bytes());
