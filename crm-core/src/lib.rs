@@ -11,6 +11,7 @@ pub mod attributes;
 pub mod client;
 pub mod controller;
 pub mod core;
+pub mod explain;
 pub mod fencing;
 pub mod message;
 pub mod now;

@@ -11,6 +11,7 @@ mod exit;
 mod groups;
 mod logging;
 mod offline;
+mod planned;
 mod print;
 mod request;
 mod show_access;

@@ -20,7 +20,7 @@ pub mod transition;
 pub mod values;
 
 pub use complaint::{Complaint, Complaints, Severity};
-pub use ledger::{Ledger, NoLedger};
+pub use ledger::{Book, Ledger, NoLedger};
 pub use plan::{Plan, plan, plan_with};
 
 /// What a plan depends on beside the CIB.

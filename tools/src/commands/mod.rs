@@ -18,6 +18,7 @@ mod crmadmin;
 mod demo;
 mod demo_web;
 mod doctor;
+mod explain;
 mod files;
 mod ha_propagate;
 mod haresources2cib;
@@ -81,6 +82,7 @@ pub const COMMANDS: &[Command] = &[
     classic("crm_node", "members, quorum, ids and names", crm_node::run),
     classic("crmadmin", "who is the DC, and what the controller does", crmadmin::run),
     classic("crm_verify", "check a configuration", crm_verify::run),
+    ours("explain", "why is my resource (not) there?", explain::run),
     ours("doctor", "examine this node and name what is wrong, with the remedy", doctor::run),
     classic("ha_propagate", "copy ha.cf and authkeys to every other node", ha_propagate::run),
     classic("heartbeat", "the classic daemon's name: start, -k stop, -s status", heartbeat::run),

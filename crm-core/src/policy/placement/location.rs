@@ -113,6 +113,7 @@ impl<L: Ledger> Placer<'_, L> {
             let Some(n) = self.s.node_by_name(node) else { return };
             self.new_location(Location {
                 id,
+                health: false,
                 rule: None,
                 resource: r,
                 role: filter,
@@ -209,6 +210,7 @@ impl<L: Ledger> Placer<'_, L> {
         self.s.absorb(notes);
         self.new_location(Location {
             id: id.to_owned(),
+            health: false,
             rule: Some(rule_id),
             resource: r,
             role: filter,
@@ -274,7 +276,10 @@ impl<L: Ledger> Placer<'_, L> {
         if location.role != Role::Unknown && location.role != self.s[r].next_role {
             return;
         }
-        let source = Source::Location { constraint: &location.id, rule: location.rule.as_deref() };
+        let source = match location.health {
+            true => Source::Health { strategy: &location.id },
+            false => Source::Location { constraint: &location.id, rule: location.rule.as_deref() },
+        };
         for (n, score) in &location.nodes {
             let score = if zero { 0 } else { *score };
             let row = &mut self.s[r].table;
@@ -324,6 +329,7 @@ impl<L: Ledger> Placer<'_, L> {
                 if !allowed {
                     self.new_location(Location {
                         id: strategy.word().to_owned(),
+                        health: true,
                         rule: None,
                         resource: r,
                         role: Role::Unknown,

@@ -137,6 +137,7 @@ impl<L: Ledger> Placer<'_, L> {
         for i in 0..self.s.node_order.len() {
             let node = self.s.node_order[i];
             if let Some(score) = self.s[r].table.score(node) {
+                self.ledger.shown(r, node, score);
                 self.line(ScoreLine::Allocation { function, resource: r, node, score });
             }
         }

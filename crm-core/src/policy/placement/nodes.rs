@@ -3,7 +3,7 @@
 use super::Placer;
 use super::merge::Flags;
 use crate::policy::ix::{NodeIx, ResourceIx};
-use crate::policy::ledger::Ledger;
+use crate::policy::ledger::{Ledger, Step};
 use crate::policy::reference_order::{hash_order, merge_sort};
 use crate::policy::state::{Placement, Row, State};
 use crate::policy::values::INFINITY;
@@ -55,6 +55,42 @@ impl State {
             }
         }
         self[a].name.cmp(&self[b].name)
+    }
+
+    /// What made [`State::compare_nodes`] put `chosen` before `other`.
+    pub(super) fn deciding_step(
+        &self,
+        row: &Row,
+        chosen: NodeIx,
+        other: NodeIx,
+        active: Option<NodeIx>,
+    ) -> Step {
+        if !self[other].available() {
+            return Step::Unavailable;
+        }
+        let score = |n: NodeIx| row.score(n).unwrap_or(-INFINITY);
+        if score(chosen) != score(other) {
+            return Step::Score { chosen: score(chosen), other: score(other) };
+        }
+        if self.compare_nodes(row, chosen, other, active) == Ordering::Greater {
+            // It would have come second: being active there with a positive score keeps it, else a wish.
+            return if active == Some(chosen) { Step::Active } else { Step::Preferred };
+        }
+        if self.options.placement != Placement::Minimal {
+            if self.options.placement == Placement::Balanced
+                && self.compare_capacity(chosen, other) != Ordering::Equal
+            {
+                return Step::Capacity;
+            }
+            let load = (self[chosen].assigned_count, self[other].assigned_count);
+            if load.0 != load.1 {
+                return Step::Load { chosen: load.0, other: load.1 };
+            }
+            if active == Some(chosen) {
+                return Step::Active;
+            }
+        }
+        Step::Name
     }
 
     /// A table's nodes, best first.

@@ -105,6 +105,12 @@ impl<L: Ledger> Placer<'_, L> {
             best
         });
         let score = row.score(chosen).unwrap_or(-INFINITY);
+        if L::KEEPS {
+            for other in nodes.iter().copied().filter(|n| *n != chosen) {
+                let step = self.s.deciding_step(&self.s[r].table, chosen, other, current);
+                self.ledger.choice(r, chosen, other, step);
+            }
+        }
         self.finalize(r, Some(Assigned { node: chosen, score }), false);
     }
 

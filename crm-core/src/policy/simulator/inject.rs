@@ -135,7 +135,7 @@ pub fn apply(cib: &mut Cib, injections: &Injections, now: i64, say: &mut impl Fn
     errors
 }
 
-fn membership(root: &mut Element, node: &str, uuid: &str, values: [&str; 4]) {
+pub(crate) fn membership(root: &mut Element, node: &str, uuid: &str, values: [&str; 4]) {
     let Some(state) = simulate::node_state(root, node, Some(uuid)) else { return };
     for (name, value) in ["in_ccm", "crmd", "join", "expected"].iter().zip(values) {
         state.set_attr(name, value);
@@ -143,7 +143,7 @@ fn membership(root: &mut Element, node: &str, uuid: &str, values: [&str; 4]) {
     state.set_attr("crm-debug-origin", "crm_simulate");
 }
 
-fn node_id(root: &Element, name: &str) -> String {
+pub(crate) fn node_id(root: &Element, name: &str) -> String {
     let nodes = root.path(&["configuration", "nodes"]);
     let found = nodes.and_then(|nodes| {
         nodes.children_named("node").find(|n| n.attr("uname").is_some_and(|u| u.eq_ignore_ascii_case(name)))
@@ -162,7 +162,7 @@ fn ensure_node(root: &mut Element, name: &str) -> String {
     node_id(root, name)
 }
 
-fn set_option(root: &mut Element, name: &str, value: &str) {
+pub(crate) fn set_option(root: &mut Element, name: &str, value: &str) {
     let config = root.child_or_insert("configuration").child_or_insert("crm_config");
     let set = config.child_or_insert("cluster_property_set");
     if set.id().is_none() {
@@ -183,7 +183,7 @@ fn set_option(root: &mut Element, name: &str, value: &str) {
     }
 }
 
-fn set_ticket(root: &mut Element, ticket: &str, name: &str, value: &str) {
+pub(crate) fn set_ticket(root: &mut Element, ticket: &str, name: &str, value: &str) {
     let tickets = root.child_or_insert("status").child_or_insert("tickets");
     let mut found = false;
     for state in tickets.children_mut() {

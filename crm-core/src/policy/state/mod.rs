@@ -67,6 +67,8 @@ pub struct Ticket {
 pub struct Location {
     /// The constraint's id; the strategy's name for node health.
     pub id: String,
+    /// Made from node health, not from a constraint.
+    pub health: bool,
     pub rule: Option<String>,
     pub resource: ResourceIx,
     /// Applies only where the resource's next role is this one; [`Role::Unknown`] for any.

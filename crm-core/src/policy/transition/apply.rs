@@ -182,23 +182,26 @@ impl Work<'_> {
         let reason = format!("colocation with {}", self.st[resource].id);
         for (dependent, role) in dependents {
             let task = if role == Role::Promoted { Task::Promote } else { Task::Start };
-            self.block(dependent, &task, &reason);
+            self.block(dependent, &task, &reason, action);
         }
     }
 
-    fn block(&mut self, resource: ResourceIx, task: &Task, reason: &str) {
+    fn block(&mut self, resource: ResourceIx, task: &Task, reason: &str, because: ActionIx) {
         for at in (0..self.actions.of(resource).len()).rev() {
             let action = self.actions.of(resource)[at];
             if self.actions[action].runnable() && self.actions[action].task == *task {
                 self.actions[action].flags.clear(ActionFlags::RUNNABLE);
-                self.set_reason(action, reason, false);
+                if self.actions[action].reason.is_none() {
+                    self.set_reason(action, reason, false);
+                    self.actions[action].because = Some(because);
+                }
                 self.block_colocation_dependents(action);
                 self.update(action);
             }
         }
         for at in 0..self.st[resource].children.len() {
             let child = self.st[resource].children[at];
-            self.block(child, task, reason);
+            self.block(child, task, reason, because);
         }
     }
 

@@ -97,6 +97,8 @@ pub struct Action {
     /// The task that a cancellation ends.
     pub cancel_task: Option<Task>,
     pub reason: Option<String>,
+    /// The action that `reason` speaks of, where it speaks of one.
+    pub because: Option<ActionIx>,
     pub priority: i32,
     pub needs: Needs,
     pub flags: ActionFlags,
@@ -230,6 +232,7 @@ impl Actions {
             key,
             cancel_task: None,
             reason: None,
+            because: None,
             priority: 0,
             needs: Needs::Nothing,
             flags: ActionFlags::RUNNABLE,

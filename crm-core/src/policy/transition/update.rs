@@ -552,7 +552,12 @@ impl Work<'_> {
             Some(owner) => format!("{change} {} {task}", self.st[owner].id),
             None => format!("{change} {task}"),
         };
-        self.set_reason(action, &reason, flag == ActionFlags::MIGRATE_RUNNABLE);
+        let overwrite = flag == ActionFlags::MIGRATE_RUNNABLE;
+        let new = overwrite || self.actions[action].reason.is_none();
+        self.set_reason(action, &reason, overwrite);
+        if new {
+            self.actions[action].because = Some(because);
+        }
     }
 
     /// Gives an action a reason; a second one only replaces the first if asked to.
@@ -560,6 +565,7 @@ impl Work<'_> {
         let action = &mut self.actions[action];
         if overwrite || action.reason.is_none() {
             action.reason = Some(reason.to_owned());
+            action.because = None;
         }
     }
 }
