@@ -1,31 +1,84 @@
-//! The bodies of the fuzz targets, over a corpus and seeded mutations of it: no input makes them panic, use memory out of
-//! proportion, or refuse without saying where.
+//! The bodies of the fuzz targets (`fuzz/`), over their corpus and seeded mutations of it, with the memory they use
+//! counted.
 //!
 //! `CIB_FUZZ_ROUNDS` sets how many mutations each body sees (default 3000); `CIB_FUZZ_SEED` where they begin.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, unsafe_code)] // a counting allocator
 
-use cib::{Cib, Element, Operation, Request, apply, dialect, patch, schema, xpath};
+#[path = "../fuzz/bodies.rs"]
+mod bodies;
 
-const DOCUMENTS: [&str; 4] = [
-    "<cib admin_epoch=\"0\" epoch=\"5\" num_updates=\"1\" validate-with=\"pacemaker-3.9\"><configuration><crm_config><cluster_property_set id=\"o\"><nvpair id=\"o1\" name=\"stonith-enabled\" value=\"false\"/></cluster_property_set></crm_config><nodes><node id=\"1\" uname=\"n1\"/></nodes><!-- here --><resources><primitive id=\"a\" class=\"ocf\" provider=\"p\" type=\"t\"><operations><op id=\"m\" name=\"monitor\" interval=\"10s\"/></operations></primitive><group id=\"g\"><primitive id=\"b\" class=\"lsb\" type=\"t\"/></group></resources><constraints><rsc_location id=\"l\" rsc=\"a\" node=\"n1\" score=\"1\"/></constraints></configuration><status/></cib>",
-    "<cib have_quorum=\"true\" admin_epoch=\"0\" epoch=\"1\" num_updates=\"0\"><configuration><crm_config/><nodes/><resources><primitive id=\"r\" class=\"ocf\" provider=\"heartbeat\" type=\"IPaddr\"><instance_attributes id=\"i\"><attributes><nvpair id=\"n\" name=\"ip\" value=\"1.2.3.4\"/></attributes></instance_attributes></primitive></resources><constraints><rsc_order id=\"x\" from=\"r\" to=\"r\"/></constraints></configuration><status/></cib>",
-    "<?xml version=\"1.0\"?>\n<!DOCTYPE cib>\n<cib a='&lt;&#65;&quot;' b=\"\u{e4}\u{20ac}\">\n\t<!--x--><a><b><c d='1'/></b></a>\n</cib>",
-    "<cib crm_feature_set=\"3.0.7\" validate-with=\"pacemaker-2.3\" admin_epoch=\"0\" epoch=\"1\" num_updates=\"0\"><configuration><crm_config><cluster_property_set id=\"o\"><nvpair id=\"o1\" name=\"default-resource-stickiness\" value=\"5\"/></cluster_property_set></crm_config><nodes/><resources/><constraints/></configuration><status/></cib>",
-];
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::path::Path;
 
-const PATCHES: [&str; 2] = [
-    "<diff format=\"2\"><version><source admin_epoch=\"0\" epoch=\"5\" num_updates=\"1\"/><target admin_epoch=\"0\" epoch=\"6\" num_updates=\"0\"/></version><change operation=\"delete\" path=\"/cib/configuration/constraints/rsc_location[@id='l']\"/><change operation=\"delete\" path=\"/cib/configuration/comment\" position=\"2\"/><change operation=\"modify\" path=\"/cib\"><change-list><change-attr name=\"epoch\" operation=\"set\" value=\"6\"/></change-list><change-result><cib epoch=\"6\" admin_epoch=\"0\" num_updates=\"0\"/></change-result></change><change operation=\"create\" path=\"/cib/configuration/nodes\" position=\"0\"><node id=\"2\" uname=\"n2\"/></change><change operation=\"move\" path=\"/cib/configuration/resources/group[@id='g']\" position=\"0\"/></diff>",
-    "<diff><diff-removed admin_epoch=\"0\" epoch=\"5\" num_updates=\"1\"><cib><configuration><nodes><node id=\"1\" uname=\"n1\" __crm_diff_marker__=\"removed:top\"/></nodes></configuration></cib></diff-removed><diff-added admin_epoch=\"0\" epoch=\"6\" num_updates=\"1\"><cib><configuration><nodes><node id=\"9\" __crm_diff_marker__=\"added:top\"/></nodes></configuration></cib></diff-added></diff>",
-];
+use cib::{Cib, Element, Operation, Request, apply, schema};
 
-const EXPRESSIONS: [&str; 6] = [
-    "//primitive[@id='a']/operations/op[position() < last() or @name=\"monitor\"]",
-    "/cib/configuration/*[not(self::nodes)] | //comment()",
-    "count(//*[@id]) + sum(//@score) * 2 div 3 mod 4 - -1",
-    "string(translate(substring(concat(name(//*[1]), 'x'), 2, 3), 'a', 'b'))",
-    "//*[preceding-sibling::*[1][following::node()]]/ancestor-or-self::*/@*",
-    "(//a | //b)[1]/..//c[. = 'x' and contains(@y, normalize-space(' z '))]",
-];
+/// Counts what each thread has in use, and the most it had.
+struct Peak;
+
+thread_local! {
+    static LIVE: Cell<usize> = const { Cell::new(0) };
+    static PEAK: Cell<usize> = const { Cell::new(0) };
+}
+
+/// What other threads free is not taken off; each of these tests keeps to its own.
+fn count(change: impl Fn(usize) -> usize) {
+    // A thread that is ending counts no more.
+    let _ = LIVE.try_with(|live| {
+        live.set(change(live.get()));
+        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(live.get())));
+    });
+}
+
+unsafe impl GlobalAlloc for Peak {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(|live| live.saturating_add(layout.size()));
+        // SAFETY: the caller's promises are the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(|live| live.saturating_sub(layout.size()));
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Peak = Peak;
+
+/// Measures a piece of work, and keeps the most that one of its name used of what it may.
+#[derive(Default)]
+struct Meters(std::cell::RefCell<std::collections::BTreeMap<String, f64>>);
+
+impl Meters {
+    fn measure(&self, name: &str, allowed: usize, work: &mut dyn FnMut()) {
+        let before = LIVE.get();
+        PEAK.set(before);
+        work();
+        let used = PEAK.get().saturating_sub(before);
+        let share = used as f64 / allowed as f64;
+        let mut most = self.0.borrow_mut();
+        let most = most.entry(name.to_string()).or_default();
+        *most = most.max(share);
+        assert!(used <= allowed, "{name}: {used} bytes used, {allowed} allowed");
+    }
+
+    fn say(&self) {
+        for (name, share) in self.0.borrow().iter() {
+            println!("{name}: at most {:.0} % of the memory it may use", share * 100.0);
+        }
+    }
+}
+
+/// The inputs kept for a target, in the order of their names.
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let mut files: Vec<_> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|file| std::fs::read(file).unwrap()).collect()
+}
 
 /// What mutations are stitched from, besides bytes.
 const PIECES: [&str; 22] = [
@@ -63,13 +116,13 @@ impl Chance {
         (self.0 % limit.max(1) as u64) as usize
     }
 
-    fn pick<'a>(&mut self, list: &[&'a str]) -> &'a str {
+    fn pick<'a, T: ?Sized>(&mut self, list: &[&'a T]) -> &'a T {
         list[self.below(list.len())]
     }
 
     /// One to six edits: bytes changed, parts removed, doubled, moved in from elsewhere.
-    fn mutate(&mut self, text: &str, others: &[&str]) -> Vec<u8> {
-        let mut bytes = text.as_bytes().to_vec();
+    fn mutate(&mut self, text: &[u8], others: &[&[u8]]) -> Vec<u8> {
+        let mut bytes = text.to_vec();
         for _ in 0..=self.below(6) {
             let at = self.below(bytes.len() + 1);
             match self.below(6) {
@@ -90,7 +143,7 @@ impl Chance {
                     bytes.splice(at..at, part.repeat(times));
                 }
                 _ => {
-                    let other = self.pick(others).as_bytes();
+                    let other = self.pick(others);
                     let from = self.below(other.len());
                     let to = (from + self.below(80)).min(other.len());
                     bytes.splice(at..at, other[from..to].iter().copied());
@@ -110,132 +163,82 @@ fn rounds() -> (Chance, usize) {
     (Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1), number("CIB_FUZZ_ROUNDS", 3000) as usize)
 }
 
-/// Whatever parses prints to something that parses to the same; whatever does not names a place within the text.
-fn parse_body(bytes: &[u8]) -> Option<Element> {
-    match Element::parse_bytes(bytes) {
-        Ok(root) => {
-            let printed = root.to_xml();
-            assert_eq!(Element::parse(&printed).as_ref(), Ok(&root), "{printed}");
-            assert_eq!(Element::parse(&root.to_xml_compact()).as_ref(), Ok(&root));
-            cib::digest::content(&root);
-            cib::digest::file(&root);
-            Some(root)
-        }
-        Err(error) => {
-            let lines = 1 + bytes.iter().filter(|&&byte| byte == b'\n').count();
-            assert!(error.line >= 1 && error.line as usize <= lines, "{error}");
-            assert!(error.column >= 1 && error.column as usize <= bytes.len() + 1, "{error}");
-            assert!(!error.text.is_empty());
-            None
-        }
+/// Runs a body over the corpus of a target and over mutations of it; how many of these it took.
+fn run(target: &str, share: usize, body: impl Fn(&[u8], bodies::Meter<'_>) -> bool) -> (usize, usize) {
+    let (mut chance, rounds) = rounds();
+    let inputs = corpus(target);
+    let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+    let unmeasured = |_: &str, _: usize, work: &mut dyn FnMut()| work();
+    for input in &inputs {
+        // What is made once and kept, such as a grammar, is no use of memory by an input.
+        body(input, &unmeasured);
     }
+    let meters = Meters::default();
+    let meter = |name: &str, allowed: usize, work: &mut dyn FnMut()| meters.measure(name, allowed, work);
+    for input in &inputs {
+        body(input, &meter);
+    }
+    let rounds = rounds / share;
+    let mut taken = 0;
+    for _ in 0..rounds {
+        let input = chance.pick(&inputs);
+        taken += usize::from(body(&chance.mutate(input, &inputs), &meter));
+    }
+    meters.say();
+    (taken, rounds)
 }
 
 #[test]
 fn parse() {
-    let (mut chance, rounds) = rounds();
-    let mut accepted = 0;
-    for _ in 0..rounds {
-        let text = chance.pick(&DOCUMENTS);
-        let bytes = chance.mutate(text, &DOCUMENTS);
-        accepted += usize::from(parse_body(&bytes).is_some());
-    }
-    assert!(
-        accepted > rounds / 100,
-        "{accepted} of {rounds} mutations parse: they no longer reach the printer"
-    );
+    let (taken, rounds) = run("parse", 1, |bytes, meter| bodies::parse(bytes, meter).is_some());
+    assert!(taken > rounds / 100, "{taken} of {rounds} mutations parse: they no longer reach the printer");
 }
 
 #[test]
 fn patches() {
-    let (mut chance, rounds) = rounds();
-    let cib = Cib::parse(DOCUMENTS[0]).unwrap();
-    let before = cib.root().to_xml();
-    let mut applied = 0;
-    for _ in 0..rounds {
-        let text = chance.pick(&PATCHES);
-        let Some(change) = parse_body(&chance.mutate(text, &PATCHES)) else { continue };
-        match patch::apply(&cib, &change) {
-            Ok(after) => {
-                applied += 1;
-                // And back again.
-                let back = patch::make(
-                    after.root(),
-                    cib.root(),
-                    patch::Making { format: patch::Format::Two, versions: false, digest: true, exact: true },
-                );
-                if let Some(back) = back {
-                    let mut returned = patch::apply_to(after.root(), &back).unwrap();
-                    // Without versions the patch keeps those of the document it starts from.
-                    for name in ["admin_epoch", "epoch", "num_updates"] {
-                        match cib.root().attr(name) {
-                            Some(value) => returned.set_attr(name, value),
-                            None => returned.remove_attr(name),
-                        }
-                    }
-                    assert_eq!(returned.child("configuration"), cib.configuration());
-                }
-            }
-            Err(error) => assert!(!error.text.is_empty()),
-        }
-        assert_eq!(cib.root().to_xml(), before, "a patch leaves the document it is applied to alone");
-    }
-    assert!(applied > 0, "no mutation was applied");
+    let (taken, rounds) = run("patch", 1, bodies::patch);
+    assert!(taken > rounds / 100, "{taken} of {rounds} mutations were applied");
 }
 
 #[test]
 fn expressions() {
-    let (mut chance, rounds) = rounds();
-    let root = Element::parse(DOCUMENTS[0]).unwrap();
-    let mut evaluated = 0;
-    for _ in 0..rounds {
-        let text = chance.pick(&EXPRESSIONS);
-        let bytes = chance.mutate(text, &EXPRESSIONS);
-        let text = String::from_utf8_lossy(&bytes);
-        match xpath::Expression::parse(&text) {
-            Ok(expression) => {
-                evaluated += 1;
-                let _ = expression.evaluate(&root);
-            }
-            Err(error) => assert!(error.column >= 1 && error.column <= text.len() + 1, "{error}"),
-        }
-    }
-    assert!(evaluated > rounds / 100, "{evaluated} of {rounds} mutations are expressions");
+    let (taken, rounds) = run("xpath", 1, bodies::xpath);
+    assert!(taken > rounds / 100, "{taken} of {rounds} mutations are expressions");
 }
 
 #[test]
 fn upgrades_and_validation() {
-    let (mut chance, rounds) = rounds();
-    let mut upgraded = 0;
-    for _ in 0..rounds / 4 {
-        let text = chance.pick(&DOCUMENTS);
-        let Some(root) = parse_body(&chance.mutate(text, &DOCUMENTS)) else { continue };
-        if let Ok(complaints) = schema::validate(&root) {
-            assert!(complaints.iter().all(|complaint| !complaint.text.is_empty()));
-        }
-        upgraded += usize::from(dialect::upgrade(&root).is_ok());
-    }
-    assert!(upgraded > 0, "no mutation was upgraded");
+    let (taken, rounds) = run("upgrade", 4, bodies::upgrade);
+    // Few mutations of a valid document are valid.
+    assert!(taken > rounds / 500, "{taken} of {rounds} mutations were upgraded");
 }
 
 /// Operations with mutated input never break the document: what they return is valid or refused.
 #[test]
 fn operations() {
     let (mut chance, rounds) = rounds();
-    let cib = Cib::parse(DOCUMENTS[0]).unwrap();
-    let inputs = [
+    let document =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/parse/modern.xml"))
+            .unwrap();
+    let cib = Cib::parse(&document).unwrap();
+    let expressions = corpus("xpath");
+    let inputs: [&str; 3] = [
         "<primitive id=\"a\" class=\"lsb\" type=\"x\"/>",
         "<nodes><node id=\"1\" uname=\"n\"/></nodes>",
-        DOCUMENTS[0],
+        &document,
     ];
     for _ in 0..rounds / 4 {
-        let text = chance.pick(&inputs);
-        let Some(input) = parse_body(&chance.mutate(text, &inputs)) else { continue };
+        let bytes = inputs.map(str::as_bytes);
+        let text = chance.pick(&bytes);
+        let Ok(input) = Element::parse_bytes(&chance.mutate(text, &bytes)) else { continue };
         let mut request = Request::new(Operation::ALL[chance.below(Operation::ALL.len())]).input(input);
         request.options.allow_create = chance.below(2) == 0;
         match chance.below(3) {
             0 => request.section = Some(chance.pick(&cib::ops::SECTIONS).to_string()),
-            1 => request.xpath = Some(chance.pick(&EXPRESSIONS).to_string()),
+            1 => {
+                let expression = &expressions[chance.below(expressions.len())];
+                request.xpath = Some(String::from_utf8_lossy(expression).into_owned());
+            }
             _ => {}
         }
         let validated = request.section.as_deref() != Some("status");
@@ -252,4 +255,33 @@ fn operations() {
             );
         }
     }
+}
+
+/// The texts that need most memory for their length; the worst is `<a/>`, four bytes that become an element with its
+/// bookkeeping.
+#[test]
+fn the_worst_texts_stay_within_the_bound() {
+    let many = |piece: &str| format!("<cib>{}</cib>", piece.repeat(100_000 / piece.len()));
+    let names: String = (0..10_000).map(|number| format!("<n{number} a{number}=''/>")).collect();
+    let attributes: String = (0..500).map(|number| format!(" a{number}=''")).collect();
+    let attributes = format!("<a{attributes}/>").repeat(100);
+    let texts = [
+        ("empty elements", many("<a/>")),
+        ("an attribute each", many("<a b=''/>")),
+        ("comments", many("<!---->")),
+        ("references", many("<a b='&lt;&#65;'/>")),
+        ("names of their own", format!("<cib>{names}</cib>")),
+        ("attributes", format!("<cib>{attributes}</cib>")),
+        ("nesting", "<a>".repeat(100_000)),
+        ("nesting in turns", many("<a><a><a><a></a></a></a></a>")),
+        ("a long value", format!("<cib a='{}'/>", "&amp;".repeat(100_000))),
+        ("broken at the end", many("<a/>").replace("</cib>", "<")),
+    ];
+    let meters = Meters::default();
+    for (what, text) in texts {
+        meters.measure(what, bodies::PARSE * text.len() + bodies::FREE, &mut || {
+            let _ = Element::parse(&text);
+        });
+    }
+    meters.say();
 }
