@@ -46,8 +46,8 @@ fn make(file: &Path, user: Option<&User>) -> std::io::Result<()> {
     if let Some(dir) = file.parent() {
         std::fs::create_dir_all(dir)?;
     }
-    // An existing link could lead anywhere; a log is a file.
-    if std::fs::symlink_metadata(file).is_ok_and(|data| data.file_type().is_symlink()) {
+    // An existing link could lead anywhere, and a pipe might hold us up; only a file is ours to make.
+    if std::fs::symlink_metadata(file).is_ok_and(|data| !data.is_file()) {
         return Ok(());
     }
     OpenOptions::new().create(true).append(true).mode(0o640).open(file)?;
@@ -57,11 +57,20 @@ fn make(file: &Path, user: Option<&User>) -> std::io::Result<()> {
     }
 }
 
-/// Logging as the files ask for it: `logd.cf` where `use_logd` is on, else `ha.cf`, else syslog and
-/// `/var/log/ha-log`.
+/// Where the node writes; what its files do not say, or say wrongly, is as if unsaid.
+pub(super) fn of_this_node(paths: &Paths) -> Targets {
+    match read_config(&paths.ha_cf()).or_else(|_| Config::parse("", "ha.cf")) {
+        Ok(config) => targets(&config, paths),
+        Err(_) => Targets { logfile: Some(paths.join("/var/log/ha-log")), ..Targets::default() },
+    }
+}
+
+/// Logging as the files ask for it: `logd.cf` where `use_logd` is on, or unset while `ha.cf` names no
+/// log either (§5.6); else `ha.cf`; else syslog and `/var/log/ha-log`.
 pub(super) fn targets(config: &Config, paths: &Paths) -> Targets {
     let mut targets = Targets { debug: config.debug.value > 0, ..Targets::default() };
-    let logd = config.use_logd.as_ref().is_some_and(|setting| setting.value);
+    let said = config.logfile.is_some() || config.debugfile.is_some() || config.logfacility.is_some();
+    let logd = config.use_logd.as_ref().map_or(!said, |setting| setting.value);
     let file = paths.logd_cf();
     let read = || LogdConfig::parse(&read_text(&file).ok()?, &file.display().to_string()).ok();
     let logd = logd.then(read).flatten();
@@ -80,4 +89,39 @@ pub(super) fn targets(config: &Config, paths: &Paths) -> Targets {
         targets.logfile = Some(paths.join("/var/log/ha-log"));
     }
     targets
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// What `ha.cf` and `logd.cf` lead to: logfile, debugfile, facility.
+    #[track_caller]
+    fn check(ha_cf: &str, logd_cf: &str, wanted: [Option<&str>; 3]) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("etc")).unwrap();
+        std::fs::write(dir.path().join("etc/logd.cf"), logd_cf).unwrap();
+        let paths = Paths::new(Some(dir.path().into()));
+        let config = Config::parse(&format!("bcast eth0\nnode a\n{ha_cf}"), "ha.cf").unwrap();
+        let targets = targets(&config, &paths);
+        let below = |path: Option<PathBuf>| {
+            path.map(|p| format!("/{}", p.strip_prefix(dir.path()).unwrap().display()))
+        };
+        let found = [below(targets.logfile), below(targets.debugfile), targets.facility];
+        assert_eq!(found, wanted.map(|w| w.map(str::to_owned)));
+    }
+
+    #[test]
+    fn each_directive_leads_where_it_says() {
+        let logd = "logfile /l\ndebugfile /d\nlogfacility local5\n";
+        check("logfile /a\n", logd, [Some("/a"), None, None]);
+        check("debugfile /b\n", logd, [None, Some("/b"), Some("daemon")]);
+        check("logfacility local3\n", logd, [Some("/var/log/ha-log"), None, Some("local3")]);
+        check("logfile /a\nlogfacility none\n", logd, [Some("/a"), None, None]);
+        check("use_logd yes\nlogfile /a\n", logd, [Some("/l"), Some("/d"), Some("local5")]);
+        check("use_logd no\nlogfile /a\ndebugfile /b\n", logd, [Some("/a"), Some("/b"), None]);
+        check("", logd, [Some("/l"), Some("/d"), Some("local5")]);
+        check("", "", [Some("/var/log/ha-log"), None, Some("daemon")]);
+    }
 }

@@ -20,6 +20,7 @@ mod demo_web;
 mod doctor;
 mod explain;
 mod files;
+mod ha_logger;
 mod ha_propagate;
 mod haresources2cib;
 mod heartbeat;
@@ -63,6 +64,7 @@ const fn classic(name: &'static str, about: &'static str, run: Run) -> Command {
 pub const COMMANDS: &[Command] = &[
     ours("demo-web", "the server behind the agent ocf:everbeat:Web", demo_web::run),
     classic("cibadmin", "query and edit the configuration", cibadmin::run),
+    classic("ha_logger", "write lines to the cluster's log", ha_logger::run),
     classic("cl_status", "heartbeat's view of nodes and links", cl_status::run),
     ours("config", "show or check the configuration files of this node", config::run),
     ours("demo", "three nodes on this machine, a service, a takeover", demo::run),
