@@ -30,6 +30,7 @@ fn role() {
 
 fn executor(dir: &Path) -> i32 {
     let core = CoreCommand {
+        becomes: false,
         program: std::env::var_os("LRM_TEST_PROGRAM")
             .map_or_else(|| std::env::current_exe().unwrap(), PathBuf::from),
         args: ["--exact", "role", "--nocapture"].map(String::from).into(),
@@ -156,7 +157,8 @@ async fn play(core: &str, dir: &Path) -> i32 {
             say(dir, &std::io::read_to_string(std::fs::File::from(fd)).unwrap());
             let e = client.open(Open::Config { name: "nothing".into() }).await.unwrap_err();
             say(dir, &e.to_string());
-            let e = client.open(Open::Watchdog { path: "/etc/shadow".into() }).await.unwrap_err();
+            let e =
+                client.open(Open::Watchdog { path: "/etc/shadow".into(), timeout_s: 9 }).await.unwrap_err();
             say(dir, &e.to_string());
             client.send(Request::Bye { status: 0 }).unwrap();
             client.flush().await.unwrap();

@@ -21,14 +21,17 @@ pub fn priority(priority: Option<u8>) -> std::io::Result<()> {
 
 /// Keeps the process's pages in memory once they have been touched.
 ///
-/// Not done where a limit on locked memory would make later allocations fail.
+/// Not done where a limit on locked memory would make later allocations fail: without CAP_IPC_LOCK, for
+/// any limit.
 ///
 /// # Errors
 /// Not permitted, or limited.
 pub fn lock_memory() -> std::io::Result<()> {
     use rustix::mm::MlockAllFlags;
     let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
-    if limit.is_some() && !rustix::process::geteuid().is_root() {
+    let exempt = rustix::thread::capabilities(None)
+        .is_ok_and(|sets| sets.effective.contains(rustix::thread::CapabilitySet::IPC_LOCK));
+    if limit.is_some() && !exempt {
         return Err(std::io::Error::other("the limit on locked memory is too low"));
     }
     let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;

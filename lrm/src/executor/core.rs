@@ -12,8 +12,8 @@ use std::time::Instant;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, pidfd_open, prlimit};
 
-use super::CoreCommand;
 use super::wire::{Reply, Request, take_frame};
+use super::{CoreCommand, rights};
 
 /// A core that runs.
 pub(super) struct Core {
@@ -44,9 +44,13 @@ impl Core {
         command.args(&how.args).envs(how.env.iter().map(|(n, v)| (n, v)));
         // Of its own group, so that a Ctrl-C at the terminal reaches us alone, who ask it to stop.
         command.stdin(Stdio::from(OwnedFd::from(theirs))).process_group(0);
-        if let Some(user) = &how.user {
+        match &how.user {
+            Some(user) if how.becomes && !rights::may_raise_limits() => {
+                command.arg("--become").arg(format!("{}:{}", user.uid, user.gid));
+            }
             // Supplementary groups are dropped with the user.
-            command.gid(user.gid).uid(user.uid);
+            Some(user) => _ = command.gid(user.gid).uid(user.uid),
+            None => {}
         }
         let mut child = command.spawn()?;
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);

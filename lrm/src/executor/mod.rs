@@ -30,6 +30,7 @@ mod core;
 pub mod dirs;
 mod open;
 mod power;
+mod rights;
 mod server;
 mod signals;
 mod users;
@@ -38,6 +39,7 @@ pub mod wire;
 pub use children::{ClientOptions, ClientSpec};
 pub use client::{Client, ExecutorGone, OpenError, Replies, connect, connect_stdin};
 pub use power::{Power, SystemPower};
+pub use rights::take_on;
 pub use server::{CoreCommand, Options, run};
 pub use users::{NoUser, User};
 

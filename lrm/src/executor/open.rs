@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
@@ -25,7 +25,7 @@ pub(super) fn open(what: &Open, config_dir: &Path) -> io::Result<OwnedFd> {
         Open::Icmp { v6, device } => icmp(*v6, device.as_deref()),
         Open::Serial { path, baud } => serial(path, *baud),
         Open::Config { name } => config(config_dir, name),
-        Open::Watchdog { path } => watchdog(path),
+        Open::Watchdog { path, timeout_s } => watchdog(path, *timeout_s),
     }
 }
 
@@ -40,7 +40,7 @@ pub(super) fn describe(what: &Open) -> String {
         Open::Icmp { v6: true, .. } => "ICMPv6 socket".to_owned(),
         Open::Serial { path, .. } => format!("serial line {path}"),
         Open::Config { name } => format!("configuration file {name}"),
-        Open::Watchdog { path } => format!("watchdog {path}"),
+        Open::Watchdog { path, .. } => format!("watchdog {path}"),
     }
 }
 
@@ -157,12 +157,30 @@ fn config(dir: &Path, name: &str) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-fn watchdog(path: &str) -> io::Result<OwnedFd> {
+nix::ioctl_readwrite!(
+    /// `WDIOC_SETTIMEOUT` of linux/watchdog.h: seconds in, the device's own rounding of them out.
+    watchdog_timeout,
+    b'W',
+    6,
+    nix::libc::c_int
+);
+
+/// Opens and thereby arms a watchdog. One that cannot be given its time keeps its own, which is said.
+fn watchdog(path: &str, timeout_s: u32) -> io::Result<OwnedFd> {
     let path = device_path(path)?;
     if !path.starts_with("/dev/watchdog") && path != "/dev/misc/watchdog" {
         return Err(forbidden("is no watchdog"));
     }
-    Ok(rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?)
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(path, flags, Mode::empty())?;
+    let mut seconds = nix::libc::c_int::try_from(timeout_s.max(1)).unwrap_or(nix::libc::c_int::MAX);
+    // SAFETY: the descriptor is open, and the request reads and writes one int, which lives here.
+    #[allow(unsafe_code)]
+    let set = unsafe { watchdog_timeout(fd.as_raw_fd(), &mut seconds) };
+    if let Err(error) = set {
+        tracing::warn!("watchdog {path}: its time cannot be set to {timeout_s} s: {error}");
+    }
+    Ok(fd)
 }
 
 #[cfg(test)]
@@ -179,7 +197,11 @@ mod tests {
     #[test]
     fn the_core_cannot_have_any_file_opened() {
         for path in ["/etc/shadow", "/dev/../etc/shadow", "/dev/mem", "/dev/sda", "/dev/watchdogs/../mem"] {
-            assert_eq!(kind(&Open::Watchdog { path: path.into() }), io::ErrorKind::InvalidInput, "{path}");
+            assert_eq!(
+                kind(&Open::Watchdog { path: path.into(), timeout_s: 9 }),
+                io::ErrorKind::InvalidInput,
+                "{path}"
+            );
         }
         for path in ["/etc/shadow", "/dev/../etc/shadow", "/dev/null"] {
             assert_eq!(

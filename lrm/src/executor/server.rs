@@ -28,6 +28,9 @@ pub struct CoreCommand {
     pub env: Vec<(String, String)>,
     /// As whom it runs; `None`: as the user we are.
     pub user: Option<User>,
+    /// The program understands `--become UID:GID` and calls [`super::take_on`] first of all. Asked of it
+    /// only where limits cannot be raised for it (no CAP_SYS_RESOURCE, as in containers).
+    pub becomes: bool,
 }
 
 /// What an executor needs to know.
@@ -342,7 +345,7 @@ impl Server {
             Request::Open { ticket, what } => self.open(ticket, &what),
             Request::Tickle => {
                 if let Some(watchdog) = &mut self.watchdog
-                    && let Err(e) = watchdog.write_all(b"\n")
+                    && let Err(e) = watchdog.write_all(b"\0")
                 {
                     tracing::error!("tickling the watchdog: {e}");
                 }
@@ -360,6 +363,10 @@ impl Server {
     fn open(&mut self, ticket: u64, what: &Open) {
         let config_dir = dirs::under(self.options.root.as_deref().unwrap_or(Path::new("/")), "/etc/ha.d");
         let Some(core) = &mut self.core else { return };
+        // A new core finds the device as the one before left it: open, and armed.
+        if matches!(what, Open::Watchdog { .. }) && self.watchdog.is_some() {
+            return core.say(&Reply::Opened { ticket, with_fd: false }, None);
+        }
         match open::open(what, &config_dir) {
             Ok(fd) if matches!(what, Open::Watchdog { .. }) => {
                 self.watchdog = Some(fd.into());

@@ -78,6 +78,8 @@ pub enum Open {
     /// The executor keeps the watchdog for itself; nothing is passed but the word that it is open.
     Watchdog {
         path: String,
+        /// After so many seconds without a tickle it resets the machine.
+        timeout_s: u32,
     },
 }
 
@@ -475,9 +477,10 @@ fn write_open(w: &mut Writer, open: &Open) {
             w.u8(4);
             w.str(name);
         }
-        Open::Watchdog { path } => {
+        Open::Watchdog { path, timeout_s } => {
             w.u8(5);
             w.str(path);
+            w.u32(*timeout_s);
         }
     }
 }
@@ -505,7 +508,7 @@ fn read_open(r: &mut Reader<'_>) -> Result<Open, WireError> {
         2 => Open::Icmp { v6: flag(r)?, device: r.option(Reader::str)? },
         3 => Open::Serial { path: r.str()?, baud: r.u32()? },
         4 => Open::Config { name: r.str()? },
-        5 => Open::Watchdog { path: r.str()? },
+        5 => Open::Watchdog { path: r.str()?, timeout_s: r.u32()? },
         kind => return Err(WireError::Kind(kind)),
     })
 }
@@ -549,7 +552,7 @@ mod tests {
             Request::Open { ticket: 5, what: Open::Icmp { v6: true, device: None } },
             Request::Open { ticket: 6, what: Open::Serial { path: "/dev/ttyS0".into(), baud: 19200 } },
             Request::Open { ticket: 7, what: Open::Config { name: "authkeys".into() } },
-            Request::Open { ticket: 8, what: Open::Watchdog { path: "/dev/watchdog".into() } },
+            Request::Open { ticket: 8, what: Open::Watchdog { path: "/dev/watchdog".into(), timeout_s: 31 } },
             Request::Tickle,
             Request::Reboot { reason: "x".into() },
             Request::Bye { status: 6 },

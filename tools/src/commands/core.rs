@@ -32,6 +32,9 @@ struct Arguments {
     /// The descriptor of the executor's socket; always 0.
     #[arg(long)]
     fd: u32,
+    /// Become this user before anything else, keeping the right to real-time priority.
+    #[arg(long, value_name = "UID:GID")]
+    r#become: Option<String>,
     /// Where the node's files are.
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
@@ -51,6 +54,12 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
+    if let Some(user) = &arguments.r#become
+        && let Err(error) = lrm::executor::take_on(user)
+    {
+        eprintln!("everbeat core: becoming {user}: {error}");
+        return exit::PERMISSION;
+    }
     if arguments.fd != 0 || !arguments.status_address.is_loopback() {
         eprintln!("everbeat core: --fd is 0 and --status-address a loopback address; see everbeat start");
         return exit::USAGE;
@@ -110,7 +119,10 @@ async fn serve(
     let name = local_node_name(Some(&config), paths);
     let config_watchdog = config.watchdog.as_ref().map(|watchdog| watchdog.value.display().to_string());
     let root = arguments.root.clone();
-    watchdog(config_watchdog, arguments, &client).await;
+    // As Heartbeat sets it: the dead time, rounded up to whole seconds (§14.1).
+    let timeout_s = config.deadtime.value.as_millis().saturating_add(10).div_ceil(1000);
+    let timeout_s = u32::try_from(timeout_s).unwrap_or(u32::MAX);
+    watchdog(config_watchdog, timeout_s, arguments, &client).await;
     let mut builder = Node::builder(config, keys)
         .name(&name)
         .root(root.clone())
@@ -136,9 +148,9 @@ async fn serve(
 
 /// Has the executor open the watchdog; from then on a core that stands still resets the machine. A
 /// node that shares its machine with others leaves it alone.
-async fn watchdog(path: Option<String>, arguments: &Arguments, client: &Client) {
+async fn watchdog(path: Option<String>, timeout_s: u32, arguments: &Arguments, client: &Client) {
     let Some(path) = path.filter(|_| arguments.root.is_none()) else { return };
-    match client.open(Open::Watchdog { path: path.clone() }).await {
+    match client.open(Open::Watchdog { path: path.clone(), timeout_s }).await {
         Ok(_) => tracing::info!("watchdog {path} is open"),
         Err(error) => tracing::error!("watchdog {path}: {error}; the node runs without one"),
     }

@@ -53,7 +53,8 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
     if let Err(status) = convert_haresources(&program, arguments.root.as_deref()) {
         return status;
     }
-    let core = CoreCommand { program, args: core_arguments(&arguments), env: Vec::new(), user };
+    let core =
+        CoreCommand { program, args: core_arguments(&arguments), env: Vec::new(), user, becomes: true };
     let mut options = Options::new(core, arguments.root.clone());
     // Only a node that owns its machine may ever restart it; one below a root directory does not.
     if arguments.root.is_none() {
