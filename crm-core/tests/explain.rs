@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use crm_core::explain::{self, text};
+use crm_core::explain::{self, Change, Fate, constraints, text};
 use crm_core::policy::Situation;
 
 fn dir() -> PathBuf {
@@ -17,6 +17,49 @@ fn dir() -> PathBuf {
 fn questions(xml: &str) -> Vec<&str> {
     let comment = xml.split_once("<!--").and_then(|(_, rest)| rest.split_once("-->")).unwrap().0;
     comment.lines().map(str::trim).filter(|l| !l.is_empty()).collect()
+}
+
+/// `lost node1 fail db@node1=1 …`
+fn assumptions(cib: &cib::Cib, words: &[&str]) -> Vec<Change> {
+    let spec = |text: &str, default: i32| {
+        let (rest, rc) = text.split_once('=').map_or((text, default), |(a, b)| (a, b.parse().unwrap()));
+        let (resource, node) = rest.split_once('@').map_or((rest, None), |(a, b)| (a, Some(b.to_owned())));
+        (resource.to_owned(), node, rc)
+    };
+    words
+        .chunks(2)
+        .map(|pair| {
+            let (what, name) = (pair[0], pair[1]);
+            let node = |fate| Change::Node { name: name.to_owned(), fate };
+            let task = |task| {
+                let (resource, node, rc) = spec(name, 1);
+                Change::ActionFails { task, resource, node, rc }
+            };
+            match what {
+                "lost" => node(Fate::Lost),
+                "stopped" => node(Fate::Stopped),
+                "standby" => node(Fate::Standby),
+                "active" => node(Fate::Active),
+                "fail" => {
+                    let (resource, node, rc) = spec(name, 7);
+                    Change::Fails { resource, node, rc }
+                }
+                "failstop" => task("stop"),
+                "failstart" => task("start"),
+                "revoke" => Change::Ticket { name: name.to_owned(), granted: false },
+                "patch" => {
+                    // A patch that takes the last constraint away.
+                    let mut after = cib.clone();
+                    let list = after.root_mut().child_mut("configuration").unwrap();
+                    let list = list.child_mut("constraints").unwrap();
+                    let last = list.children().last().unwrap().id().unwrap().to_owned();
+                    list.retain_children(|e| e.id() != Some(&last));
+                    Change::Patch(Box::new(cib::patch::diff(cib, &after, cib::patch::Format::Two)))
+                }
+                other => panic!("what is {other:?}?"),
+            }
+        })
+        .collect()
 }
 
 fn answer(cib: &cib::Cib, situation: &Situation, question: &str) -> String {
@@ -32,6 +75,16 @@ fn answer(cib: &cib::Cib, situation: &Situation, question: &str) -> String {
         ["xml", resource] => text::tree(&explain::explain(cib, situation, Some(resource), None).unwrap())
             .to_tag("explanations")
             .to_xml(),
+        ["constraints", resource @ ..] => {
+            constraints::text(&explain::constraints(cib, situation, resource.first().copied()).unwrap())
+        }
+        ["what-if", rest @ ..] => {
+            let answer = explain::what_if(cib, situation, &assumptions(cib, rest)).unwrap();
+            answer.text()
+        }
+        ["what-if-json", rest @ ..] => {
+            explain::what_if(cib, situation, &assumptions(cib, rest)).unwrap().tree().to_json()
+        }
         ["actions"] => text::causes(&explain::causes(cib, situation)),
         _ => panic!("what is {question:?}?"),
     }

@@ -106,6 +106,11 @@ pub fn grant(root: &mut Element, ticket: &str) {
     inject::set_ticket(root, ticket, "standby", "false");
 }
 
+/// Revokes a ticket.
+pub fn revoke(root: &mut Element, ticket: &str) {
+    inject::set_ticket(root, ticket, "granted", "false");
+}
+
 /// The `node_state` of a node.
 pub fn state_mut<'a>(root: &'a mut Element, node: &str) -> Option<&'a mut Element> {
     let status = root.child_mut("status")?;

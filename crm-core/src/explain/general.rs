@@ -4,7 +4,7 @@
 use cib::Element;
 
 use super::fact::Fact;
-use super::outcome::leaves;
+use super::outcome::{self, leaves};
 use super::scene::Scene;
 use super::words;
 use crate::policy::ix::{ActionIx, ResourceIx};
@@ -178,7 +178,35 @@ impl Scene {
             a.task == Task::Start && !a.runnable()
         });
         let down = super::outcome::after(&self.plan, r).is_empty();
-        blocked.filter(|_| down).take(1).map(|a| self.held(r, a, seen)).collect()
+        if down {
+            return blocked.take(1).map(|a| self.held(r, a, seen)).collect();
+        }
+        self.waits_for_itself(r).into_iter().collect()
+    }
+
+    /// A start that waits in a circle of orderings, and so for itself.
+    fn waits_for_itself(&self, r: ResourceIx) -> Option<Fact> {
+        if self.stuck.is_empty() {
+            return None;
+        }
+        let st = self.st();
+        let stuck = |r: ResourceIx| {
+            let key = format!("{}_start_0", st[r].id);
+            self.stuck.contains(&key)
+        };
+        if !stuck(r) {
+            return None;
+        }
+        let others: Vec<&str> = outcome::all(st)
+            .filter(|x| *x != r && st[*x].is_primitive() && stuck(*x))
+            .map(|x| self.id(x))
+            .collect();
+        let text = format!(
+            "its start never comes: it waits in a circle of order constraints, together with {} (everbeat constraints {} names them)",
+            words::list(&others),
+            self.id(r)
+        );
+        Some(Fact::new("circular-order", text))
     }
 
     /// Why an action cannot happen.

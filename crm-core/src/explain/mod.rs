@@ -1,28 +1,36 @@
 //! Why is my resource (not) there? Answers read from a plan and its ledger, and found by planning again.
 //!
 //! [`explain`] says where a resource is and why, why not elsewhere, and what would let it run; [`causes`]
-//! why a plan does what it does. Every answer is a structure; sentences ([`text`]), JSON and XML ([`Tree`])
+//! why a plan does what it does; [`constraints`] reads constraints aloud and says what is wrong with them;
+//! [`what_if`] plays through what would happen. Every answer is a structure; sentences ([`text`]), JSON and XML ([`Tree`])
 //! are made from it. Nothing here changes a decision, and nothing reads a clock or a file.
 
 mod candidates;
 mod cause;
+pub mod constraints;
 mod edit;
 mod fact;
 mod general;
+mod lint;
 pub mod outcome;
 mod reasons;
 mod remedy;
 mod scene;
+mod sentences;
 pub mod text;
 mod tree;
+pub mod whatif;
 mod why;
 mod words;
 
 pub use cause::Cause;
+pub use constraints::{Reading, constraints};
 pub use fact::Fact;
+pub use reasons::internal as is_internal;
 pub use remedy::{Remedy, Suggestion};
 pub use scene::Scene;
 pub use tree::Tree;
+pub use whatif::{Change, Fate, WhatIf, WhatIfError, what_if};
 pub use why::{Explanation, NotThere, Spot, There};
 
 use cib::Cib;

@@ -79,6 +79,15 @@ impl Outcome {
         Self::collect(&plan.state, |r| now(&plan.state, r))
     }
 
+    /// Where everything is before it, leaving out nodes that are gone or not to be trusted.
+    pub fn alive(plan: &Plan) -> Outcome {
+        let state = &plan.state;
+        Self::collect(state, |r| {
+            let places = now(state, r).into_iter();
+            places.filter(|(n, _)| state[*n].online && !state[*n].unclean).collect()
+        })
+    }
+
     fn collect(state: &State, place: impl Fn(ResourceIx) -> Vec<Place>) -> Outcome {
         let mut places: BTreeMap<String, Vec<(String, Role)>> = BTreeMap::new();
         for r in all(state).filter(|r| state[*r].is_primitive()) {
@@ -133,4 +142,39 @@ pub fn canonical(graph: &Graph) -> Vec<String> {
 /// Whether two plans do the same and put everything in the same places.
 pub fn same(a: &Plan, b: &Plan) -> bool {
     Outcome::of(a) == Outcome::of(b) && canonical(&a.graph) == canonical(&b.graph)
+}
+
+/// The keys of actions that wait for each other, or for such: a transition never gets to them.
+pub fn stuck(graph: &Graph) -> Vec<String> {
+    let by_id: BTreeMap<_, usize> =
+        graph.synapses.iter().enumerate().map(|(at, s)| (s.action.id, at)).collect();
+    let mut open: Vec<usize> = Vec::new();
+    let mut waits: Vec<usize> = Vec::new();
+    let mut after: Vec<Vec<usize>> = vec![Vec::new(); graph.synapses.len()];
+    for (at, synapse) in graph.synapses.iter().enumerate() {
+        let inputs: Vec<usize> = synapse.inputs.iter().filter_map(|id| by_id.get(id).copied()).collect();
+        waits.push(inputs.len());
+        if inputs.is_empty() {
+            open.push(at);
+        }
+        for input in inputs {
+            if let Some(list) = after.get_mut(input) {
+                list.push(at);
+            }
+        }
+    }
+    while let Some(at) = open.pop() {
+        for next in after.get(at).into_iter().flatten().copied() {
+            if let Some(left) = waits.get_mut(next) {
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    open.push(next);
+                }
+            }
+        }
+    }
+    let never = graph.synapses.iter().zip(&waits).filter(|(_, left)| **left > 0);
+    never
+        .map(|(s, _)| s.action.internal_key.clone().unwrap_or_else(|| s.action.operation_key.clone()))
+        .collect()
 }

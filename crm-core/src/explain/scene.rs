@@ -15,13 +15,16 @@ pub struct Scene {
     pub situation: Situation,
     pub plan: Plan,
     pub book: Book,
+    /// Keys of the actions that can never run, because they wait for each other.
+    pub(super) stuck: Vec<String>,
 }
 
 impl Scene {
     pub fn new(cib: &Cib, situation: &Situation) -> Scene {
         let mut book = Book::default();
         let plan = plan_with(cib, situation, &mut book);
-        Scene { cib: cib.clone(), situation: situation.clone(), plan, book }
+        let stuck = outcome::stuck(&plan.graph);
+        Scene { cib: cib.clone(), situation: situation.clone(), plan, book, stuck }
     }
 
     pub fn st(&self) -> &State {

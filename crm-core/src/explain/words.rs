@@ -65,6 +65,9 @@ pub fn result(op: &Element) -> String {
     }
 }
 
+/// Reasons that a simulation invents.
+const SIMULATED: [&str; 2] = ["Simulated action result", "User-injected result"];
+
 /// What an operation that failed was, and how: `its monitor failed on node1 (rc 7: not running) at 12:03:11`.
 pub fn failure(state: &State, op: &Element, node: &str) -> String {
     let task = op.attr("operation").unwrap_or("operation");
@@ -74,7 +77,7 @@ pub fn failure(state: &State, op: &Element, node: &str) -> String {
     if let Some(at) = op.attr("last-rc-change").map(|t| values::scan_or(t, 0)).filter(|at| *at > 0) {
         text.push_str(&format!(" at {}", time(state, at)));
     }
-    if let Some(why) = op.attr("exit-reason").filter(|t| !t.is_empty()) {
+    if let Some(why) = op.attr("exit-reason").filter(|t| !t.is_empty() && !SIMULATED.contains(t)) {
         text.push_str(&format!(", saying \"{why}\""));
     }
     text

@@ -5,6 +5,7 @@ mod cl_status;
 mod classic_paths;
 mod clients;
 mod config;
+mod constraints;
 mod core;
 mod crm_attribute;
 mod crm_diff;
@@ -31,6 +32,7 @@ mod options;
 mod start;
 mod stonith_names;
 mod stop;
+mod what_if;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -85,6 +87,8 @@ pub const COMMANDS: &[Command] = &[
     classic("crmadmin", "who is the DC, and what the controller does", crmadmin::run),
     classic("crm_verify", "check a configuration", crm_verify::run),
     ours("explain", "why is my resource (not) there?", explain::run),
+    ours("constraints", "every constraint in words, and what is wrong with it", constraints::run),
+    ours("what-if", "what would the cluster do if …?", what_if::run),
     ours("doctor", "examine this node and name what is wrong, with the remedy", doctor::run),
     classic("ha_propagate", "copy ha.cf and authkeys to every other node", ha_propagate::run),
     classic("heartbeat", "the classic daemon's name: start, -k stop, -s status", heartbeat::run),

@@ -4,6 +4,7 @@ mod agents;
 mod listing;
 mod moves;
 mod parameters;
+mod why;
 
 use std::ffi::OsString;
 
@@ -33,6 +34,21 @@ pub(super) struct Arguments {
     /// Its element as it is written.
     #[arg(short = 'w', long)]
     query_xml_raw: bool,
+    /// Why it runs where it does, or nowhere, and the smallest change that would let it run; on a node with -N.
+    #[arg(short = 'Y', long)]
+    why: bool,
+    /// Its location and colocation constraints, and what each means.
+    #[arg(short = 'a', long)]
+    constraints: bool,
+    /// The same, following colocations from resource to resource.
+    #[arg(short = 'A', long)]
+    stack: bool,
+    /// With --constraints: as --stack.
+    #[arg(long)]
+    recursive: bool,
+    /// For --why and --constraints: text, json or xml.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output_as: String,
     /// Print a parameter.
     #[arg(short = 'g', long, value_name = "NAME")]
     get_parameter: Option<String>,
@@ -179,6 +195,22 @@ fn act(arguments: &Arguments) -> Result<(), Failure> {
     let view = View::new(&cib);
     if arguments.list_raw {
         return listing::raw(&view);
+    }
+    if arguments.why || arguments.constraints || arguments.stack {
+        let form = match arguments.output_as.as_str() {
+            "text" => why::Form::Text,
+            "json" => why::Form::Json,
+            "xml" => why::Form::Xml,
+            other => {
+                let text = format!("\"{other}\" is no output format here: expected text, json or xml");
+                return Err(Failure::new(exit::NOSUCH, text));
+            }
+        };
+        if arguments.why {
+            return why::why(&view, arguments, form);
+        }
+        let recursive = arguments.stack || arguments.recursive;
+        return why::constraints(&view, wanted(arguments)?, recursive, form);
     }
     if arguments.locate {
         return listing::locate(&view, wanted(arguments)?, arguments.quiet);
