@@ -116,10 +116,20 @@ impl Group {
         false
     }
 
+    /// Raises the ceiling before a promise needs it, off every critical path: epochs jump when a node
+    /// restarts, and a round should not wait for that write (R4.3).
+    fn keep_ceiling_ahead(&mut self) {
+        let epoch = self.seen + CEILING_STEP / 4;
+        if self.disk.idle() && epoch > self.record.ceiling && epoch < u64::MAX / 2 {
+            self.disk.push(Job::Meta { ceiling: self.seen + CEILING_STEP });
+        }
+    }
+
     pub(super) fn pump_disk(&mut self) {
         if self.disk.outstanding.is_some() || matches!(self.phase, Phase::DiskFailed | Phase::Gone) {
             return;
         }
+        self.keep_ceiling_ahead();
         let Some(mut job) = self.disk.queue.pop_front() else { return };
         if let Job::Append { entries, upto } = &mut job {
             // R12.9: what gathered while the last batch was written is the next batch.

@@ -66,6 +66,30 @@ fn death_and_return() {
     assert!(!net.view(1).unwrap().announce);
 }
 
+/// A restarted node is a member again as soon as its edges may be up (R5.4: 2 B, and 2 B more for the
+/// one death by silence), one beat and one round later: its floor costs no lost round (R4.3, R7.1).
+#[test]
+fn a_restart_costs_no_lost_round() {
+    for (nodes, left) in [(2, vec![1]), (3, vec![1, 2])] {
+        let mut net = Net::new(nodes);
+        net.start_all();
+        let all: Vec<usize> = (0..nodes).collect();
+        net.form(&all);
+        for _ in 0..3 {
+            net.crash(0);
+            net.form(&left);
+            net.run(MINUTE);
+            let before = net.now;
+            net.start(0);
+            net.form(&all);
+            let beat = net.group(1).config().beat();
+            let limit = beat * 5 + Duration::from_millis(100);
+            assert!(net.now - before <= limit, "took {:?}:\n{}", net.now - before, net.describe());
+            net.run(MINUTE * 4);
+        }
+    }
+}
+
 /// The side without quorum refuses durable changes and carries volatile ones.
 #[test]
 fn a_minority_does_not_write() {

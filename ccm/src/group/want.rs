@@ -77,13 +77,6 @@ impl Group {
         nodes
     }
 
-    /// Nodes of the electorate, of ha.cf, or any with `autojoin` (R15.1).
-    fn may_join(&self, id: NodeId, name: &str) -> bool {
-        self.config.autojoin
-            || self.config.nodes.iter().any(|n| n.name.eq_ignore_ascii_case(name))
-            || self.state.durable.electorate.voter(id, name).is_some()
-    }
-
     /// Recomputes the wish when something changed, and acts on it when its time has come.
     pub(super) fn poll_want(&mut self) {
         // A node that was held down may be asked again: nothing else needs to happen for that.

@@ -55,6 +55,9 @@ pub struct BeatInfo {
     /// The view is active, unbroken and not given up by a promise.
     pub whole: bool,
     pub promised: ViewId,
+    /// Highest epoch seen anywhere, or promised by an earlier start of the node: a proposal must exceed
+    /// it (R7.1).
+    pub seen: u64,
     /// Score of the view; the lowest when it is not whole.
     pub score: Score,
     pub members: Vec<NodeId>,
@@ -78,6 +81,7 @@ wire_struct!(BeatInfo {
     view,
     whole,
     promised,
+    seen,
     score,
     members,
     dc,
