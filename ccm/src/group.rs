@@ -25,12 +25,15 @@ pub mod api;
 mod beat;
 mod change;
 mod client;
+mod digest;
 mod disk;
 mod electorate;
 mod heard;
 mod install;
+mod learn;
 mod lease;
 mod message;
+mod parts;
 mod record;
 mod round;
 mod sequence;
@@ -63,9 +66,11 @@ use crate::seam::{Beat, BeatBody, Incarnation, LinkCommand, LinkEvent, NodeId, S
 use client::Client;
 use disk::Disk;
 use install::{Activation, Installing, StatusPart};
+use learn::Learning;
 use message::{Install, Message, Propose};
+use parts::Parts;
 use record::ViewRecord;
-use round::Round;
+use round::{Held, Round};
 use transfer::Transfers;
 use update::Active;
 use want::Want;
@@ -136,8 +141,8 @@ pub struct Group {
     failures: u32,
     /// First time an active view was heard while booting (R7.17).
     heard_active: Option<Duration>,
-    /// Nodes not invited until then, for their disks (R16.6), with the number of ejections.
-    held_down: BTreeMap<NodeId, (Duration, u32)>,
+    /// Nodes not invited for a while (R16.6).
+    held_down: BTreeMap<NodeId, Held>,
     /// The next end of a hold-down, as of the last look at the wish.
     hold_ends: Option<Duration>,
     /// A proposal that waits for the disk: a Switch under way or a ceiling to raise.
@@ -147,6 +152,8 @@ pub struct Group {
     record: ViewRecord,
     disk: Disk,
     transfers: Transfers,
+    learning: Learning,
+    parts: Parts,
 
     /// The active view, or the last one of this incarnation.
     view: Option<Active>,
@@ -156,6 +163,8 @@ pub struct Group {
     /// Volatile half of the view switched to, taken when it is active.
     pending_status: Option<(ViewId, StatusPart)>,
     last_dc_logged: Option<NodeId>,
+    /// Names told to the link.
+    told_nodes: Vec<String>,
     /// `Installed` that came before its Install was here (R7.11).
     early: BTreeMap<ViewId, BTreeMap<NodeId, [u8; 32]>>,
     /// View in which this incarnation entered (R11.1).
@@ -170,6 +179,13 @@ pub struct Group {
     fenced: BTreeMap<NodeId, Incarnation>,
     witnesses: Witnesses,
     foreign: BTreeSet<String>,
+    /// When the last view became active, and how many in a row broke within a dead time (R16.10).
+    active_since: Duration,
+    short_views: u32,
+    /// Nodes whose documents were found to differ, and how often in a row (R7.11, R10.6).
+    suspects: BTreeMap<NodeId, u32>,
+    /// When the DC sends the next digest (R10.6).
+    digest_at: Duration,
     /// Merge conflict to report once active (R9.9).
     report: Option<Conflict>,
 
@@ -182,7 +198,7 @@ pub struct Group {
 impl Group {
     /// `seed` feeds the random back-off. A start emits its first actions at the first `handle`.
     pub fn new(config: GroupConfig, loaded: Loaded, seed: u64) -> Self {
-        let (state, record, reports) = record::load(&config, loaded);
+        let record::Start { state, record, reports, transfers } = record::load(&config, loaded);
         let beat = config.beat();
         let visible = state.cib();
         let ceiling =
@@ -213,12 +229,15 @@ impl Group {
             state,
             record,
             disk: Disk::default(),
-            transfers: Transfers::default(),
+            transfers,
+            learning: Learning::default(),
+            parts: Parts::default(),
             view: None,
             installed: None,
             activation: None,
             pending_status: None,
             last_dc_logged: None,
+            told_nodes: Vec::new(),
             early: BTreeMap::new(),
             born: ViewId::default(),
             bus: Bus::new(me),
@@ -229,6 +248,10 @@ impl Group {
             fenced: BTreeMap::new(),
             witnesses: Witnesses::default(),
             foreign: BTreeSet::new(),
+            active_since: Duration::ZERO,
+            short_views: 0,
+            suspects: BTreeMap::new(),
+            digest_at: Duration::ZERO,
             report: None,
             next_beat: Duration::ZERO,
             last_info: BeatInfo::default(),
@@ -298,6 +321,9 @@ impl Group {
         times.extend(self.want_deadline());
         times.extend(self.update_deadline());
         times.extend(self.client_deadline());
+        times.extend(self.digest_deadline());
+        times.extend(self.learning_deadline());
+        times.extend(self.disk.test_at(self.config.deadtime));
         // A time that has passed was looked at in the last call: waiting for it again changes nothing.
         times.into_iter().filter(|t| *t > self.now).min()
     }
@@ -354,9 +380,9 @@ impl Group {
     fn send(&mut self, to: NodeId, message: Message) {
         if to == self.me() {
             self.loopback.push_back(message);
-        } else if let Some(peer) = self.edges.peer(to).filter(|p| p.session) {
-            let inc = peer.inc;
-            self.out.push(GroupAction::Link(LinkCommand::Send { to, inc, payload: message.encode() }));
+        } else if self.edges.peer(to).is_some_and(|p| p.session) {
+            let payload = message.encode();
+            self.post(to, &message, payload);
         }
     }
 
@@ -367,10 +393,7 @@ impl Group {
             view.members.iter().map(|m| m.id).filter(|m| *m != self.config.id).collect();
         let payload = message.encode();
         for to in others {
-            if let Some(peer) = self.edges.peer(to).filter(|p| p.session) {
-                let inc = peer.inc;
-                self.out.push(GroupAction::Link(LinkCommand::Send { to, inc, payload: payload.clone() }));
-            }
+            self.post(to, message, payload.clone());
         }
     }
 
@@ -383,14 +406,17 @@ impl Group {
             }
             self.poll_edges();
             self.poll_phase();
+            self.poll_learning();
             self.poll_want();
             self.poll_updates();
             self.poll_client();
+            self.poll_digest();
             self.pump_disk();
             if self.loopback.is_empty() && !self.dirty {
                 break;
             }
         }
+        self.tell_nodes();
         self.check_lease();
         self.poll_beat();
     }

@@ -107,6 +107,8 @@ pub enum LinkCommand {
     BeatNow,
     /// Reliable message to one incarnation (R2.3).
     Send { to: NodeId, inc: Incarnation, payload: Vec<u8> },
+    /// Names of the nodes that may speak, this one included: changes at run time (R15.8).
+    Nodes(Vec<String>),
     /// Tell everybody that this incarnation leaves; then stop.
     Leave,
 }

@@ -89,6 +89,8 @@ pub struct Loaded {
     pub meta: Vec<u8>,
     /// Entries appended since that Switch, oldest first.
     pub entries: Vec<Vec<u8>>,
+    /// A document that the administrator orders to be put in force (R9.10).
+    pub import: Option<Element>,
     /// The disk went back in time, or something on it was set aside (R16.5).
     pub regressed: bool,
 }

@@ -51,6 +51,10 @@ impl Group {
             verified: self.record.verified,
             regressed: self.record.regressed,
             impaired: self.disk.impaired(self.now, self.config.deadtime),
+            stuck: self.disk.stuck(self.now, self.config.deadtime),
+            staged: self.learning.staged.as_ref().map(|s| s.lineage.head()).unwrap_or_default(),
+            steps: self.learning.steps,
+            floor: self.state.durable.electorate.floor.clone(),
             edges: self.edges.up_peers().map(|p| p.id).collect(),
             facts: self.facts(),
             feature: self.config.feature.clone(),
@@ -91,6 +95,6 @@ pub(super) fn relevant(info: &BeatInfo) -> impl PartialEq + use<'_> {
     (
         (info.phase, info.view, info.whole, info.promised, info.score),
         (&info.members, info.dc, info.born, info.impaired, info.verified, info.regressed),
-        (&info.edges, &info.facts),
+        (&info.edges, &info.facts, info.stuck, &info.staged, &info.floor),
     )
 }

@@ -67,6 +67,11 @@ pub struct Client {
 
 impl Group {
     pub(super) fn on_client_request(&mut self, token: u64, change: Change, options: RequestOptions) {
+        if matches!(self.phase, Phase::DiskFailed) {
+            let outcome = Outcome::NoQuorum { why: "the disk of this node failed".into() };
+            self.out.push(GroupAction::Reply { token, outcome });
+            return;
+        }
         if self.client.pending.len() >= PENDING_LIMIT
             || matches!(self.phase, Phase::Leaving { .. } | Phase::Gone)
         {

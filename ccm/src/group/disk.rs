@@ -19,6 +19,9 @@ const BATCH_BYTES: usize = 1 << 20;
 const LOG_ENTRIES: usize = if cfg!(test) { 32 } else { 10_000 };
 const LOG_BYTES: usize = 16 << 20;
 
+/// Length of a test write (R16.6).
+const TEST_BYTES: usize = 4096;
+
 /// A record to be written.
 #[derive(Debug, Clone)]
 pub enum Job {
@@ -30,6 +33,8 @@ pub enum Job {
     Meta {
         ceiling: u64,
     },
+    /// The view record again, 4 KiB long: is the disk quick enough by now (R16.6)?
+    Test,
     Switch(Box<SwitchJob>),
 }
 
@@ -58,6 +63,10 @@ pub struct Disk {
     queue: VecDeque<Job>,
     /// Entries and bytes appended since the last Switch.
     log: (usize, usize),
+    /// A write took longer than a quarter of a dead time, and no test since was quick (R16.6).
+    slow: bool,
+    /// End of the last test.
+    tested: Duration,
 }
 
 impl Disk {
@@ -81,9 +90,32 @@ impl Disk {
         self.outstanding.is_none() && self.queue.is_empty()
     }
 
-    /// The disk has not answered for a quarter of a dead time (R16.6).
-    pub fn impaired(&self, now: Duration, deadtime: Duration) -> bool {
+    /// The disk has not answered for a quarter of a dead time.
+    pub fn stuck(&self, now: Duration, deadtime: Duration) -> bool {
         self.outstanding.as_ref().is_some_and(|o| now > o.since + deadtime / 4)
+    }
+
+    /// It does not answer, or was slow lately (R16.6).
+    pub fn impaired(&self, now: Duration, deadtime: Duration) -> bool {
+        self.slow || self.stuck(now, deadtime)
+    }
+
+    /// When a slow disk is to be tested again.
+    pub fn test_at(&self, deadtime: Duration) -> Option<Duration> {
+        (self.slow && self.idle()).then_some(self.tested + deadtime / 4)
+    }
+
+    /// How long a write took: it makes a disk slow, or well again.
+    fn judge(&mut self, took: Duration, test: bool, now: Duration, deadtime: Duration) {
+        if test {
+            self.tested = now;
+        }
+        if took > deadtime / 4 {
+            self.slow = true;
+            self.tested = now;
+        } else if test && took <= deadtime / 8 {
+            self.slow = false;
+        }
     }
 
     pub fn impaired_at(&self, deadtime: Duration) -> Option<Duration> {
@@ -130,6 +162,9 @@ impl Group {
             return;
         }
         self.keep_ceiling_ahead();
+        if self.disk.test_at(self.config.deadtime).is_some_and(|at| self.now >= at) {
+            self.disk.push(Job::Test);
+        }
         let Some(mut job) = self.disk.queue.pop_front() else { return };
         if let Job::Append { entries, upto } = &mut job {
             // R12.9: what gathered while the last batch was written is the next batch.
@@ -150,6 +185,10 @@ impl Group {
                 let view_record =
                     ViewRecord { ceiling: self.record.ceiling.max(*ceiling), ..self.record.clone() };
                 Record::Meta(view_record.record(RECORD_VERSION))
+            }
+            Job::Test => {
+                let padding = vec![0; TEST_BYTES];
+                Record::Meta(ViewRecord { padding, ..self.record.clone() }.record(RECORD_VERSION))
             }
             Job::Switch(switch) => {
                 let mut view_record = match &switch.install {
@@ -178,7 +217,15 @@ impl Group {
             return;
         };
         self.dirty = true;
+        let was_slow = self.disk.slow;
+        let test = matches!(done.job, Job::Test);
+        self.disk.judge(self.now.saturating_sub(done.since), test, self.now, self.config.deadtime);
+        if was_slow != self.disk.slow {
+            let text = if was_slow { "the disk is quick enough again" } else { "the disk is too slow" };
+            self.log(Level::Warning, text);
+        }
         match done.job {
+            Job::Test => {}
             Job::Append { entries, upto } => {
                 self.disk.log.0 += entries.len();
                 self.disk.log.1 += entries.iter().map(Vec::len).sum::<usize>();
@@ -197,6 +244,9 @@ impl Group {
                     record = ViewRecord { rest, ceiling, ..self.record.clone() };
                 }
                 self.record = record;
+                if let (Some(_), Some(conflict)) = (&backup, &self.report) {
+                    self.record.kept.push(conflict.tip);
+                }
                 if let Some((_, text)) = &backup {
                     let line = text.lines().next().unwrap_or_default().to_owned();
                     self.log(
@@ -228,7 +278,12 @@ impl Group {
         if self.disk.outstanding.as_ref().is_none_or(|o| o.token != token) {
             return;
         }
-        // R4.6, R16.7: nothing is known about what is on the disk; it is not asked again.
+        // R4.6: nothing is known about what is on the disk; it is not asked again.
+        self.lose_storage(error);
+    }
+
+    /// R16.7.
+    pub(super) fn lose_storage(&mut self, error: &str) {
         self.log(Level::Error, format!("the disk failed: {error}; this node leaves the cluster's decisions"));
         self.give_up_view();
         self.phase = Phase::DiskFailed;

@@ -1,6 +1,10 @@
 //! Who votes, and how that changes at run time (R15.1, R15.8, R15.9, R3.4).
 
+use std::cmp::Ordering;
+
 use super::*;
+use crate::election::{compare_features, lowest_feature};
+use crate::membership::choice::NODE_LIMIT;
 use crate::replication::entry::Op;
 
 impl Group {
@@ -28,14 +32,47 @@ impl Group {
             })
             .collect();
         voters.sort();
-        Electorate { voters, number: 0 }
+        Electorate { voters, ..Electorate::default() }
     }
 
     /// Nodes of the electorate, of ha.cf, or any with `autojoin` (R15.1).
     pub(super) fn may_join(&self, id: NodeId, name: &str) -> bool {
-        self.config.autojoin
-            || self.config.nodes.iter().any(|n| n.name.eq_ignore_ascii_case(name))
-            || self.state.durable.electorate.voter(id, name).is_some()
+        let electorate = &self.state.durable.electorate;
+        if electorate.voter(id, name).is_some() {
+            return true;
+        }
+        // A node that was taken out stays out until it is added again.
+        !electorate.removed.iter().any(|n| n.eq_ignore_ascii_case(name))
+            && (self.config.autojoin || self.config.nodes.iter().any(|n| n.name.eq_ignore_ascii_case(name)))
+    }
+
+    /// Whom a start waits for (R7.17): the voters of the history, else the nodes of ha.cf.
+    pub(super) fn expected(&self) -> Vec<String> {
+        self.electorate().voters.into_iter().map(|v| v.name).collect()
+    }
+
+    /// Whether a node that speaks this feature set has fallen behind the cluster (R11.3).
+    pub(super) fn below_floor(&self, feature: &str) -> bool {
+        compare_features(feature, &self.state.durable.electorate.floor) == Ordering::Less
+    }
+
+    /// Tells the link who may speak: the names of ha.cf and the voters, without those taken out.
+    pub(super) fn tell_nodes(&mut self) {
+        let electorate = &self.state.durable.electorate;
+        let configured = self.config.nodes.iter().map(|n| &n.name).filter(|n| {
+            !electorate.removed.iter().any(|r| r.eq_ignore_ascii_case(n))
+                || electorate.voters.iter().any(|v| v.name.eq_ignore_ascii_case(n))
+        });
+        let mut names: Vec<String> = Vec::new();
+        for name in configured.chain(electorate.voters.iter().map(|v| &v.name)) {
+            if !names.iter().any(|n| n.eq_ignore_ascii_case(name)) {
+                names.push(name.clone());
+            }
+        }
+        if self.told_nodes != names {
+            self.told_nodes.clone_from(&names);
+            self.out.push(GroupAction::Link(LinkCommand::Nodes(names)));
+        }
     }
 
     /// R15.1: the electorate is born in the first writable view; identities are filled in as nodes
@@ -68,15 +105,81 @@ impl Group {
                 None => {}
             }
         }
+        // R11.3: every voter has been seen at the level of this view or above: nobody falls back below it.
+        let level = lowest_feature(view.members.iter()).to_owned();
+        let reached = |v: &Voter| {
+            view.members.iter().any(|m| v.is(m.id, &m.name))
+                || self.edges.peers().any(|p| {
+                    v.is(p.id, &p.name) && compare_features(&p.info.feature, &level) != Ordering::Less
+                })
+        };
+        let raised =
+            compare_features(&level, &next.floor) == Ordering::Greater && next.voters.iter().all(reached);
+        if raised {
+            next.floor.clone_from(&level);
+            changed = true;
+        }
         if changed && view.held == 0 {
             next.voters.sort();
             next.number += 1;
             self.append(Op::Electorate(next), None);
+            if raised {
+                let text =
+                    format!("every node speaks feature set {level}: older software cannot join any more");
+                self.log(Level::Info, text);
+            }
             for name in renewed {
                 let text = format!("node {name} has a new identity: it votes under this one from now on");
                 self.log(Level::Warning, &text);
             }
         }
+    }
+
+    /// `hb_addnode` and `hb_delnode`.
+    /// # Errors
+    /// Exit code and sentence; nothing changed.
+    pub(super) fn evaluate_nodes(&self, change: &Change) -> Result<(Option<Op>, Option<Op>), (i32, String)> {
+        let mut next = self.changeable_electorate()?;
+        match change {
+            Change::AddNode { name, votes } => {
+                if name.is_empty() || name.len() > 64 || name.contains(char::is_whitespace) {
+                    return Err((64, format!("\"{name}\" is no name of a node")));
+                }
+                next.removed.retain(|n| !n.eq_ignore_ascii_case(name));
+                let full = next.voters.len() >= NODE_LIMIT;
+                match next.voters.iter_mut().find(|v| v.name.eq_ignore_ascii_case(name)) {
+                    Some(v) => v.votes = u64::from(*votes),
+                    None if full => {
+                        return Err((16, format!("a cluster has at most {NODE_LIMIT} nodes")));
+                    }
+                    None => {
+                        let id = self.edges.peers().find(|p| p.name.eq_ignore_ascii_case(name)).map(|p| p.id);
+                        next.voters.push(Voter { name: name.clone(), id, votes: u64::from(*votes) });
+                    }
+                }
+            }
+            Change::RemoveNode { name } => {
+                let member = self
+                    .view
+                    .as_ref()
+                    .is_some_and(|v| v.members.iter().any(|m| m.name.eq_ignore_ascii_case(name)));
+                if member {
+                    return Err((16, format!("node {name} is a member: stop the cluster there first")));
+                }
+                let before = next.voters.len();
+                next.voters.retain(|v| !v.name.eq_ignore_ascii_case(name));
+                if next.voters.len() == before {
+                    return Err((6, format!("no node is called {name}")));
+                }
+                next.removed.push(name.clone());
+                // Names nobody uses any more: the oldest is forgotten.
+                if next.removed.len() > NODE_LIMIT {
+                    next.removed.remove(0);
+                }
+            }
+            Change::Cib(_) | Change::DismissConflict { .. } | Change::Conflict(_) => {}
+        }
+        self.electorate_op(next)
     }
 
     /// R15.8: one change at a time.
@@ -89,12 +192,18 @@ impl Group {
     }
 
     /// R15.8: only when the view has quorum in the new electorate too.
-    pub(super) fn electorate_op(&self, mut next: Electorate) -> Result<(Option<Op>, Option<Op>), (i32, String)> {
+    pub(super) fn electorate_op(
+        &self,
+        mut next: Electorate,
+    ) -> Result<(Option<Op>, Option<Op>), (i32, String)> {
         next.voters.sort();
         next.number += 1;
         let Some(view) = &self.view else { return Err((16, "no view".into())) };
         let votes: u64 = view.members.iter().filter_map(|m| next.voter(m.id, &m.name)).map(|v| v.votes).sum();
-        if votes * 2 <= next.votes() {
+        // Half suffices for the second node of a cluster of one: no majority of the new set can go without
+        // this node, and it waits for the other before it writes again.
+        let enough = votes * 2 > next.votes() || (next.voters.len() == 2 && votes * 2 == next.votes());
+        if !enough {
             return Err((16, "the members present would have no majority among those nodes".into()));
         }
         Ok((Some(Op::Electorate(next)), None))

@@ -10,6 +10,10 @@ impl Group {
         match event {
             LinkEvent::SessionUp { peer, inc, name, .. } => {
                 let fresh = self.edges.session_up(peer, &name, inc);
+                self.parts.forget(peer);
+                if fresh {
+                    self.stop_serving(peer);
+                }
                 if fresh {
                     self.fenced.remove(&peer);
                     self.held_down.remove(&peer);
@@ -19,6 +23,8 @@ impl Group {
             }
             LinkEvent::SessionLost { peer, inc, why } => {
                 self.edges.session_lost(peer, inc);
+                self.parts.forget(peer);
+                self.stop_serving(peer);
                 // R2.6: a lost FIFO may have swallowed an update.
                 if self.view.as_ref().is_some_and(|v| v.is_member(peer, inc)) {
                     self.break_view(format!("the session with {} ended: {why}", self.name_of(peer)));
@@ -165,6 +171,9 @@ impl Group {
             Message::ChunkAck { p, what, index } => self.on_chunk_ack(from, p, what, index),
             Message::Probe { view, k } => self.on_probe(from, view, k),
             Message::ProbeOk { view, k } => self.on_probe_ok(from, view, k),
+            Message::Digest { view, n, digest } => self.on_digest(from, view, n, digest),
+            Message::Part { index, last, bytes } => self.on_part(from, index, last, &bytes),
+            Message::PartAck { index } => self.on_part_ack(from, index),
         }
     }
 

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::disk::{Job, SwitchJob};
 use super::message::{Install, Message, What};
 use super::record::{CEILING_STEP, ViewRecord};
+use super::round::Held;
 use super::update::Active;
 use super::{Conflict, Group, GroupAction, GroupEvent, Level, Out, OutReason, Phase, View, Visible};
 use crate::codec::{Reader, Writer};
@@ -24,6 +25,8 @@ use crate::seam::{NodeId, ViewId};
 #[derive(Debug, Clone)]
 pub struct Installing {
     pub install: Install,
+    /// What the base is fetched on top of: the history here, or what was learned before.
+    pub ground: Durable,
     /// Obtained so far; `None` while it is fetched.
     pub durable: Option<Durable>,
     pub status: Option<StatusPart>,
@@ -47,6 +50,9 @@ pub struct Activation {
     pub digests: BTreeMap<NodeId, Hash>,
 }
 
+/// Documents of lost merges kept on a disk, unread (R9.9).
+pub const BACKUP_LIMIT: usize = if cfg!(test) { 3 } else { 32 };
+
 /// Views for which early `Installed` are kept (R7.11).
 const EARLY_VIEWS: usize = 64;
 
@@ -65,8 +71,18 @@ impl Group {
             return;
         }
         let until = self.now + self.config.deadtime;
-        let mine = &self.state.durable;
-        let have_base = (mine.lineage.head(), mine.lineage.h()) == install.base();
+        // R7.11, R10.6: a document that was found to differ is not built upon.
+        let whole = install.full.contains(&self.config.id) && install.source != self.config.id;
+        let base = install.base();
+        let is_base = |d: &Durable| (d.lineage.head(), d.lineage.h()) == base;
+        let ground = match self.learning.staged.as_deref() {
+            Some(staged) if !is_base(&self.state.durable) && install.lineage.contains(&staged.lineage) => {
+                staged
+            }
+            _ => &self.state.durable,
+        };
+        let ground = ground.clone();
+        let have_base = is_base(&ground) && !whole;
         let have_status = match install.status.source {
             None => true,
             Some(source) => {
@@ -79,12 +95,12 @@ impl Group {
             None => StatusPart::default(),
             Some(_) => StatusPart { bytes: status_bytes(&self.state) },
         });
-        let durable = have_base.then(|| mine.clone());
+        let durable = have_base.then(|| ground.clone());
         if durable.is_none() {
             // The suffix suffices when what is here is part of the base.
-            let fits = install.lineage.contains(&mine.lineage);
+            let fits = install.lineage.contains(&ground.lineage) && !whole;
             let (have, have_h) =
-                if fits { (mine.lineage.head(), mine.lineage.h()) } else { Default::default() };
+                if fits { (ground.lineage.head(), ground.lineage.h()) } else { Default::default() };
             let source = install.source;
             self.send(source, Message::Fetch { p, what: What::Base, have, have_h });
         }
@@ -92,8 +108,14 @@ impl Group {
             let (have, have_h) = Default::default();
             self.send(source, Message::Fetch { p, what: What::Status, have, have_h });
         }
-        self.phase =
-            Phase::Installing(Box::new(Installing { install, durable, status, switching: false, until }));
+        self.phase = Phase::Installing(Box::new(Installing {
+            install,
+            ground,
+            durable,
+            status,
+            switching: false,
+            until,
+        }));
         self.try_switch();
     }
 
@@ -104,6 +126,16 @@ impl Group {
         let (install, durable, status) = (i.install.clone(), durable.clone(), status.clone());
         i.switching = true;
         let backup = self.backup_for(&install);
+        if backup.is_some() && self.record.kept.len() >= BACKUP_LIMIT {
+            // R9.9: what nobody has read yet is not thrown away for something else.
+            let error = format!(
+                "{BACKUP_LIMIT} documents that lost a merge are kept here and unread; dismiss them (everbeat cib \
+                 conflicts) and start this node again"
+            );
+            self.report = None;
+            self.lose_storage(&error);
+            return;
+        }
         let members = install.members.iter().map(|m| (m.id, m.inc)).collect();
         let mut switched = self.record.switched.clone();
         if install.exclusive {
@@ -133,6 +165,8 @@ impl Group {
             admin_epoch: self.record.admin_epoch,
             ceiling: self.record.ceiling.max(install.p.epoch + CEILING_STEP),
             rest: Vec::new(),
+            kept: self.record.kept.clone(),
+            padding: Vec::new(),
         };
         // The volatile half stays that of the last active view until this one is active: should it
         // never be, the next round must find what that view left.
@@ -146,7 +180,12 @@ impl Group {
     fn backup_for(&mut self, install: &Install) -> Option<(Element, String)> {
         let mine = &self.state.durable;
         if install.lineage.contains(&mine.lineage) {
-            return None;
+            let differs =
+                install.full.contains(&self.config.id) && self.suspects.contains_key(&self.config.id);
+            return differs.then(|| {
+                let text = format!("the document of {} differed from that of the others\n", self.config.name);
+                (self.state.cib().into_root(), text)
+            });
         }
         let branch = install.lineage.branch(&mine.lineage);
         let tip = mine.lineage.head();
@@ -200,7 +239,12 @@ impl Group {
     /// The Switch is on disk: the new base is this node's history from now on.
     pub(super) fn on_switched(&mut self, state: State, install: Install) {
         let p = install.p;
-        self.transfers.switched(&self.state.durable.lineage, &state.durable.lineage);
+        self.transfers.switched(&state.durable.lineage);
+        self.learning.staged = None;
+        // Dismissed while this node was away.
+        let tips = |s: &State| s.durable.conflicts.iter().map(|c| c.tip).collect::<BTreeSet<_>>();
+        let (old, new) = (tips(&self.state), tips(&state));
+        self.record.kept.retain(|tip| new.contains(tip) || !old.contains(tip));
         self.state = state;
         self.installed = Some(install.clone());
         if let Phase::Installing(i) = &mut self.phase
@@ -253,16 +297,10 @@ impl Group {
         if !enough {
             return;
         }
-        let own = activation.digests.get(&self.config.id).copied();
-        let odd: Vec<NodeId> =
-            activation.digests.iter().filter(|(_, d)| Some(**d) != own).map(|(id, _)| *id).collect();
+        let digests = activation.digests.clone();
         let p = install.p;
-        if !odd.is_empty() {
-            let names: Vec<String> = odd.iter().map(|id| self.name_of(*id)).collect();
-            self.log(
-                Level::Error,
-                format!("documents differ after a transfer: {}: forming the view again", names.join(", ")),
-            );
+        if digests.values().any(|d| Some(d) != digests.values().next()) {
+            self.documents_differ(&digests);
             self.activation = None;
             self.phase = Phase::Seeking;
             self.dirty = true;
@@ -298,11 +336,11 @@ impl Group {
             self.born = p;
         }
         // R16.6: all members keep the hold-down, or the next in turn would invite at once.
-        for (id, _) in &install.ejected {
-            let until = self.now + self.config.deadtime;
-            self.held_down.entry(*id).or_insert((until, 0));
+        for (id, why) in &install.ejected {
+            let held = Held { until: self.now + self.config.deadtime, times: 0, why: why.clone() };
+            self.held_down.entry(*id).or_insert(held);
         }
-        self.held_down.retain(|_, (until, _)| self.now < *until + self.config.deadtime * 16);
+        self.held_down.retain(|_, h| self.now < h.until + self.config.deadtime * 16);
         self.together.extend(install.members.iter().map(|m| m.id).filter(|id| *id != self.config.id));
         if install.exclusive {
             // R9.6: known active: nothing older matters any more.
@@ -316,6 +354,9 @@ impl Group {
             self.record.admin_epoch = self.state.cib().version().admin_epoch;
             self.record.was_alone = false; // that survivor's word is in the history now
         }
+        self.suspects.retain(|id, _| !install.members.iter().any(|m| m.id == *id));
+        self.active_since = self.now;
+        self.digest_at = Duration::ZERO;
         let view = self.make_view(&install, before.as_ref());
         let was_suspended = before.as_ref().is_some_and(|v| v.suspended);
         self.view = Some(Active::new(&install, self.now, self.electorate()));

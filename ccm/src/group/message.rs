@@ -71,6 +71,8 @@ pub struct Promise {
     /// Electorate at the commit point, and those of the uncommitted tail (R15.8).
     pub electorates: Vec<Electorate>,
     pub facts: Facts,
+    /// Nodes whose documents were found to differ, this one perhaps among them (R7.11, R10.6).
+    pub suspects: Vec<NodeId>,
 }
 wire_struct!(Promise {
     p,
@@ -85,7 +87,8 @@ wire_struct!(Promise {
     holder,
     vhead,
     electorates,
-    facts
+    facts,
+    suspects
 });
 
 /// Where the status section of the new view comes from (R9.12).
@@ -119,6 +122,8 @@ pub struct Install {
     pub score: Score,
     /// Put out for their disks (R16.6), with the reason.
     pub ejected: Vec<(NodeId, String)>,
+    /// Members that take the whole base from its source, whatever they hold (R7.11).
+    pub full: Vec<NodeId>,
 }
 wire_struct!(Install {
     p,
@@ -134,7 +139,8 @@ wire_struct!(Install {
     tie,
     why,
     score,
-    ejected
+    ejected,
+    full
 });
 
 impl Install {
@@ -197,32 +203,106 @@ pub enum What {
     Base,
     /// The volatile half.
     Status,
+    /// The history, for a node that is not invited before it is near (R10.4).
+    Learn,
 }
-wire_enum!(What { Base = 0, Status = 1 });
+wire_enum!(What { Base = 0, Status = 1, Learn = 2 });
 
 /// One message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Message {
     Propose(Box<Propose>),
     Promise(Box<Promise>),
-    Refuse { p: ViewId, why: Refusal, seen: u64, promised: ViewId },
+    Refuse {
+        p: ViewId,
+        why: Refusal,
+        seen: u64,
+        promised: ViewId,
+    },
     Install(Box<Install>),
-    Release { p: ViewId },
-    Installed { p: ViewId, digest: Hash },
-    Activate { p: ViewId },
-    Bye { reason: String },
-    Request { view: ViewId, request: Box<Request> },
-    Update { entry: Box<Entry>, commit: u64 },
-    Ack { view: ViewId, upto: u64 },
-    Commit { view: ViewId, n: u64 },
-    Reply { rid: RequestId, answer: Answer },
-    Bus { view: ViewId, seq: u64, payload: Vec<u8> },
-    BusAck { view: ViewId, upto: u64 },
-    Fetch { p: ViewId, what: What, have: Stamp, have_h: Hash },
-    Chunk { p: ViewId, what: What, index: u64, last: bool, bytes: Vec<u8> },
-    ChunkAck { p: ViewId, what: What, index: u64 },
-    Probe { view: ViewId, k: u64 },
-    ProbeOk { view: ViewId, k: u64 },
+    Release {
+        p: ViewId,
+    },
+    Installed {
+        p: ViewId,
+        digest: Hash,
+    },
+    Activate {
+        p: ViewId,
+    },
+    Bye {
+        reason: String,
+    },
+    Request {
+        view: ViewId,
+        request: Box<Request>,
+    },
+    Update {
+        entry: Box<Entry>,
+        commit: u64,
+    },
+    Ack {
+        view: ViewId,
+        upto: u64,
+    },
+    Commit {
+        view: ViewId,
+        n: u64,
+    },
+    Reply {
+        rid: RequestId,
+        answer: Answer,
+    },
+    Bus {
+        view: ViewId,
+        seq: u64,
+        payload: Vec<u8>,
+    },
+    BusAck {
+        view: ViewId,
+        upto: u64,
+    },
+    Fetch {
+        p: ViewId,
+        what: What,
+        have: Stamp,
+        have_h: Hash,
+    },
+    Chunk {
+        p: ViewId,
+        what: What,
+        index: u64,
+        last: bool,
+        bytes: Vec<u8>,
+    },
+    ChunkAck {
+        p: ViewId,
+        what: What,
+        index: u64,
+    },
+    Probe {
+        view: ViewId,
+        k: u64,
+    },
+    ProbeOk {
+        view: ViewId,
+        k: u64,
+    },
+    /// Of the DC: the digest of what entry `n` led to (R10.6). Comes right after that entry.
+    Digest {
+        view: ViewId,
+        n: u64,
+        digest: Hash,
+    },
+    /// A piece of a message that is too long for one (R12.13); the pieces of one follow each other.
+    Part {
+        index: u64,
+        last: bool,
+        bytes: Vec<u8>,
+    },
+    PartAck {
+        index: u64,
+    },
 }
 
 impl Message {
@@ -262,6 +342,9 @@ impl Wire for Message {
             Self::ChunkAck { p, what, index } => w.u8(17).put(p).put(what).u64(*index),
             Self::Probe { view, k } => w.u8(18).put(view).u64(*k),
             Self::ProbeOk { view, k } => w.u8(19).put(view).u64(*k),
+            Self::Digest { view, n, digest } => w.u8(20).put(view).u64(*n).put(digest),
+            Self::Part { index, last, bytes } => w.u8(21).u64(*index).bool(*last).bytes(bytes),
+            Self::PartAck { index } => w.u8(22).u64(*index),
         };
     }
 
@@ -293,6 +376,9 @@ impl Wire for Message {
             17 => Self::ChunkAck { p: r.get()?, what: r.get()?, index: r.u64()? },
             18 => Self::Probe { view: r.get()?, k: r.u64()? },
             19 => Self::ProbeOk { view: r.get()?, k: r.u64()? },
+            20 => Self::Digest { view: r.get()?, n: r.u64()?, digest: r.get()? },
+            21 => Self::Part { index: r.u64()?, last: r.bool()?, bytes: r.bytes()?.to_vec() },
+            22 => Self::PartAck { index: r.u64()? },
             other => return Err(CodecError::Kind(other)),
         })
     }

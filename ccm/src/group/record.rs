@@ -5,13 +5,14 @@ use sha2::{Digest, Sha256};
 
 use super::GroupConfig;
 use super::api::Loaded;
+use super::transfer::Transfers;
 use crate::codec::{CodecError, Reader, Wire, Writer};
 use crate::replication::entry::{Durable, ENTRY_VERSION, Entry, State};
 use crate::replication::merge::Exclusive;
 use crate::seam::{Incarnation, NodeId, Stamp, ViewId};
 
 /// Version of the record on disk.
-pub const RECORD_VERSION: u8 = 1;
+pub const RECORD_VERSION: u8 = 2;
 /// How far beyond its epoch every record raises the ceiling (R4.3).
 pub const CEILING_STEP: u64 = 16;
 
@@ -41,6 +42,10 @@ pub struct ViewRecord {
     pub ceiling: u64,
     /// The durable state without its document, as of the last Switch: what entries are replayed on.
     pub rest: Vec<u8>,
+    /// Last entries of the losing histories whose documents are kept here and not dismissed (R9.9).
+    pub kept: Vec<Stamp>,
+    /// Nothing: makes a test write long enough (R16.6).
+    pub padding: Vec<u8>,
 }
 
 impl Wire for ViewRecord {
@@ -49,6 +54,7 @@ impl Wire for ViewRecord {
         w.put(&self.lq).put(&self.switched).bool(self.cut);
         w.bool(self.verified).bool(self.regressed).bool(self.clean).bool(self.was_alone);
         w.put(&self.commit).u64(self.admin_epoch).u64(self.ceiling).bytes(&self.rest);
+        w.put(&self.kept).bytes(&self.padding);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, CodecError> {
         Ok(Self {
@@ -67,6 +73,8 @@ impl Wire for ViewRecord {
             admin_epoch: r.u64()?,
             ceiling: r.u64()?,
             rest: r.bytes()?.to_vec(),
+            kept: r.get()?,
+            padding: r.bytes().map(|_| Vec::new())?,
         })
     }
 }
@@ -89,9 +97,19 @@ pub fn rest_of(durable: &Durable) -> Vec<u8> {
     w.finish()
 }
 
-/// What a start finds: the state, the record, and what is to be said about it. What cannot be read
-/// makes the node regressed with what is left, never with a guess (R4.4).
-pub fn load(config: &GroupConfig, loaded: Loaded) -> (State, ViewRecord, Vec<String>) {
+/// What a start finds.
+pub struct Start {
+    pub state: State,
+    pub record: ViewRecord,
+    /// Sentences for the log.
+    pub reports: Vec<String>,
+    /// The log, to be served to who lacks its end.
+    pub transfers: Transfers,
+}
+
+/// Reads back what the disk holds. What cannot be read makes the node regressed with what is left,
+/// never with a guess (R4.4).
+pub fn load(config: &GroupConfig, loaded: Loaded) -> Start {
     let mut reports = Vec::new();
     let mut record = ViewRecord::default();
     let mut state = State::default();
@@ -111,7 +129,7 @@ pub fn load(config: &GroupConfig, loaded: Loaded) -> (State, ViewRecord, Vec<Str
         match read_state(document, &record.rest) {
             Ok(mut durable) => {
                 if record.rest.is_empty() {
-                    reports.extend(import(&mut durable));
+                    reports.extend(first_document(&mut durable));
                 }
                 let parts_root = crate::replication::entry::split(&durable.document).root;
                 state = State { durable, root: parts_root, ..State::default() };
@@ -124,15 +142,23 @@ pub fn load(config: &GroupConfig, loaded: Loaded) -> (State, ViewRecord, Vec<Str
             }
         }
     }
+    let before = (state.durable.lineage.head(), state.durable.lineage.h());
+    let mut entries = Vec::new();
     for bytes in &loaded.entries {
         let applied = read_entry(bytes).map_err(|e| e.to_string());
-        let applied = applied.and_then(|e| state.apply(&e).map_err(|e| e.to_string()));
-        if let Err(error) = applied {
-            reports.push(format!("an entry of the log does not follow ({error}): the log ends before it"));
-            damaged = true;
-            break;
+        let applied = applied.and_then(|e| state.apply(&e).map(|()| e).map_err(|e| e.to_string()));
+        match applied {
+            Ok(entry) => entries.push(entry),
+            Err(error) => {
+                reports
+                    .push(format!("an entry of the log does not follow ({error}): the log ends before it"));
+                damaged = true;
+                break;
+            }
         }
     }
+    let mut transfers = Transfers::default();
+    transfers.load(before, entries);
     if damaged {
         record.regressed = true;
         record.verified = false;
@@ -144,13 +170,43 @@ pub fn load(config: &GroupConfig, loaded: Loaded) -> (State, ViewRecord, Vec<Str
         record.admin_epoch = state.cib().version().admin_epoch;
     }
     record.was_alone = !record.regressed && (record.was_alone || (alone && record.writable));
-    (state, record, reports)
+    if let Some(document) = loaded.import {
+        reports.push(import(config, &mut state, &mut record, &document));
+        transfers = Transfers::default();
+        transfers.load((state.durable.lineage.head(), state.durable.lineage.h()), Vec::new());
+    }
+    Start { state, record, reports, transfers }
+}
+
+/// A document that the administrator puts in force (R9.10): a segment of its own on top of the history
+/// here, with a higher `admin_epoch`, taken as committed. Other histories lose to it and are kept.
+fn import(config: &GroupConfig, state: &mut State, record: &mut ViewRecord, document: &Element) -> String {
+    let mut parts = crate::replication::entry::split(document);
+    let admin_epoch = |root: &Element| cib::Version::of(root).admin_epoch;
+    let epoch = admin_epoch(&state.durable.document).max(admin_epoch(&parts.document)) + 1;
+    parts.document.set_attr("admin_epoch", epoch.to_string());
+    // Epoch ceiling + 1: no view of that number can have been promised by this disk.
+    record.ceiling += 1;
+    let view = ViewId { epoch: record.ceiling, proposer: config.id, boot: config.incarnation.boot };
+    let h: [u8; 32] = Sha256::new()
+        .chain_update(state.durable.lineage.h())
+        .chain_update(parts.document.to_xml_compact())
+        .finalize()
+        .into();
+    let head = Stamp { view, n: 1 };
+    state.durable.document = parts.document;
+    state.durable.lineage.push(head, h, false);
+    state.root = parts.root;
+    record.commit = head;
+    record.admin_epoch = epoch;
+    record.rest.clear(); // written anew at once
+    format!("the configuration given by the administrator is put in force, with admin_epoch {epoch}")
 }
 
 /// A document without a history, put there before the first start: it becomes the first entry of one
 /// (R9.10). Its name follows from its content, so that the same document on several nodes is one
 /// history and not several that must be merged.
-fn import(durable: &mut Durable) -> Option<String> {
+fn first_document(durable: &mut Durable) -> Option<String> {
     if durable.document == Durable::default().document {
         return None;
     }

@@ -33,6 +33,15 @@ pub struct Round {
     pub invited: BTreeMap<NodeId, Invited>,
 }
 
+/// A node that is not invited for a while (R16.6, R7.11, R9.4).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    pub until: Duration,
+    /// How often before.
+    pub times: u32,
+    pub why: String,
+}
+
 /// What the chosen members agree on.
 struct Choice {
     members: Vec<NodeId>,
@@ -193,6 +202,26 @@ impl Group {
             vhead: self.state.last,
             electorates,
             facts: self.facts(),
+            suspects: self.suspects.keys().copied().collect(),
+        }
+    }
+
+    /// R16.10: views that break within a dead time, again and again, make a node slow to be up again.
+    fn judge_the_view(&mut self) {
+        let Some(view) = self.view.as_ref().filter(|v| v.broken.is_some()) else { return };
+        let why = view.broken.clone().unwrap_or_default();
+        if self.now >= self.active_since + self.config.deadtime {
+            self.short_views = 0;
+        } else {
+            self.short_views = self.short_views.saturating_add(1);
+        }
+        self.edges.set_storm(self.short_views.saturating_sub(2));
+        if self.short_views > 2 {
+            let text = format!(
+                "{} views in a row broke within a dead time, the last because {why}: waiting longer before the next",
+                self.short_views
+            );
+            self.log(Level::Warning, text);
         }
     }
 
@@ -203,6 +232,8 @@ impl Group {
         {
             view.frozen = true;
             self.event(GroupEvent::Frozen);
+            self.parts.clear();
+            self.judge_the_view();
             let out = self.bus.close();
             self.on_bus_out(out);
         }
@@ -284,7 +315,7 @@ impl Group {
         // Heard and silent: its core or its disk is stuck. Asking again at once would stop the others
         // for nothing each time.
         for id in silent {
-            self.hold_down(id);
+            self.hold_down(id, "it does not answer");
         }
         let Phase::Proposing(round) = std::mem::replace(&mut self.phase, Phase::Seeking) else { return };
         self.conclude(*round);
@@ -330,16 +361,17 @@ impl Group {
     }
 
     /// R16.6: not invited for D · 2^k; k ≤ 2, or the bound of L1 (ten dead times) could not be kept.
-    pub(super) fn hold_down(&mut self, id: NodeId) {
-        let times = self.held_down.get(&id).map_or(0, |(_, k)| (*k + 1).min(2));
-        self.held_down.insert(id, (self.now + self.config.deadtime * (1 << times), times));
+    pub(super) fn hold_down(&mut self, id: NodeId, why: &'static str) {
+        let times = self.held_down.get(&id).map_or(0, |h| (h.times + 1).min(2));
+        let until = self.now + self.config.deadtime * (1 << times);
+        self.held_down.insert(id, Held { until, times, why: why.to_owned() });
     }
 
     fn held_names(&self) -> Vec<(NodeId, String)> {
         self.held_down
             .iter()
-            .filter(|(_, (until, _))| self.now < *until)
-            .map(|(id, _)| (*id, "its disk does not keep up".to_owned()))
+            .filter(|(_, held)| self.now < held.until)
+            .map(|(id, held)| (*id, held.why.clone()))
             .collect()
     }
 
@@ -453,7 +485,11 @@ fn make_install(
     held: &[(NodeId, String)],
 ) -> Option<Install> {
     let chosen: Vec<&Promise> = choice.members.iter().filter_map(|id| promises.get(id)).collect();
-    let source = *choice.base.holders.first()?;
+    // R7.11: whose document was found to differ takes the whole from one that is not suspected.
+    let suspected = |id: &NodeId| chosen.iter().any(|q| q.suspects.contains(id));
+    let source =
+        choice.base.holders.iter().find(|id| !suspected(id)).or(choice.base.holders.first()).copied()?;
+    let full = choice.members.iter().copied().filter(|id| *id != source && suspected(id)).collect();
     let status = status_base(&chosen, &choice.base.holders);
     let mut members: Vec<Member> = chosen
         .iter()
@@ -487,6 +523,7 @@ fn make_install(
         why: choice.verdict.why.clone(),
         score: choice.score,
         ejected: held.to_vec(),
+        full,
     })
 }
 

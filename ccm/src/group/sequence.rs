@@ -128,33 +128,7 @@ impl Group {
                 let (durable, volatile) = self.state.changes_to(cib.root());
                 Ok((durable.map(|op| self.with_facts(op)), volatile.map(|op| self.with_facts(op))))
             }
-            Change::AddNode { name, votes } => {
-                let mut next = self.changeable_electorate()?;
-                match next.voters.iter_mut().find(|v| v.name.eq_ignore_ascii_case(name)) {
-                    Some(v) => v.votes = u64::from(*votes),
-                    None => {
-                        let id = self.edges.peers().find(|p| p.name.eq_ignore_ascii_case(name)).map(|p| p.id);
-                        next.voters.push(Voter { name: name.clone(), id, votes: u64::from(*votes) });
-                    }
-                }
-                self.electorate_op(next)
-            }
-            Change::RemoveNode { name } => {
-                let mut next = self.changeable_electorate()?;
-                let member = self
-                    .view
-                    .as_ref()
-                    .is_some_and(|v| v.members.iter().any(|m| m.name.eq_ignore_ascii_case(name)));
-                if member {
-                    return Err((16, format!("node {name} is a member: stop the cluster there first")));
-                }
-                let before = next.voters.len();
-                next.voters.retain(|v| !v.name.eq_ignore_ascii_case(name));
-                if next.voters.len() == before {
-                    return Err((6, format!("no node is called {name}")));
-                }
-                self.electorate_op(next)
-            }
+            Change::AddNode { .. } | Change::RemoveNode { .. } => self.evaluate_nodes(&request.change),
             Change::Conflict(conflict) => Ok((Some(Op::Conflict(conflict.clone())), None)),
             Change::DismissConflict { tip } => Ok((Some(Op::Dismiss(*tip)), None)),
         }
@@ -198,7 +172,9 @@ impl Group {
         if let Some(view) = &mut self.view {
             view.commit_announced = view.commit_announced.max(commit);
         }
+        let n = entry.stamp.n;
         self.send_members(&Message::Update { entry: Box::new(entry), commit });
+        self.digest_after(n);
     }
 }
 

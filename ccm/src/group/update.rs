@@ -18,6 +18,9 @@ use crate::seam::{Incarnation, NodeId, RequestId, Stamp, ViewId};
 
 use super::api::Member;
 
+/// Why a member was put out (R16.6).
+pub const SLOW_DISK: &str = "its disk does not keep up";
+
 /// An entry that is held and not yet known committed, with the document it leads to.
 #[derive(Debug, Clone)]
 pub struct Tentative {
@@ -61,6 +64,8 @@ pub struct Active {
     pub committed_durable: Stamp,
     pub committed_electorate: Option<Electorate>,
     pub tentative: VecDeque<Tentative>,
+    /// When the DC last said how far things are committed: it says so too while a long update is on its way.
+    pub dc_alive: Duration,
     /// Members whose state is not in the status section yet (R9.12).
     pub unannounced: BTreeSet<NodeId>,
     pub status_until: Duration,
@@ -96,6 +101,7 @@ impl Active {
             committed_durable: install.lineage.head(),
             committed_electorate: Some(electorate),
             tentative: VecDeque::new(),
+            dc_alive: now,
             unannounced: install.status.not_carried.iter().copied().collect(),
             status_until: now,
             status_done: false,
@@ -141,6 +147,11 @@ impl Group {
         let cib = self.state.cib();
         let durable = entry.op.durable();
         let Some(view) = &mut self.view else { return Ok(()) };
+        match &entry.op {
+            Op::Dismiss(None) => self.record.kept.clear(),
+            Op::Dismiss(Some(tip)) => self.record.kept.retain(|t| t != tip),
+            _ => {}
+        }
         view.held = entry.stamp.n;
         view.tentative.push_back(Tentative {
             stamp: entry.stamp,
@@ -211,7 +222,9 @@ impl Group {
     }
 
     pub(super) fn on_commit(&mut self, from: NodeId, view: ViewId, n: u64) {
-        if self.view.as_ref().is_some_and(|v| v.id == view && v.dc == from) {
+        let now = self.now;
+        if let Some(v) = self.view.as_mut().filter(|v| v.id == view && v.dc == from) {
+            v.dc_alive = now;
             self.commit_to(n);
         }
     }
@@ -329,9 +342,11 @@ impl Group {
         let Some(oldest) = view.tentative.front() else { return };
         let late: Vec<NodeId> = if view.dc == me && self.now >= oldest.since + deadtime {
             let n = oldest.stamp.n;
-            view.acks.iter().filter(|(id, acked)| **id != me && **acked < n).map(|(id, _)| *id).collect()
+            let late = view.acks.iter().filter(|(id, acked)| **id != me && **acked < n).map(|(id, _)| *id);
+            // A long update that is still getting on to it is no fault of its disk.
+            late.filter(|id| !self.still_sending(*id)).collect()
         } else if view.dc != me
-            && self.now >= oldest.since + deadtime * 2
+            && self.now >= oldest.since.max(view.dc_alive) + deadtime * 2
             && view.acknowledgeable() >= oldest.stamp.n
         {
             vec![view.dc]
@@ -339,7 +354,7 @@ impl Group {
             return;
         };
         for id in late {
-            self.hold_down(id);
+            self.hold_down(id, SLOW_DISK);
             self.break_view(format!("the disk of {} does not keep up", self.name_of(id)));
         }
     }
@@ -347,11 +362,11 @@ impl Group {
     pub(super) fn update_deadline(&self) -> Option<Duration> {
         let view = self.view.as_ref().filter(|_| matches!(self.phase, Phase::Active))?;
         let status = (!view.status_done).then_some(view.status_until);
-        let laggard = view
-            .tentative
-            .front()
-            .filter(|_| view.broken.is_none())
-            .map(|t| t.since + self.config.deadtime * if view.dc == self.config.id { 1 } else { 2 });
+        let laggard = view.tentative.front().filter(|_| view.broken.is_none()).map(|t| {
+            let dc = view.dc == self.config.id;
+            let at = if dc { t.since } else { t.since.max(view.dc_alive) };
+            at + self.config.deadtime * if dc { 1 } else { 2 }
+        });
         let impaired = self.disk.impaired_at(self.config.deadtime).filter(|t| *t > self.now);
         [status, laggard, impaired].into_iter().flatten().min()
     }

@@ -1,10 +1,10 @@
 //! Which view this node wants, and whose turn it is to propose it (R7.3, R7.4, §8).
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::time::Duration;
 
 use super::{Group, Member, Phase};
-use crate::election;
+use crate::election::{self, compare_features};
 use crate::membership::choice::{Graph, NODE_LIMIT, bits};
 use crate::membership::info::{BeatInfo, PROTO_MAX, PROTO_MIN, PhaseName, Score};
 use crate::membership::quorum::{Candidate, Electorate, Verdict, verdict};
@@ -35,7 +35,9 @@ struct Seen {
 }
 
 impl Group {
-    fn seen_nodes(&self) -> Vec<Seen> {
+    /// Candidates (R8.7). `all`: also those that would make the others wait.
+    fn seen_nodes(&self, all: bool) -> Vec<Seen> {
+        let learning = self.learning.busy();
         let mut nodes = vec![Seen {
             id: self.config.id,
             inc: self.config.incarnation,
@@ -49,12 +51,22 @@ impl Group {
             // R8.7: whose disk does not answer would hold up the installation. Who is a member stays one.
             let member =
                 |v: &super::Active| v.broken.is_none() && !v.frozen && v.is_member(peer.id, peer.inc);
-            let slow = peer.info.impaired && !self.view.as_ref().is_some_and(member);
-            let held = self.held_down.get(&peer.id).is_some_and(|(until, _)| self.now < *until);
+            let stranger = !self.view.as_ref().is_some_and(member);
+            let slow = stranger && if all { peer.info.stuck } else { peer.info.impaired };
+            // R10.4: who lacks much is not invited before it has it, and does not ask before.
+            let far = stranger && !all && self.waits_for_learner(peer.id);
+            let learns = learning && peer.info.whole && peer.info.score.writable;
+            // R11.3, on either side.
+            let old = self.below_floor(&peer.info.feature)
+                || compare_features(&self.config.feature, &peer.info.floor) == Ordering::Less;
+            let held = self.held_down.get(&peer.id).is_some_and(|h| self.now < h.until);
             if fits
                 && well
                 && !held
                 && !slow
+                && !far
+                && !learns
+                && !old
                 && !self.foreign.contains(&peer.name)
                 && self.may_join(peer.id, &peer.name)
             {
@@ -81,7 +93,7 @@ impl Group {
     pub(super) fn poll_want(&mut self) {
         // A node that was held down may be asked again: nothing else needs to happen for that.
         self.dirty |= self.hold_ends.is_some_and(|at| at <= self.now);
-        self.hold_ends = self.held_down.values().map(|(until, _)| *until).filter(|t| *t > self.now).min();
+        self.hold_ends = self.held_down.values().map(|h| h.until).filter(|t| *t > self.now).min();
         if self.dirty {
             self.dirty = false;
             let since = self.want.as_ref().map(|w| w.since);
@@ -98,7 +110,7 @@ impl Group {
     }
 
     pub(super) fn want_deadline(&self) -> Option<Duration> {
-        let held = self.held_down.values().map(|(until, _)| *until).filter(|t| *t > self.now).min();
+        let held = self.held_down.values().map(|h| h.until).filter(|t| *t > self.now).min();
         self.want_due().into_iter().chain(held).min()
     }
 
@@ -118,11 +130,11 @@ impl Group {
     fn boot_gate(&self) -> Duration {
         let Phase::Boot { until } = &self.phase else { return Duration::ZERO };
         let wanted = self.want.as_ref().map(|w| w.members.as_slice()).unwrap_or_default();
-        let all = self.config.nodes.iter().all(|n| {
-            n.name.eq_ignore_ascii_case(&self.config.name)
+        let all = self.expected().iter().all(|n| {
+            n.eq_ignore_ascii_case(&self.config.name)
                 || self.edges.up_peers().any(|p| {
                     // Heard here and by the others: a smaller first view would be replaced at once.
-                    p.name.eq_ignore_ascii_case(&n.name) && wanted.iter().any(|(id, _)| *id == p.id)
+                    p.name.eq_ignore_ascii_case(n) && wanted.iter().any(|(id, _)| *id == p.id)
                 })
         });
         let active = self.heard_active.map(|t| t + self.config.deadtime * 2);
@@ -137,8 +149,20 @@ impl Group {
         if !matches!(self.phase, Phase::Boot { .. } | Phase::Seeking | Phase::Active) {
             return None;
         }
+        if matches!(self.phase, Phase::Boot { .. }) && self.learning.busy() {
+            return None;
+        }
+        let want = self.wanted_among(self.seen_nodes(false));
+        // Without quorum nobody is spared the waiting for a learner or a slow disk.
+        let poor = match &want {
+            Some(want) => !want.score.writable,
+            None => self.view.as_ref().is_some_and(|v| !v.writable),
+        };
+        if poor { self.wanted_among(self.seen_nodes(true)) } else { want }
+    }
+
+    fn wanted_among(&self, mut nodes: Vec<Seen>) -> Option<Want> {
         let me = self.config.id;
-        let mut nodes = self.seen_nodes();
         let electorate = self.electorate();
         loop {
             let root = nodes.iter().position(|n| n.id == me)?;

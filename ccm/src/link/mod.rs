@@ -262,6 +262,7 @@ impl Link {
                 }
             }
             LinkCommand::BeatNow => self.next_beat = now,
+            LinkCommand::Nodes(names) => self.config.nodes = names,
             LinkCommand::Send { to, inc, payload } => {
                 let who = (to, inc);
                 let piece = self.config.media.iter().map(|m| m.piece).min().unwrap_or(1000);

@@ -72,11 +72,18 @@ pub struct Edges {
     peers: BTreeMap<NodeId, Peer>,
     /// Ticks of this node and when its main loop took them.
     ticks: VecDeque<(u64, Duration)>,
+    /// How often the hold is doubled because views do not last (R16.10).
+    storm: u32,
 }
 
 impl Edges {
     pub fn new(me: NodeId, inc: Incarnation, deadtime: Duration, beat: Duration) -> Self {
-        Self { me, inc, deadtime, beat, peers: BTreeMap::new(), ticks: VecDeque::new() }
+        Self { me, inc, deadtime, beat, peers: BTreeMap::new(), ticks: VecDeque::new(), storm: 0 }
+    }
+
+    /// R16.10: doubles the hold so many times, within the cap of R5.4.
+    pub fn set_storm(&mut self, doublings: u32) {
+        self.storm = doublings;
     }
 
     /// The main loop took its next tick; the link counts the same (see [`crate::seam::LinkCommand::SetBeat`]).
@@ -193,7 +200,7 @@ impl Edges {
     /// Recomputes all edges at `now`.
     pub fn poll(&mut self, now: Duration) -> Vec<EdgeChange> {
         let mut changes = Vec::new();
-        let (deadtime, beat) = (self.deadtime, self.beat);
+        let (deadtime, beat, storm) = (self.deadtime, self.beat, self.storm);
         for peer in self.peers.values_mut() {
             let hears = peer.tick_at.is_some_and(|t| now < t + peer.deadtime);
             let heard_by = peer.echo_at.is_some_and(|t| now < t + deadtime); // R5.2
@@ -201,7 +208,7 @@ impl Edges {
             match (peer.edge, whole) {
                 (Edge::Down, true) => peer.edge = Edge::Holding { since: now, beat: peer.beat },
                 (Edge::Holding { since, beat: first }, true) => {
-                    if peer.beat >= first + 2 && now >= since + hold(peer, now, deadtime, beat) {
+                    if peer.beat >= first + 2 && now >= since + hold(peer, now, deadtime, beat, storm) {
                         peer.edge = Edge::Up;
                         changes.push(EdgeChange::Up(peer.id));
                     }
@@ -231,7 +238,7 @@ impl Edges {
             .filter_map(|p| match p.edge {
                 Edge::Down => None,
                 Edge::Holding { since, beat } if p.beat >= beat + 2 => {
-                    Some(since + hold(p, now, self.deadtime, self.beat))
+                    Some(since + hold(p, now, self.deadtime, self.beat, self.storm))
                 }
                 Edge::Holding { .. } | Edge::Up => {
                     let hears = p.tick_at.map(|t| t + p.deadtime);
@@ -275,8 +282,8 @@ impl Peer {
 }
 
 /// R5.4: 2 B and a penalty that doubles with every death by silence of the last 4 D, at most 2 D.
-fn hold(peer: &Peer, now: Duration, deadtime: Duration, beat: Duration) -> Duration {
+fn hold(peer: &Peer, now: Duration, deadtime: Duration, beat: Duration, storm: u32) -> Duration {
     let recent = peer.downs.iter().filter(|t| now < **t + deadtime * 4).count();
-    let factor = (1_u32 << recent.min(10)) - 1;
+    let factor = (1_u32 << recent.min(10)) - 1 + ((1_u32 << storm.min(10)) - 1);
     beat * 2 + (beat * 2 * factor).min(deadtime * 2)
 }

@@ -69,6 +69,13 @@ pub struct BeatInfo {
     pub verified: bool,
     pub regressed: bool,
     pub impaired: bool,
+    /// Its disk does not answer at this moment.
+    pub stuck: bool,
+    /// What it has learned beside its own history, and a count of pieces that came (R10.4).
+    pub staged: Stamp,
+    pub steps: u64,
+    /// Lowest feature set of its history (R11.3).
+    pub floor: String,
     /// Peers to which the edge is up.
     pub edges: Vec<NodeId>,
     pub facts: Facts,
@@ -91,6 +98,10 @@ wire_struct!(BeatInfo {
     verified,
     regressed,
     impaired,
+    stuck,
+    staged,
+    steps,
+    floor,
     edges,
     facts,
     feature,

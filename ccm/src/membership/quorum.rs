@@ -55,14 +55,19 @@ pub struct Electorate {
     pub voters: Vec<Voter>,
     /// How often it changed.
     pub number: u64,
+    /// Names taken out by an administrator: such a node does not come back by being in ha.cf, or by
+    /// `autojoin`, until it is added again.
+    pub removed: Vec<String>,
+    /// Lowest feature set a member may speak (R11.3); empty before the first view that may write.
+    pub floor: String,
 }
 
 impl Wire for Electorate {
     fn write(&self, w: &mut Writer) {
-        w.put(&self.voters).u64(self.number);
+        w.put(&self.voters).u64(self.number).put(&self.removed).put(&self.floor);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Ok(Self { voters: r.get()?, number: r.u64()? })
+        Ok(Self { voters: r.get()?, number: r.u64()?, removed: r.get()?, floor: r.get()? })
     }
 }
 
@@ -303,7 +308,7 @@ mod tests {
             voters: (0..n)
                 .map(|i| Voter { name: format!("n{i}"), id: Some(NodeId([i; 16])), votes: 1 })
                 .collect(),
-            number: 0,
+            ..Electorate::default()
         }
     }
 
