@@ -165,6 +165,8 @@ pub struct Group {
     last_dc_logged: Option<NodeId>,
     /// Names told to the link.
     told_nodes: Vec<String>,
+    /// Said that the software here is too old for the cluster.
+    told_old: bool,
     /// `Installed` that came before its Install was here (R7.11).
     early: BTreeMap<ViewId, BTreeMap<NodeId, [u8; 32]>>,
     /// View in which this incarnation entered (R11.1).
@@ -238,6 +240,7 @@ impl Group {
             pending_status: None,
             last_dc_logged: None,
             told_nodes: Vec::new(),
+            told_old: false,
             early: BTreeMap::new(),
             born: ViewId::default(),
             bus: Bus::new(me),

@@ -3,7 +3,7 @@
 //! read before they are committed.
 //!
 //! ```text
-//! nodes N [fencing] [ping] [ignore] [autojoin]   before anything else
+//! nodes N [fencing] [ping] [ignore] [autojoin] [alone]   before anything else
 //! start I… | crash I… | leave I…                 I: number of a node, or all
 //! form I…                                        runs until exactly these are active together
 //! run SECONDS
@@ -12,7 +12,9 @@
 //! add I NAME | remove I NAME | dismiss I
 //! carrier I on|off | ping I on|off | fenced I J | slow I SECONDS | fail I
 //! bus I TEXT
-//! show | backups | read I
+//! feature I SET | corrupt I | big I NAME BYTES | rate I BYTES | import I NAME=VALUE
+//! watch                                          then `show` says how long nobody could work
+//! show | backups | read I | local I
 //! ```
 
 #![allow(clippy::unwrap_used)]
@@ -21,7 +23,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::harness::{Net, node_state, option, value};
+use super::harness::{Net, Watch, node_state, option, value};
 use super::*;
 use crate::bus::BusAddress;
 
@@ -42,6 +44,10 @@ fn ping(c: &mut GroupConfig) {
 
 fn ignore(c: &mut GroupConfig) {
     c.quorum = vec![Policy::Majority, Policy::Ignore];
+}
+
+fn alone(c: &mut GroupConfig) {
+    c.nodes.truncate(if c.name == "n1" { 1 } else { 2 });
 }
 
 fn autojoin(c: &mut GroupConfig) {
@@ -140,6 +146,25 @@ impl Talk {
                 let i = Self::number(rest[0]);
                 self.net.input(i, GroupInput::Read { token: 0, mode: ReadMode::Confirmed });
             }
+            "feature" => self.net.nodes[Self::number(rest[0])].feature = Some(rest[1].into()),
+            "corrupt" => self.net.corrupt(Self::number(rest[0])),
+            "big" => {
+                let i = Self::number(rest[0]);
+                let token = self.net.request(i, option(rest[1], &"x".repeat(rest[2].parse().unwrap())));
+                self.wait(i, token);
+            }
+            "rate" => {
+                self.net.rate.insert(Self::number(rest[0]), rest[1].parse().unwrap());
+            }
+            "import" => {
+                let (name, value) = rest[1].split_once('=').unwrap();
+                self.net.edit(Self::number(rest[0]), name, value);
+            }
+            "watch" => self.net.watch = Some(Watch::default()),
+            "local" => {
+                let i = Self::number(rest[0]);
+                self.net.input(i, GroupInput::Read { token: 0, mode: ReadMode::Local });
+            }
             "show" => self.show(),
             "backups" => {
                 let lines: Vec<String> = self
@@ -169,7 +194,11 @@ impl Talk {
                         .iter()
                         .flat_map(|s| s.children())
                         .filter_map(|p| p.attr("name"))
-                        .map(|name| format!("{name}={}", value(g.visible(), name).unwrap_or_default()))
+                        .map(|name| {
+                            let text = value(g.visible(), name).unwrap_or_default();
+                            let long = text.len() > 40;
+                            format!("{name}={}", if long { format!("({} bytes)", text.len()) } else { text })
+                        })
                         .collect();
                     let states = g.visible().status().map_or(0, |s| s.children().count());
                     format!("{}: {:?}, {}, {states} states", n.name, g.info().phase, options.join(" "))
@@ -177,6 +206,9 @@ impl Talk {
             })
             .collect();
         lines.iter().for_each(|l| self.say(l));
+        if let Some(watch) = &self.net.watch {
+            self.say(format!("longest without a view {:.3} s", watch.longest.as_secs_f64()));
+        }
     }
 
     /// Writes what the nodes said since the last command, without what is only for debugging.
@@ -265,6 +297,7 @@ fn play(script: &str) -> String {
                     Some(&"ping") => ping,
                     Some(&"ignore") => ignore,
                     Some(&"autojoin") => autojoin,
+                    Some(&"alone") => alone,
                     _ => |_| {},
                 };
                 talk = Some(Talk { net: Net::tuned(n, tune), out: String::new(), shown: vec![0; n] });

@@ -20,6 +20,8 @@ pub struct Disk {
     pub loaded: Loaded,
     pub backups: Vec<(Element, String)>,
     pub generation: u64,
+    /// View records written alone.
+    pub metas: usize,
 }
 
 pub struct Node {
@@ -29,6 +31,8 @@ pub struct Node {
     pub inc: Incarnation,
     pub disk: Disk,
     pub write_time: Duration,
+    /// Feature set of its next start, when it is not the default.
+    pub feature: Option<String>,
     /// Every write ends with an error from now on.
     pub disk_fails: bool,
     /// The link of this incarnation has stopped.
@@ -61,6 +65,18 @@ pub struct Net {
     backlog: BTreeMap<(usize, usize), VecDeque<(Incarnation, Vec<u8>)>>,
     pub tune: fn(&mut GroupConfig),
     next_token: u64,
+    /// Bytes a second that messages (not beats) to and from a node go at, and until when its line is busy.
+    pub rate: BTreeMap<usize, u64>,
+    busy: BTreeMap<(usize, usize), Duration>,
+    /// Longest time in which nobody was without a working view, see [`Net::watch`].
+    pub watch: Option<Watch>,
+}
+
+/// How long nodes that were active together could not work: from `Frozen` to the next view.
+#[derive(Debug, Clone, Default)]
+pub struct Watch {
+    frozen: BTreeMap<usize, Duration>,
+    pub longest: Duration,
 }
 
 pub fn id(i: usize) -> NodeId {
@@ -82,6 +98,7 @@ impl Net {
                 disk: Disk::default(),
                 write_time: WRITE,
                 disk_fails: false,
+                feature: None,
                 leaves: false,
                 body: BeatBody::default(),
                 tick: 0,
@@ -102,6 +119,9 @@ impl Net {
             backlog: BTreeMap::new(),
             tune,
             next_token: 0,
+            rate: BTreeMap::new(),
+            busy: BTreeMap::new(),
+            watch: None,
         }
     }
 
@@ -115,7 +135,12 @@ impl Net {
             Incarnation { generation: node.disk.generation, boot: node.disk.generation * 100 + i as u64 };
         let mut config = GroupConfig::new(node.id, &node.name, node.inc, &names);
         (self.tune)(&mut config);
-        node.group = Some(Group::new(config, node.disk.loaded.clone(), i as u64));
+        if let Some(feature) = &node.feature {
+            config.feature.clone_from(feature);
+        }
+        let loaded = node.disk.loaded.clone();
+        node.disk.loaded.import = None;
+        node.group = Some(Group::new(config, loaded, i as u64));
         (node.tick, node.beats, node.body) = (0, 0, BeatBody::default());
         node.next_beat = now;
         node.heard.clear();
@@ -196,7 +221,12 @@ impl Net {
                 if self.cut.contains(&(i, to)) {
                     self.backlog.entry((i, to)).or_default().push_back((inc, payload));
                 } else {
-                    self.later(LATENCY, Due::Message { from: i, to, inc, payload });
+                    let rate = self.rate.get(&i).or(self.rate.get(&to)).copied();
+                    let takes = rate
+                        .map_or(Duration::ZERO, |r| Duration::from_secs_f64(payload.len() as f64 / r as f64));
+                    let free = self.busy.get(&(i, to)).copied().unwrap_or_default().max(self.now) + takes;
+                    self.busy.insert((i, to), free);
+                    self.later(free - self.now + LATENCY, Due::Message { from: i, to, inc, payload });
                 }
             }
             GroupAction::Link(LinkCommand::Leave) => self.nodes[i].leaves = true,
@@ -205,7 +235,23 @@ impl Net {
                 let due = Due::Written { node: i, inc: node.inc, token, record: Box::new(record) };
                 self.later(node.write_time, due);
             }
-            other => self.nodes[i].seen.push(other),
+            other => {
+                let now = self.now;
+                if let Some(watch) = &mut self.watch {
+                    match &other {
+                        GroupAction::Event(GroupEvent::Frozen) => {
+                            watch.frozen.insert(i, now);
+                        }
+                        GroupAction::Event(GroupEvent::ViewChanged(_)) => {
+                            if let Some(since) = watch.frozen.remove(&i) {
+                                watch.longest = watch.longest.max(now - since);
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+                self.nodes[i].seen.push(other);
+            }
         }
     }
 
@@ -272,7 +318,10 @@ impl Net {
                 }
                 match *record {
                     Record::Append(entries) => n.disk.loaded.entries.extend(entries),
-                    Record::Meta(meta) => n.disk.loaded.meta = meta,
+                    Record::Meta(meta) => {
+                        n.disk.metas += 1;
+                        n.disk.loaded.meta = meta;
+                    }
                     Record::Switch { document, meta, backup } => {
                         n.disk.loaded = Loaded { document: Some(document), meta, ..Loaded::default() };
                         n.disk.backups.extend(backup);
@@ -335,6 +384,22 @@ impl Net {
                 }
             }
         }
+    }
+
+    /// Memory of this node lies: its document is another one from now on.
+    pub fn corrupt(&mut self, i: usize) {
+        let group = self.nodes[i].group.as_mut().unwrap();
+        group.state.durable.document.set_attr("corrupt", "yes");
+    }
+
+    /// An administrator gives a stopped node another document to be put in force.
+    pub fn edit(&mut self, i: usize, name: &str, value: &str) {
+        let disk = &mut self.nodes[i].disk;
+        let mut root = disk.loaded.document.clone().unwrap_or_else(|| Cib::empty().into_root());
+        root.push(Element::new("status"));
+        let cib = Cib::from_root(root).unwrap();
+        let Change::Cib(request) = option(name, value) else { panic!("an option is a change of the CIB") };
+        disk.loaded.import = Some(client::apply_change(&cib, &request).unwrap().into_root());
     }
 
     /// Runs in small steps until `done`, at most `span`.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::beat::relevant;
 use super::*;
+use crate::election::compare_features;
 
 impl Group {
     pub(super) fn on_link(&mut self, event: LinkEvent) {
@@ -95,6 +96,16 @@ impl Group {
         self.seen = self.seen.max(info.view.epoch).max(info.promised.epoch).max(info.seen); // R7.1
         if before.is_none_or(|b| relevant(&b) != relevant(&info)) {
             self.dirty = true;
+        }
+        // R11.3: said once in the life of this start.
+        let old = compare_features(&self.config.feature, &info.floor) == std::cmp::Ordering::Less;
+        if old && !self.told_old {
+            self.told_old = true;
+            let text = format!(
+                "this node speaks feature set {}, the cluster {} or later: upgrade the software here",
+                self.config.feature, info.floor
+            );
+            self.log(Level::Error, text);
         }
         if info.phase == PhaseName::Active && self.heard_active.is_none() {
             self.heard_active = Some(self.now);

@@ -28,6 +28,8 @@ pub enum Refusal {
     Leaving,
     /// The administrator must order `adopt`: another cluster of the same name (R9.4).
     Foreign,
+    /// The asking node was taken out of the cluster (R15.8).
+    Removed,
 }
 wire_enum!(Refusal {
     Lower = 0,
@@ -36,7 +38,8 @@ wire_enum!(Refusal {
     NotConnected = 3,
     Version = 4,
     Leaving = 5,
-    Foreign = 6
+    Foreign = 6,
+    Removed = 7
 });
 
 /// A proposal of a view.

@@ -15,15 +15,24 @@ const WHOLE: usize = if cfg!(test) { 100 * 1024 } else { 512 * 1024 };
 const LIMIT: usize = 256 << 20;
 
 /// A long message on its way to one node, and what waits behind it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Outbox {
     inc: Incarnation,
     bytes: Vec<u8>,
+    /// Pieces in all, sent, and said to have come.
+    total: u64,
     next: u64,
     acked: u64,
     waiting: VecDeque<Vec<u8>>,
     /// When the node last said that a piece had come.
     progress: Duration,
+}
+
+impl Outbox {
+    fn begin(&mut self, bytes: Vec<u8>) {
+        self.total = bytes.len().div_ceil(PIECE) as u64;
+        (self.bytes, self.next, self.acked) = (bytes, 0, 0);
+    }
 }
 
 /// All of them, and the halves of messages that are coming in.
@@ -65,19 +74,19 @@ impl Group {
     /// Hands `payload`, which is `message` encoded, to the link, whole or in pieces.
     pub(super) fn post(&mut self, to: NodeId, message: &Message, payload: Vec<u8>) {
         let Some(inc) = self.edges.peer(to).filter(|p| p.session).map(|p| p.inc) else { return };
-        if let Some(outbox) = self.parts.out.get_mut(&to).filter(|o| o.inc == inc)
+        let now = self.now;
+        let open = self.parts.out.get_mut(&to).filter(|o| o.inc == inc);
+        let long = payload.len() > WHOLE && message.ordered();
+        if let Some(outbox) = open
             && message.ordered()
+            && (long || outbox.next < outbox.total || !outbox.waiting.is_empty())
         {
+            outbox.progress = outbox.progress.max(if long { now } else { Duration::ZERO });
             outbox.waiting.push_back(payload);
-        } else if payload.len() > WHOLE && message.ordered() {
-            let outbox = Outbox {
-                inc,
-                bytes: payload,
-                next: 0,
-                acked: 0,
-                waiting: VecDeque::new(),
-                progress: self.now,
-            };
+            self.send_parts(to);
+        } else if long {
+            let mut outbox = Outbox { inc, progress: now, ..Outbox::default() };
+            outbox.begin(payload);
             self.parts.out.insert(to, outbox);
             self.send_parts(to);
         } else {
@@ -90,31 +99,30 @@ impl Group {
         let inc = outbox.inc;
         let mut ready = Vec::new();
         loop {
-            let total = outbox.bytes.len().div_ceil(PIECE) as u64;
-            if outbox.next < total {
-                if outbox.next >= outbox.acked + WINDOW {
-                    break;
-                }
+            while outbox.next < outbox.total && outbox.next < outbox.acked + WINDOW {
                 let start = usize::try_from(outbox.next).unwrap_or(usize::MAX).saturating_mul(PIECE);
                 let rest = outbox.bytes.get(start..).unwrap_or_default();
                 let bytes = rest.get(..PIECE).unwrap_or(rest).to_vec();
-                ready.push(
-                    Message::Part { index: outbox.next, last: outbox.next + 1 == total, bytes }.encode(),
-                );
+                let last = outbox.next + 1 == outbox.total;
+                ready.push(Message::Part { index: outbox.next, last, bytes }.encode());
                 outbox.next += 1;
-                continue;
             }
-            // All of it is on its way: what waited follows, up to the next long one.
-            match outbox.waiting.pop_front() {
+            if outbox.next < outbox.total {
+                break;
+            }
+            // All of it is on its way: what waited follows; the next long one when this one is there.
+            match outbox.waiting.front() {
+                Some(long) if long.len() > WHOLE && outbox.acked < outbox.total => break,
                 Some(long) if long.len() > WHOLE => {
-                    (outbox.bytes, outbox.next, outbox.acked) = (long, 0, 0);
+                    let bytes = outbox.waiting.pop_front().unwrap_or_default();
+                    outbox.begin(bytes);
                 }
-                Some(short) => ready.push(short),
-                None => {
-                    self.parts.out.remove(&to);
-                    break;
-                }
+                Some(_) => ready.extend(outbox.waiting.pop_front()),
+                None => break,
             }
+        }
+        if outbox.acked >= outbox.total {
+            outbox.bytes = Vec::new();
         }
         for payload in ready {
             self.out.push(GroupAction::Link(LinkCommand::Send { to, inc, payload }));
@@ -133,8 +141,8 @@ impl Group {
         }
         *next += 1;
         got.extend_from_slice(bytes);
+        self.send(from, Message::PartAck { index });
         if !last {
-            self.send(from, Message::PartAck { index });
             return;
         }
         let Some((_, _, whole)) = self.parts.coming.remove(&from) else { return };
@@ -164,7 +172,8 @@ impl Group {
         }
     }
 
-    /// Whether a long message is getting on to this node: not its disk is what the others wait for.
+    /// Whether a long message is getting on to this node, or has just come: not its disk is what the
+    /// others wait for.
     pub(super) fn still_sending(&self, to: NodeId) -> bool {
         self.parts.out.get(&to).is_some_and(|o| self.now < o.progress + self.config.deadtime)
     }

@@ -103,10 +103,14 @@ impl Group {
             Some(Refusal::Lower)
         } else if !m.invited.contains(&me) || !self.edges.up(from) || m.p.proposer != from {
             Some(Refusal::NotConnected)
+        } else if !self.may_join(from, &self.name_of(from)) {
+            Some(Refusal::Removed)
+        } else if self.edges.peer(from).is_some_and(|p| self.below_floor(&p.info.feature)) {
+            Some(Refusal::Version) // R11.3
         } else if self.view_whole()
             && !self.view.as_ref().is_some_and(|v| {
                 // (b) of my own view, or (c) better than it.
-                v.members.iter().any(|n| n.id == from) || m.aim > v.score
+                v.members.iter().any(|n| n.id == from) || (m.aim > v.score && !self.not_yet(from))
             })
         {
             Some(Refusal::Content)
@@ -133,6 +137,12 @@ impl Group {
         let promise = self.promise(m.p);
         self.phase = Phase::Promised { p: m.p, until };
         self.send(from, Message::Promise(Box::new(promise)));
+    }
+
+    /// A stranger that is asked when its time has come, and does not ask (R8.7, R10.4, R16.6).
+    fn not_yet(&self, from: NodeId) -> bool {
+        let writable = self.view.as_ref().is_some_and(|v| v.writable);
+        writable && (self.waits_for_learner(from) || self.edges.peer(from).is_some_and(|p| p.info.impaired))
     }
 
     /// Ends an own round in favour of a higher one or of nobody.
@@ -271,6 +281,11 @@ impl Group {
                 if why == Refusal::Content {
                     self.back_off();
                 }
+                if let Some((held, text)) = for_good(why) {
+                    let text = format!("{} {text}", self.name_of(from));
+                    self.log(Level::Error, text);
+                    self.hold_down(from, held);
+                }
                 self.poll_round();
             }
         }
@@ -336,7 +351,7 @@ impl Group {
     /// §8 on promises only; then the Install, to each member and to this node.
     fn conclude(&mut self, round: Round) {
         let p = round.p;
-        let promises: BTreeMap<NodeId, Promise> = round
+        let mut promises: BTreeMap<NodeId, Promise> = round
             .invited
             .into_iter()
             .filter_map(|(id, s)| match s {
@@ -344,6 +359,7 @@ impl Group {
                 Invited::Waiting { .. } | Invited::Out => None,
             })
             .collect();
+        self.refuse_foreign(p, &mut promises);
         let Some(choice) = self.choose(&promises) else {
             self.failures = self.failures.saturating_add(1);
             self.back_off();
@@ -373,6 +389,25 @@ impl Group {
             .filter(|(_, held)| self.now < held.until)
             .map(|(id, held)| (*id, held.why.clone()))
             .collect()
+    }
+
+    /// R9.4: whoever comes from another cluster of the same name is not merged with. Two histories with
+    /// different beginnings are halves of one cluster only where each votes in the other's.
+    fn refuse_foreign(&mut self, p: ViewId, promises: &mut BTreeMap<NodeId, Promise>) {
+        let me = self.config.id;
+        let Some(own) = promises.get(&me).cloned() else { return };
+        let foreign: Vec<NodeId> =
+            promises.values().filter(|q| is_foreign(&own, q)).map(|q| q.member.id).collect();
+        for id in foreign {
+            promises.remove(&id);
+            let seen = self.seen;
+            self.send(id, Message::Refuse { p, why: Refusal::Foreign, seen, promised: p });
+            self.send(id, Message::Release { p });
+            let text =
+                format!("{} belongs to another cluster of the same name: it is not let in", self.name_of(id));
+            self.log(Level::Error, text);
+            self.hold_down(id, "it belongs to another cluster");
+        }
     }
 
     fn choose(&self, promises: &BTreeMap<NodeId, Promise>) -> Option<Choice> {
@@ -475,6 +510,35 @@ impl Group {
             count: members.len() as u64,
         };
         Some((base, v, score))
+    }
+}
+
+fn is_foreign(a: &Promise, b: &Promise) -> bool {
+    let votes = |of: &Promise, who: &Promise| {
+        of.electorates.iter().any(|e| e.voter(who.member.id, &who.member.name).is_some())
+    };
+    match (a.holder.lineage.root(), b.holder.lineage.root()) {
+        (Some(x), Some(y)) => x != y && !(votes(a, b) && votes(b, a)),
+        _ => false,
+    }
+}
+
+/// Refusals that another attempt does not change: why the node is not asked for a while, and what to say.
+fn for_good(why: Refusal) -> Option<(&'static str, &'static str)> {
+    match why {
+        Refusal::Version => {
+            Some(("it speaks a later feature set", "refuses this node: upgrade the software here"))
+        }
+        Refusal::Removed => Some((
+            "it does not let this node in",
+            "refuses this node: it is not among the nodes of the cluster; hb_addnode there adds it",
+        )),
+        Refusal::Foreign => Some((
+            "it belongs to another cluster",
+            "refuses this node: it comes from another cluster of the same name; to give it up, empty \
+             /var/lib/heartbeat here",
+        )),
+        Refusal::Lower | Refusal::Busy | Refusal::Content | Refusal::NotConnected | Refusal::Leaving => None,
     }
 }
 

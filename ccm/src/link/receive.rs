@@ -291,12 +291,12 @@ impl Link {
             Admitted::Held => {}
             Admitted::Established => self.established(now, who, out),
             Admitted::No => {
-                // The peer holds a session that ended here: it learns so by a handshake.
-                if peer.standing == Standing::Member || peer.standing == Standing::Candidate {
-                    let may = peer.handshake.held().is_none() && now >= peer.hello_at;
-                    if may {
-                        self.send_hello(now, who, out);
-                    }
+                // The peer holds a session that ended here, or both hold different ones because the last
+                // message of a handshake was lost: they find together by a handshake. If they hold the
+                // same, and this frame is an old one, that changes nothing.
+                let known = peer.standing == Standing::Member || peer.standing == Standing::Candidate;
+                if known && now >= peer.hello_at {
+                    self.send_hello(now, who, out);
                 }
                 return;
             }

@@ -249,6 +249,21 @@ mod tests {
         assert_eq!(pair.ends[0].held(), held);
     }
 
+    /// Crossing handshakes whose last messages were lost: either end can bring them together.
+    #[test]
+    fn ends_that_hold_different_sessions_find_together() {
+        for beginner in [0, 1] {
+            let mut pair = Pair::new();
+            let hello = pair.hello(0);
+            pair.run(1, hello, &[]);
+            pair.ends[0].held = Some(SessionId { mine: 7, yours: 8 });
+            assert!(!pair.agree());
+            let hello = pair.hello(beginner);
+            pair.run(1 - beginner, hello, &[]);
+            assert!(pair.agree());
+        }
+    }
+
     #[test]
     fn a_recording_alone_opens_nothing() {
         let mut pair = Pair::new();

@@ -53,6 +53,8 @@ pub struct Peer {
     /// Newest beat of any kind: what "heard in one direction" is judged by.
     heard_at: Option<Duration>,
     downs: VecDeque<Duration>,
+    /// Its next fall of the edge is that of its former incarnation, which did not fall silent.
+    restarted: bool,
 }
 
 /// A change that membership must look at.
@@ -130,6 +132,7 @@ impl Edges {
             echo_at: None,
             heard_at: None,
             downs: VecDeque::new(),
+            restarted: false,
         });
         Some(peer)
     }
@@ -217,7 +220,8 @@ impl Edges {
                 (Edge::Holding { .. }, false) => peer.edge = Edge::Down,
                 (Edge::Up, false) => {
                     peer.edge = Edge::Down;
-                    if !hears || !heard_by {
+                    // R5.4 counts silence; a restart is none, and what restarts again and again is R16.10's.
+                    if (!hears || !heard_by) && !std::mem::take(&mut peer.restarted) {
                         peer.downs.push_back(now);
                         if peer.downs.len() > 16 {
                             peer.downs.pop_front();
@@ -274,6 +278,7 @@ impl Peer {
         self.left = false;
         (self.beat, self.tick) = (0, 0);
         (self.tick_at, self.echo_at, self.heard_at) = (None, None, None);
+        self.restarted = self.edge == Edge::Up;
         if self.edge != Edge::Up {
             self.edge = Edge::Down;
         }

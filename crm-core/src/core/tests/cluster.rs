@@ -275,7 +275,7 @@ impl Cluster {
                     self.later(LATENCY, Due::Message { from: i, to, inc, payload });
                 }
             }
-            CoreAction::Link(LinkCommand::Leave) => {}
+            CoreAction::Link(LinkCommand::Leave | LinkCommand::Nodes(_)) => {}
             CoreAction::Persist { token, record } => {
                 self.later(WRITE, Due::Written { node: i, inc, token, record: Box::new(record) });
             }
