@@ -46,15 +46,17 @@ pub(super) fn open(directory: &Path, regressed: bool, say: Say) -> Result<Opened
                 .to_owned(),
         );
     }
+    let order = directory.join(IMPORT);
     let loaded = Loaded {
         document: document.clone(),
         meta: found.meta,
         entries: found.entries,
+        import: ordered(directory, &mut reports),
         regressed: regressed || found.regressed,
     };
     let (records, asked) = channel();
     let base = document.unwrap_or_else(|| Cib::empty().into_root());
-    let writer = spawn("disk", move || write_records(store, base, &asked, &say)).map_err(io)?;
+    let writer = spawn("disk", move || write_records(store, base, &order, &asked, &say)).map_err(io)?;
     let (checkpoints, wanted) = channel();
     let directory: PathBuf = directory.to_owned();
     let files = spawn("checkpoints", move || write_files(&directory, &wanted)).map_err(io)?;
@@ -65,6 +67,24 @@ pub(super) fn open(directory: &Path, regressed: bool, say: Say) -> Result<Opened
         shown: None,
     };
     Ok(Opened { disk, loaded, reports })
+}
+
+/// A document that the administrator orders to be put in force at the next start (protocol R9.10):
+/// `everbeat cib import --force` puts it here.
+pub const IMPORT: &str = "cib.import";
+
+fn ordered(directory: &Path, reports: &mut Vec<String>) -> Option<Element> {
+    let text = std::fs::read_to_string(directory.join(IMPORT)).ok()?;
+    match Element::parse(&text)
+        .map_err(|e| e.to_string())
+        .and_then(|root| Cib::from_root(root).map(Cib::into_root).map_err(|e| e.to_string()))
+    {
+        Ok(root) => Some(root),
+        Err(error) => {
+            reports.push(format!("{IMPORT} is not usable and not put in force: {error}"));
+            None
+        }
+    }
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
@@ -110,6 +130,7 @@ impl Disk {
 fn write_records(
     mut store: CibStore<DirStore>,
     mut base: Element,
+    order: &Path,
     asked: &Receiver<(u64, Record)>,
     say: &Say,
 ) {
@@ -119,6 +140,10 @@ fn write_records(
             Record::Switch { document, meta, backup } => {
                 let kept = backup.as_ref().map(|(document, why)| Backup { document, why });
                 let result = store.switch(&document, &meta, kept);
+                // The document ordered is part of the first base written: the order is carried out.
+                if result.is_ok() && order.exists() {
+                    let _ = std::fs::rename(order, order.with_extension("import-done"));
+                }
                 base = document;
                 result
             }

@@ -141,6 +141,7 @@ impl Machine {
             meta: loaded.meta,
             entries: loaded.entries,
             regressed: loaded.regressed,
+            import: None,
         };
         let mut config = GroupConfig::new(id(self.index), self.name(), self.inc, &names);
         (config.keepalive, config.deadtime, config.initdead) = (KEEPALIVE, DEADTIME, DEADTIME * 2);
