@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ccm::seam::Stamp;
 use cib::{Cib, Element, Version};
 
 /// One request. Every one is answered exactly once, unless the node stops first.
@@ -25,8 +26,8 @@ pub enum ClientRequest {
     AddNode { name: String, votes: u32 },
     /// A node that is not a member leaves the list of voters.
     RemoveNode { name: String },
-    /// The conflict reports have been read.
-    DismissConflicts,
+    /// The conflict reports have been read: that of this losing history, or all.
+    DismissConflicts { tip: Option<Stamp> },
     /// Stop this node cleanly: its resources first. Answered when that has begun.
     Shutdown,
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ccm::group::Conflict;
+pub use ccm::seam::Stamp;
 use ccm::seam::{NodeId, ViewId};
 use cib::Cib;
 

@@ -51,6 +51,7 @@ pub fn to_cib_request(asked: &CibRequest) -> Result<Request, RequestProblem> {
 /// The interface's request.
 pub fn from_cib_request(request: &Request, client: &str) -> CibRequest {
     CibRequest {
+        freshness: String::new(),
         operation: request.op.name().to_owned(),
         section: request.section.clone().unwrap_or_default(),
         xpath: request.xpath.clone().unwrap_or_default(),

@@ -48,7 +48,7 @@ impl SourceError {
 /// An open source.
 pub enum Source {
     File(PathBuf),
-    Live { client: Box<Client>, name: String },
+    Live { client: Box<Client>, name: String, freshness: &'static str },
 }
 
 impl Source {
@@ -69,7 +69,7 @@ impl Source {
     /// As [`Source::open`].
     pub fn open_live(program: &str) -> Result<Self, SourceError> {
         let client = Box::new(Client::connect(&api::root_from_environment())?);
-        Ok(Self::Live { client, name: program.to_owned() })
+        Ok(Self::Live { client, name: program.to_owned(), freshness: "" })
     }
 
     /// The whole document.
@@ -97,6 +97,13 @@ impl Source {
         }
     }
 
+    /// How fresh the answers to queries must be from now on: "local", "confirmed", or "" for the usual.
+    pub fn set_freshness(&mut self, wanted: &'static str) {
+        if let Self::Live { freshness, .. } = self {
+            *freshness = wanted;
+        }
+    }
+
     /// The live cluster's client; none for a file.
     pub fn client(&mut self) -> Option<&mut Client> {
         match self {
@@ -113,9 +120,10 @@ impl Source {
     pub fn apply(&mut self, request: &Request, force: bool) -> Result<Option<Element>, SourceError> {
         match self {
             Self::File(path) => apply_to_file(path, request),
-            Self::Live { client, name } => {
+            Self::Live { client, name, freshness } => {
                 let mut asked = from_cib_request(request, name);
                 asked.force = force;
+                asked.freshness = (*freshness).to_owned();
                 let reply = client.cib(asked)?;
                 if reply.unknown {
                     return Err(SourceError::Unknown(reply.error));

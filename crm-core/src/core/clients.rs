@@ -75,8 +75,8 @@ impl Core {
             ClientRequest::RemoveNode { name } => {
                 self.client_change(id, Change::RemoveNode { name }, GroupOptions::default());
             }
-            ClientRequest::DismissConflicts => {
-                self.client_change(id, Change::DismissConflict { tip: None }, GroupOptions::default());
+            ClientRequest::DismissConflicts { tip } => {
+                self.client_change(id, Change::DismissConflict { tip }, GroupOptions::default());
             }
             ClientRequest::Shutdown => {
                 self.steps.push_back(Step::Controller(ControllerEvent::Shutdown));

@@ -180,7 +180,7 @@ impl Core {
                 names.join(", ")
             ));
         }
-        let conflicts = view.map(|v| v.conflicts.clone()).unwrap_or_default();
+        let conflicts = self.group.history().conflicts.clone();
         for conflict in &conflicts {
             warnings.push(format!(
                 "a merge left {} changes of another history behind; node {} keeps them in a numbered backup",

@@ -121,6 +121,17 @@ impl Client {
         Ok(self.runtime.block_on(self.management.set_attribute(request))?.into_inner())
     }
 
+    /// Adds a node, or takes one out.
+    pub fn change_nodes(&mut self, request: proto::ChangeNodesRequest) -> Result<ActionReply, ClientError> {
+        Ok(self.runtime.block_on(self.management.change_nodes(request))?.into_inner())
+    }
+
+    /// Dismisses one conflict, or all.
+    pub fn dismiss_conflicts(&mut self, name: &str) -> Result<ActionReply, ClientError> {
+        let request = proto::DismissConflictsRequest { name: name.to_owned() };
+        Ok(self.runtime.block_on(self.management.dismiss_conflicts(request))?.into_inner())
+    }
+
     /// Stops the node cleanly.
     pub fn shutdown(&mut self) -> Result<ActionReply, ClientError> {
         Ok(self.runtime.block_on(self.management.shutdown(proto::ShutdownRequest {}))?.into_inner())

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use crm_core::client::{self, AttributeChange, Cleanup, Lifetime, RequestError, RequestOptions};
+use crm_core::client::{self, AttributeChange, Cleanup, Freshness, Lifetime, RequestError, RequestOptions};
 use crm_core::node::NodeHandle;
 use crm_core::status::NodeStatus;
 use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
@@ -46,6 +46,11 @@ impl proto::management_server::Management for Management {
             groups: user.as_deref().map(groups::of_user).unwrap_or_default(),
             user,
             client: Some(asked.client.clone()).filter(|client| !client.is_empty()),
+            freshness: match asked.freshness.as_str() {
+                "local" => Freshness::Local,
+                "confirmed" => Freshness::Confirmed,
+                _ => Freshness::Leased,
+            },
             ..RequestOptions::default()
         };
         let request = match to_cib_request(&asked) {
@@ -115,9 +120,62 @@ impl proto::management_server::Management for Management {
         Ok(answer(self.node.ask(client::ClientRequest::SetAttribute(change)).await))
     }
 
+    async fn change_nodes(
+        &self,
+        request: Request<proto::ChangeNodesRequest>,
+    ) -> Result<Response<ActionReply>, Status> {
+        if let Some(denied) = self.denied(&request) {
+            return Ok(denied);
+        }
+        let asked = request.into_inner();
+        let name = asked.name;
+        let change = if asked.remove {
+            client::ClientRequest::RemoveNode { name }
+        } else {
+            client::ClientRequest::AddNode { name, votes: asked.votes }
+        };
+        Ok(answer(self.node.ask(change).await))
+    }
+
+    async fn dismiss_conflicts(
+        &self,
+        request: Request<proto::DismissConflictsRequest>,
+    ) -> Result<Response<ActionReply>, Status> {
+        if let Some(denied) = self.denied(&request) {
+            return Ok(denied);
+        }
+        let name = request.into_inner().name;
+        let status = self.node.status();
+        let tip = status.conflicts.iter().map(|c| c.tip).find(|tip| stamp(*tip) == name);
+        if tip.is_none() && !name.is_empty() {
+            let error = format!("no conflict is called {name}");
+            return Ok(Response::new(ActionReply { code: u32::from(crate::exit::NOSUCH), error, count: 0 }));
+        }
+        Ok(answer(self.node.ask(client::ClientRequest::DismissConflicts { tip }).await))
+    }
+
     async fn shutdown(&self, _: Request<proto::ShutdownRequest>) -> Result<Response<ActionReply>, Status> {
         Ok(answer(self.node.shutdown().await))
     }
+}
+
+impl Management {
+    /// What concerns the whole cluster is not for users that access lists restrict.
+    fn denied<T>(&self, request: &Request<T>) -> Option<Response<ActionReply>> {
+        let user = request.extensions().get::<Peer>().map(|peer| peer.name.clone()).unwrap_or_default();
+        let groups = groups::of_user(&user);
+        let restricted =
+            cib::acl::applies(&self.node.status().cib, cib::acl::User { name: &user, groups: &groups });
+        restricted.then(|| {
+            let error = format!("access lists restrict {user}: this is for administrators");
+            Response::new(ActionReply { code: u32::from(crate::exit::PERMISSION), error, count: 0 })
+        })
+    }
+}
+
+/// An entry of the history by name: number of its view, start of the proposer, number.
+fn stamp(stamp: crm_core::status::Stamp) -> String {
+    format!("{}.{}/{}", stamp.view.epoch, stamp.view.boot, stamp.n)
 }
 
 fn refused(code: u32, error: String) -> CibReply {
@@ -160,7 +218,15 @@ pub fn cluster_state(status: &NodeStatus) -> ClusterState {
             .collect(),
         address: peer.address.clone().unwrap_or_default(),
     });
+    let conflicts = status.conflicts.iter().map(|c| proto::Conflict {
+        name: stamp(c.tip),
+        holder: c.holder_name.clone(),
+        changes: c.changes,
+        branch: stamp(c.branch),
+        winner: stamp(c.winner),
+    });
     ClusterState {
+        conflicts: conflicts.collect(),
         node: status.name.clone(),
         node_id: status.id.to_string(),
         phase: status.phase.as_str().to_owned(),

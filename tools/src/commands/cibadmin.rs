@@ -103,9 +103,12 @@ struct Arguments {
     /// Accepted: every call waits for its answer.
     #[arg(short = 's', long)]
     sync_call: bool,
-    /// Accepted: every node answers from its own copy.
+    /// With --query: what this node has, however old, also while it is out of touch with the others.
     #[arg(short = 'l', long)]
     local: bool,
+    /// With --query: as of now; every change acknowledged before is in the answer.
+    #[arg(long, conflicts_with = "local")]
+    confirmed: bool,
     /// With --modify: create the object if it does not exist.
     #[arg(short = 'c', long)]
     allow_create: bool,
@@ -418,6 +421,11 @@ fn in_cluster(arguments: &Arguments, request: &Request) -> Result<Option<Element
         eprintln!("Init failed, could not perform requested operations");
         error.exit()
     })?;
+    if arguments.local {
+        source.set_freshness("local");
+    } else if arguments.confirmed {
+        source.set_freshness("confirmed");
+    }
     source.apply(request, arguments.force).map_err(|error| {
         match &error {
             SourceError::Refused { code, text } => {

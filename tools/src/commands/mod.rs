@@ -1,5 +1,6 @@
 //! The commands and the names they answer to.
 
+mod cib;
 mod cibadmin;
 mod cl_status;
 mod classic_paths;
@@ -28,6 +29,7 @@ mod heartbeat;
 mod install_links;
 mod keygen;
 mod log_files;
+mod nodes;
 mod options;
 mod start;
 mod stonith_names;
@@ -67,6 +69,7 @@ pub const COMMANDS: &[Command] = &[
     ours("demo-web", "the server behind the agent ocf:everbeat:Web", demo_web::run),
     classic("cibadmin", "query and edit the configuration", cibadmin::run),
     classic("ha_logger", "write lines to the cluster's log", ha_logger::run),
+    ours("cib", "documents that lost a merge; putting a document in force", cib::run),
     classic("cl_status", "heartbeat's view of nodes and links", cl_status::run),
     ours("config", "show or check the configuration files of this node", config::run),
     ours("demo", "three nodes on this machine, a service, a takeover", demo::run),
@@ -91,6 +94,8 @@ pub const COMMANDS: &[Command] = &[
     ours("what-if", "what would the cluster do if …?", what_if::run),
     ours("doctor", "examine this node and name what is wrong, with the remedy", doctor::run),
     classic("ha_propagate", "copy ha.cf and authkeys to every other node", ha_propagate::run),
+    classic("hb_addnode", "add nodes to the running cluster", nodes::run_add),
+    classic("hb_delnode", "take nodes out of the cluster", nodes::run_remove),
     classic("heartbeat", "the classic daemon's name: start, -k stop, -s status", heartbeat::run),
     classic("haresources2cib", "convert haresources into a CIB", haresources2cib::run),
     ours("install-links", "make links to this binary under the classic names", install_links::run),
