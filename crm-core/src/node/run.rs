@@ -184,7 +184,14 @@ impl Run {
         let mut status = self.core.status();
         let report = self.link.report();
         for peer in &mut status.peers {
-            if let Some(node) = report.nodes.iter().find(|n| n.name == peer.name) {
+            if peer.name == status.name {
+                // The node hears itself where its media are open and have carrier.
+                let up = |(name, open, carrier): &(String, bool, bool)| PeerLink {
+                    medium: name.clone(),
+                    up: *open && *carrier,
+                };
+                peer.links = report.media.iter().map(up).collect();
+            } else if let Some(node) = report.nodes.iter().find(|n| n.name == peer.name) {
                 peer.links = node
                     .links
                     .iter()

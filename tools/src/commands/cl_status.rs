@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use ccm::config::Config;
 
-use crate::api::proto::{ClusterState, Peer};
+use crate::api::proto::{ClusterState, LinkState, Peer};
 use crate::source::Source;
 
 const OK: u8 = 0;
@@ -62,28 +62,99 @@ impl Answer {
 
 pub fn run(_name: &str, arguments: Vec<OsString>) -> u8 {
     let words: Vec<String> = arguments.iter().map(|a| a.to_string_lossy().into_owned()).collect();
-    let answer = match Asked::parse(&words) {
-        Err(answer) => answer,
-        Ok(asked) => match Source::open_live("cl_status").and_then(|mut source| source.state()) {
-            Ok(Some(state)) => {
-                let paths = super::config::paths(None);
-                let config = ccm::config::read_config(&paths.ha_cf()).ok();
-                asked.answer(&state, config.as_ref())
-            }
-            Ok(None) | Err(_) if asked.command == "hbstatus" => {
-                Answer::says("Heartbeat is stopped on this machine.\n", FAILURE)
-            }
-            Ok(None) => Answer::fails("Cannot signon with heartbeat\n", FAILURE),
-            Err(error) => {
-                let text = format!("Cannot signon with heartbeat\nREASON: {error}\n");
-                Answer::fails(text, FAILURE)
-            }
-        },
-    };
+    let answer = ask(&words, || {
+        let state = Source::open_live("cl_status").and_then(|mut source| source.state()).ok().flatten()?;
+        let paths = super::config::paths(None);
+        Some((state, ccm::config::read_config(&paths.ha_cf()).ok()))
+    });
     super::config::print(&answer.out);
-    eprint!("{}", answer.err);
+    for line in answer.err.lines() {
+        match line.strip_prefix(LOGGED) {
+            Some(text) => eprintln!("{}{text}", prefix()),
+            None => eprintln!("{line}"),
+        }
+    }
     answer.status
 }
+
+/// Begins an error that the reference says in the form of a log line.
+const LOGGED: &str = "log: ";
+
+fn prefix() -> String {
+    let host = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
+    let now = jiff::Zoned::now().strftime("%b %d %H:%M:%S").to_string();
+    format!("{now} {host} cl_status: [{}]: ERROR: ", std::process::id())
+}
+
+/// The answer to a command line; `state` is asked for when it is needed, and none is a stopped node.
+fn ask(words: &[String], state: impl FnOnce() -> Option<(ClusterState, Option<Config>)>) -> Answer {
+    let Some((command, rest)) = words.split_first() else { return Answer::says(HELP, OK) };
+    if command == "--help" || command == "-h" {
+        return Answer::says(HELP, OK);
+    }
+    if !COMMANDS.contains(&command.as_str()) {
+        return Answer::fails(format!("{LOGGED}{command}: invalid sub-command.\n"), PARAMETER);
+    }
+    let state = state();
+    if command == "hbstatus" {
+        return hbstatus(rest, state.as_ref());
+    }
+    // The reference signs on before it looks at the rest.
+    let Some((state, config)) = state else {
+        let why = format!("{LOGGED}Cannot signon with heartbeat\n{LOGGED}REASON: {NO_SIGNON}\n");
+        return Answer::fails(why, FAILURE);
+    };
+    match Asked::parse(command, rest) {
+        Ok(asked) => asked.answer(&state, config.as_ref()),
+        Err(answer) => answer,
+    }
+}
+
+const NO_SIGNON: &str = "hb_api_signon: Can't initiate connection to heartbeat";
+
+/// Whether the software runs; a wrong option is complained about and changes nothing.
+fn hbstatus(options: &[String], state: Option<&(ClusterState, Option<Config>)>) -> Answer {
+    let mut err = String::new();
+    let mut verbose = false;
+    for letter in options.iter().filter_map(|o| o.strip_prefix('-')).flat_map(str::chars) {
+        match letter {
+            'v' => verbose = true,
+            'm' => {}
+            other => _ = writeln!(err, "hbstatus: invalid option -- '{other}'"),
+        }
+    }
+    let Some((state, config)) = state else {
+        let mut out = "Heartbeat is stopped on this machine.\n".to_owned();
+        if verbose {
+            _ = writeln!(out, "({NO_SIGNON})");
+        }
+        return Answer { out, err, status: FAILURE };
+    };
+    let mut out = "Heartbeat is running on this machine.\n".to_owned();
+    if verbose {
+        out = format!(
+            "version:\t{}\nmanaged by:\teverbeat\t(DC {})\n{}",
+            env!("CARGO_PKG_VERSION"),
+            if state.dc.is_empty() { "none" } else { &state.dc },
+            Nodes { state, config: config.as_ref() }.verbose(|_| true)
+        );
+    }
+    Answer { out, err, status: OK }
+}
+
+const COMMANDS: [&str; 11] = [
+    "hbstatus",
+    "listnodes",
+    "nodestatus",
+    "nodetype",
+    "nodeweight",
+    "nodesite",
+    "listhblinks",
+    "hblinkstatus",
+    "clientstatus",
+    "rscstatus",
+    "hbparameter",
+];
 
 /// A sub-command with its options.
 #[derive(Debug)]
@@ -98,29 +169,9 @@ struct Asked {
 }
 
 impl Asked {
-    fn parse(words: &[String]) -> Result<Asked, Answer> {
-        let Some((command, words)) = words.split_first() else { return Err(Answer::says(HELP, OK)) };
-        let known = [
-            "hbstatus",
-            "listnodes",
-            "nodestatus",
-            "nodetype",
-            "nodeweight",
-            "nodesite",
-            "listhblinks",
-            "hblinkstatus",
-            "clientstatus",
-            "rscstatus",
-            "hbparameter",
-        ];
-        if command == "--help" || command == "-h" {
-            return Err(Answer::says(HELP, OK));
-        }
-        if !known.contains(&command.as_str()) {
-            return Err(Answer::fails(format!("{command}: invalid sub-command.\n"), PARAMETER));
-        }
+    fn parse(command: &str, words: &[String]) -> Result<Asked, Answer> {
         let mut asked = Asked {
-            command: command.clone(),
+            command: command.to_owned(),
             sentence: false,
             normal: false,
             ping: false,
@@ -128,35 +179,49 @@ impl Asked {
             parameter: None,
             rest: Vec::new(),
         };
+        let wrong = |what: &str| {
+            // The reference's own slip of the pen, in two forms.
+            let code =
+                if matches!(command, "listnodes" | "hbparameter") { "character code" } else { "character" };
+            let text = format!("{command}: {what}\n{LOGGED}Error: getopt returned{code} ?.\n");
+            Answer::fails(text, PARAMETER)
+        };
         let mut words = words.iter();
         while let Some(word) = words.next() {
-            match (word.as_str(), command.as_str()) {
-                ("-m", _) => asked.sentence = true,
-                ("-p", "hbparameter") => asked.parameter = words.next().cloned(),
-                ("-p", "listnodes") => asked.ping = true,
-                ("-n", "listnodes") => asked.normal = true,
-                ("-v", "listnodes" | "listhblinks" | "hbstatus") => asked.verbose = true,
-                (option, _) if option.len() > 1 && option.starts_with('-') => {
-                    return Err(Answer::fails(
-                        format!("{command}: invalid option -- '{option}'\n"),
-                        PARAMETER,
-                    ));
+            let letters = word.strip_prefix('-').filter(|l| !l.is_empty());
+            let Some(letters) = letters else {
+                asked.rest.push(word.clone());
+                continue;
+            };
+            let mut letters = letters.chars();
+            while let Some(letter) = letters.next() {
+                match (letter, command) {
+                    ('m', _) => asked.sentence = true,
+                    ('p', "hbparameter") => {
+                        let joined = letters.as_str().to_owned();
+                        letters = "".chars();
+                        let value = if joined.is_empty() { words.next().cloned() } else { Some(joined) };
+                        let missing = || wrong("option requires an argument -- 'p'");
+                        asked.parameter = Some(value.ok_or_else(missing)?);
+                    }
+                    ('p', "listnodes") => asked.ping = true,
+                    ('n', "listnodes") => asked.normal = true,
+                    ('v', "listnodes" | "listhblinks") => asked.verbose = true,
+                    (other, _) => return Err(wrong(&format!("invalid option -- '{other}'"))),
                 }
-                (word, _) => asked.rest.push(word.to_owned()),
             }
         }
-        let needed = match command.as_str() {
-            "nodestatus" | "nodetype" | "nodeweight" | "nodesite" | "listhblinks" => 1,
-            "hblinkstatus" | "clientstatus" => 2,
-            _ => 0,
-        };
-        if asked.rest.len() < needed {
-            return Err(Answer::fails("Not enough parameters.\n", PARAMETER));
+        let few = |text: &str| Err(Answer::fails(text, PARAMETER));
+        match (command, asked.rest.len()) {
+            ("nodestatus" | "nodeweight" | "nodesite", 0) => few("Not enough parameters.\n"),
+            ("nodetype" | "listhblinks", 0) | ("hblinkstatus" | "clientstatus", 0 | 1) => {
+                few("No enough parameter.\n")
+            }
+            ("hbparameter", _) if asked.parameter.is_none() => {
+                few(&format!("{LOGGED}parameter name required\n"))
+            }
+            _ => Ok(asked),
         }
-        if command == "hbparameter" && asked.parameter.is_none() {
-            return Err(Answer::fails("ERROR: parameter name required\n", PARAMETER));
-        }
-        Ok(asked)
     }
 
     fn answer(&self, state: &ClusterState, config: Option<&Config>) -> Answer {
@@ -165,22 +230,10 @@ impl Asked {
         let name = argument(0);
         let peer = nodes.find(name);
         match (self.command.as_str(), peer) {
-            ("hbstatus", _) => {
-                let mut out = "Heartbeat is running on this machine.\n".to_owned();
-                if self.verbose {
-                    out = format!(
-                        "version:\t{}\nmanaged by:\teverbeat\t(DC {})\n{}",
-                        env!("CARGO_PKG_VERSION"),
-                        if state.dc.is_empty() { "none" } else { &state.dc },
-                        nodes.verbose(|_| true)
-                    );
-                }
-                Answer::says(out, OK)
-            }
             ("listnodes", _) => {
                 let wanted = |p: &Peer| {
                     let ping = nodes.kind(p) == "ping";
-                    !(self.normal && ping || self.ping && !ping)
+                    self.normal == self.ping || self.ping == ping
                 };
                 if self.verbose {
                     return Answer::says(nodes.verbose(wanted), OK);
@@ -199,7 +252,7 @@ impl Asked {
                 let wanted = argument(1);
                 let link = peer.as_ref().and_then(|p| p.links.iter().find(|l| l.name == wanted));
                 match link {
-                    None => Answer::fails("ERROR: Cannot get heartbeat link status\n", UNKNOWN),
+                    None => logged("Cannot get heartbeat link status", "", UNKNOWN),
                     Some(link) => {
                         let word = if link.up { "up" } else { "dead" };
                         let sentence = format!("The node {name}'s heartbeat link {wanted} is {word}");
@@ -207,9 +260,12 @@ impl Asked {
                     }
                 }
             }
-            ("listhblinks", None) => {
-                Answer::fails("ERROR: Cannot start heartbeat link interface walk.\n", UNKNOWN)
+            ("listhblinks", None) => logged("Cannot start heartbeat link interface walk.", "EINVAL", UNKNOWN),
+            ("clientstatus", None) => {
+                let what = format!("Cannot get heartbeat client {}'s status", argument(1));
+                logged(&what, "No timely response.", UNKNOWN)
             }
+            ("nodeweight", None) => Answer::fails("Error. Maybe due to incorrect node name.\n", PARAMETER),
             (_, None) => Answer::no_node(),
             ("nodestatus", Some(p)) => {
                 let word = nodes.status(&p);
@@ -246,7 +302,9 @@ impl Asked {
                 let word = if online { "online" } else { "offline" };
                 Answer::says(format!("{word}\n"), u8::from(!online))
             }
-            (_, Some(_)) => Answer::fails(format!("{}: invalid sub-command.\n", self.command), PARAMETER),
+            (_, Some(_)) => {
+                Answer::fails(format!("{LOGGED}{}: invalid sub-command.\n", self.command), PARAMETER)
+            }
         }
     }
 
@@ -261,9 +319,14 @@ impl Asked {
                 let sentence = format!("Heartbeat parameter {name}'s value: {value}");
                 Answer::says(self.say(value, &sentence), OK)
             }
-            None => Answer::fails(format!("ERROR: Cannot get parameter {name}'s value\n"), FAILURE),
+            None => logged(&format!("Cannot get parameter {name}'s value"), "", FAILURE),
         }
     }
+}
+
+/// An error in two lines of a log.
+fn logged(what: &str, reason: &str, status: u8) -> Answer {
+    Answer::fails(format!("{LOGGED}{what}\n{LOGGED}REASON: {reason}\n"), status)
 }
 
 fn links(peer: &Peer, verbose: bool) -> String {
@@ -298,8 +361,38 @@ impl Nodes<'_> {
                 ..Peer::default()
             });
         }
-        all.sort_by_key(|p| self.kind(p) == "ping");
+        for peer in &mut all {
+            self.complete(peer);
+        }
+        // The last in ha.cf comes first, as in the reference's list.
+        all.sort_by_key(|p| std::cmp::Reverse(self.place(&p.name)));
         all
+    }
+
+    /// Where `ha.cf` names it: members before ping nodes.
+    fn place(&self, name: &str) -> usize {
+        let Some(config) = self.config else { return 0 };
+        let members = config.nodes.iter().map(|n| &n.value);
+        let named =
+            members.chain(config.ping.iter().map(|p| &p.name)).position(|n| n.eq_ignore_ascii_case(name));
+        named.map_or(0, |at| at + 1)
+    }
+
+    /// Every medium is a link of every member, one not heard on is dead; a ping node is its own link.
+    fn complete(&self, peer: &mut Peer) {
+        let own = peer.name.eq_ignore_ascii_case(&self.state.node);
+        if self.kind(peer) == "ping" {
+            if peer.links.is_empty() {
+                peer.links.push(LinkState { name: peer.name.clone(), up: peer.state == "ping" });
+            }
+            return;
+        }
+        for endpoint in self.config.map(|c| ccm::medium::endpoints(&c.media)).unwrap_or_default() {
+            let name = endpoint.name();
+            if !peer.links.iter().any(|l| l.name == name) {
+                peer.links.push(LinkState { name, up: own });
+            }
+        }
     }
 
     fn find(&self, name: &str) -> Option<Peer> {
@@ -362,7 +455,57 @@ fn resources(state: &ClusterState) -> &'static str {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::api::proto::LinkState;
+
+    /// The cluster of the record: this node, one that was never heard, a ping node that does not answer.
+    fn recorded() -> (ClusterState, Option<Config>) {
+        let peer =
+            |name: &str, state: &str| Peer { name: name.into(), state: state.into(), ..Peer::default() };
+        let state = ClusterState {
+            node: "n1".into(),
+            idle: true,
+            peers: vec![peer("10.99.0.9", "dead"), peer("n1", "active"), peer("n2", "dead")],
+            ..ClusterState::default()
+        };
+        let text = "keepalive 200ms\ndeadtime 3\nwarntime 1\ninitdead 5\nudpport 694\nbcast eth0\n\
+                    auto_failback off\nnode n1\nnode n2\nping 10.99.0.9\nlogfile /var/log/ha-log\n";
+        (state, Some(Config::parse(text, "ha.cf").unwrap()))
+    }
+
+    /// In the form of the record.
+    fn shown(command: &str, answer: &Answer) -> String {
+        let mut text = format!("$ {command}\n");
+        for line in answer.out.lines() {
+            text += &format!("out: {line}\n");
+        }
+        for line in answer.err.lines() {
+            let head = if line.starts_with(LOGGED) { "" } else { "err: " };
+            text += &format!("{head}{line}\n");
+        }
+        text + &format!("rc: {}\n", answer.status)
+    }
+
+    /// Every sub-command, option and mistake of the record is answered as Heartbeat 3.0.6 does. In a
+    /// cluster without resources it says "all", and we say that none is held.
+    #[test]
+    fn answers_are_those_of_heartbeat() {
+        let golden = include_str!("../../golden/cl_status.answers");
+        let commands = include_str!("../../golden/cl_status.commands");
+        let all = |running: bool| -> String {
+            let answer = |command: &str| {
+                let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+                shown(command, &ask(&words, || running.then(recorded)))
+            };
+            commands.lines().map(answer).collect()
+        };
+        let found = format!("# stopped\n{}# running\n{}", all(false), all(true));
+        let wanted = golden
+            .replace("$ rscstatus\nout: all\n", "$ rscstatus\nout: none\n")
+            .replace("This node is holding all resources.", "This node is holding none resources.");
+        for (wanted, found) in wanted.split("$ ").zip(found.split("$ ")) {
+            assert_eq!(wanted, found);
+        }
+        assert_eq!(wanted.len(), found.len());
+    }
 
     fn state() -> ClusterState {
         let link = |name: &str, up| LinkState { name: name.into(), up };
@@ -385,57 +528,36 @@ mod tests {
         }
     }
 
-    /// Command line, standard output, status; the texts are those observed.
+    /// Command line, standard output, status.
     #[track_caller]
     fn check(line: &str, out: &str, status: u8) {
         let config = Config::parse(
-            "keepalive 200ms\nbcast eth0\nnode n1 n2 n3\nping 10.0.0.254\nweight n2=3\n",
+            "keepalive 200ms\nbcast eth0 eth1\nnode n1 n2 n3\nping 10.0.0.254\nweight n2=3\n",
             "ha.cf",
         )
         .unwrap();
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        let answer = Asked::parse(&words).map_or_else(|a| a, |a| a.answer(&state(), Some(&config)));
+        let answer = ask(&words, || Some((state(), Some(config))));
         assert_eq!((answer.out.as_str(), answer.status), (out, status), "{line}: {}", answer.err);
         assert_eq!(answer.out.is_empty(), !answer.err.is_empty(), "{line}");
     }
 
     #[test]
-    fn words_and_statuses_are_those_of_heartbeat() {
-        check("hbstatus", "Heartbeat is running on this machine.\n", 0);
-        check("listnodes", "n1\nn2\nn3\n10.0.0.254\n", 0);
-        check("listnodes -n", "n1\nn2\nn3\n", 0);
-        check("listnodes -p", "10.0.0.254\n", 0);
-        check("listnodes -m -p", "The nodes are as follow:\n10.0.0.254\n", 0);
-        check("listnodes -p -v", "\n10.0.0.254\tping\t(nodetype: ping)\n", 0);
+    fn a_cluster_of_members_links_and_ping_nodes() {
+        check("listnodes", "10.0.0.254\nn3\nn2\nn1\n", 0);
+        check("listnodes -n", "n3\nn2\nn1\n", 0);
+        check("listnodes -p -v", "\n10.0.0.254\tping\t(nodetype: ping)\n\t10.0.0.254\tup\n", 0);
         check("nodestatus n2", "active\n", 0);
-        check("nodestatus -m n2", "The cluster node n2 is active\n", 0);
-        check("nodestatus n3", "dead\n", 1);
         check("nodestatus 10.0.0.254", "ping\n", 0);
-        check("nodestatus nobody", "", 11);
-        check("nodestatus", "", 11);
-        check("nodestatus -x n2", "", 11);
-        check("nodetype n2", "normal\n", 0);
-        check("nodetype -m 10.0.0.254", "The node 10.0.0.254's type: ping\n", 0);
-        check("nodeweight n1", "100\n", 0);
         check("nodeweight -m n2", "The weight of the cluster node n2 is 3\n", 0);
-        check("nodesite n2", "\n", 0);
-        check("listhblinks n2", "\teth0\n\teth1\n", 0);
-        check("listhblinks nobody", "", 13);
+        check("listhblinks -v n2", "\teth0\tup\n\teth1\tdead\n", 0);
+        check("listhblinks -v n3", "\teth0\tdead\n\teth1\tdead\n", 0);
         check("hblinkstatus n2 eth0", "up\n", 0);
         check("hblinkstatus n2 eth1", "dead\n", 1);
-        check("hblinkstatus -m n2 eth0", "The node n2's heartbeat link eth0 is up\n", 0);
-        check("hblinkstatus n2 eth9", "", 13);
-        check("hblinkstatus n2", "", 11);
+        check("hblinkstatus -m n2 eth1", "The node n2's heartbeat link eth1 is dead\n", 1);
         check("clientstatus n2 crmd", "online\n", 0);
         check("clientstatus n2 nonsense", "offline\n", 1);
         check("clientstatus n3 crmd 1000", "offline\n", 1);
-        check("rscstatus", "none\n", 0);
-        check("rscstatus -m", "This node is holding none resources.\n", 0);
-        check("hbparameter -p keepalive", "200ms\n", 0);
-        check("hbparameter -m -p keepalive", "Heartbeat parameter keepalive's value: 200ms\n", 0);
-        check("hbparameter -p nonsense", "", 1);
-        check("hbparameter keepalive", "", 11);
-        check("bogus", "", 11);
         check("", HELP, 0);
     }
 }
