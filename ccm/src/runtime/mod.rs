@@ -14,7 +14,7 @@ mod thread;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -119,6 +119,8 @@ struct Shared {
     wake: Arc<OwnedFd>,
     ready: Arc<OwnedFd>,
     report: Arc<Mutex<LinkReport>>,
+    /// Counts the changes of the report.
+    changes: Arc<AtomicU64>,
     /// Bytes of messages the core has not taken yet.
     untaken: Arc<AtomicUsize>,
 }
@@ -141,6 +143,7 @@ pub fn start(setup: Setup) -> std::io::Result<LinkHandle> {
         wake: Arc::new(rustix::event::eventfd(0, flags)?),
         ready: Arc::new(rustix::event::eventfd(0, flags)?),
         report: Arc::default(),
+        changes: Arc::default(),
         untaken: Arc::default(),
     };
     let (orders, orders_in) = sync_channel(QUEUE);
@@ -220,6 +223,11 @@ impl LinkHandle {
     /// State of nodes, links, media and refused packets, at most a beat interval old.
     pub fn report(&self) -> LinkReport {
         self.shared.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often the report has changed: readiness is given for each change.
+    pub fn report_changes(&self) -> u64 {
+        self.shared.changes.load(Ordering::Relaxed)
     }
 
     /// Ends the thread and waits for it. Send [`LinkCommand::Leave`] before to take leave.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -59,6 +59,9 @@ pub(super) struct Driver {
     wake: Arc<OwnedFd>,
     ready: Arc<OwnedFd>,
     report: Arc<Mutex<LinkReport>>,
+    changes: Arc<AtomicU64>,
+    /// Something was logged, as every change of a link or a node is: the report may be old.
+    look_again: bool,
     log: Box<dyn Fn(LogLine) + Send>,
     notify: Box<dyn Fn() + Send>,
     look_at: Duration,
@@ -83,7 +86,7 @@ impl Driver {
         events: SyncSender<LinkEvent>,
         shared: Shared,
     ) -> Driver {
-        let Shared { wake, ready, report, untaken } = shared;
+        let Shared { wake, ready, report, changes, untaken } = shared;
         let slot = |endpoint| Slot {
             endpoint,
             open: None,
@@ -110,6 +113,8 @@ impl Driver {
             wake,
             ready,
             report,
+            changes,
+            look_again: false,
             log: setup.log,
             notify: setup.notify,
             look_at: Duration::ZERO,
@@ -141,6 +146,9 @@ impl Driver {
                 self.input(LinkInput::Wake);
             }
             self.flush_backlog();
+            if std::mem::take(&mut self.look_again) {
+                self.refresh();
+            }
             if std::mem::take(&mut self.told) {
                 signal(&self.ready);
                 (self.notify)();
@@ -334,7 +342,18 @@ impl Driver {
         let wall_at_zero = wall.as_secs() as i64 - t.as_secs() as i64;
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         self.input(LinkInput::Surroundings { load: load.trim_end().to_owned(), wall_at_zero });
-        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = self.link.report();
+        self.look_again = true;
+    }
+
+    /// Brings the report up to date; the core is told of a change.
+    fn refresh(&mut self) {
+        let report = self.link.report();
+        let mut shown = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        if *shown != report {
+            *shown = report;
+            self.changes.fetch_add(1, Ordering::Relaxed);
+            self.told = true;
+        }
     }
 
     fn answers(&mut self, family: usize) {
@@ -407,7 +426,10 @@ impl Driver {
                         }
                     }
                     LinkAction::Ping { target } => self.ping(target),
-                    LinkAction::Log(line) => (self.log)(line),
+                    LinkAction::Log(line) => {
+                        self.look_again = true;
+                        (self.log)(line);
+                    }
                 }
             }
         }

@@ -217,6 +217,7 @@ impl NodeBuilder {
             status: status_out,
             state,
             warned: Default::default(),
+            links_shown: 0,
         };
         std::thread::Builder::new()
             .name("core".to_owned())

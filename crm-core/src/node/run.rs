@@ -48,6 +48,8 @@ pub(super) struct Run {
     /// Where `hb_generation` lies.
     pub state: PathBuf,
     pub warned: BTreeSet<String>,
+    /// The state of the links that was published last.
+    pub links_shown: u64,
 }
 
 /// The time now, on both clocks.
@@ -86,6 +88,9 @@ impl Run {
                 Err(RecvTimeoutError::Timeout) => {}
                 // The thread holds a sender itself.
                 Err(RecvTimeoutError::Disconnected) => {}
+            }
+            if self.link.report_changes() != self.links_shown {
+                self.publish();
             }
             if end.is_none() && self.core.deadline().is_some_and(|at| at <= mono()) {
                 self.step(CoreEvent::Wake, &mut clients, &mut end);
@@ -182,6 +187,7 @@ impl Run {
 
     fn publish(&mut self) {
         let mut status = self.core.status();
+        self.links_shown = self.link.report_changes();
         let report = self.link.report();
         for peer in &mut status.peers {
             if peer.name == status.name {

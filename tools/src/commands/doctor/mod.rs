@@ -112,6 +112,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("node name", network::node_name),
     ("names", network::names),
     ("media", network::media),
+    ("links", network::links),
     ("ports", network::ports),
     ("agents", resources::agents),
     ("fencing", resources::fencing),

@@ -8,6 +8,7 @@ use ccm::config::{Host, Machine, MediumSpec, System};
 
 use super::Report;
 use super::patient::Patient;
+use crate::api::client::Client;
 
 pub(super) fn node_name(patient: &Patient, report: &mut Report) {
     let Some(config) = &patient.config else { return };
@@ -125,6 +126,34 @@ pub(super) fn media(patient: &Patient, report: &mut Report) {
     }
     if report.is_silent() {
         report.good(format!("{} media, all there", config.media.len()));
+    }
+}
+
+/// Redundancy that is lost while the node runs: a link on which a member, or this node, is not heard.
+pub(super) fn links(patient: &Patient, report: &mut Report) {
+    let state = Client::connect(&patient.paths.join("/")).and_then(|mut client| client.state());
+    // A node that does not run has no links; that it does not is no illness.
+    let Ok(state) = state else { return };
+    let mut count = 0;
+    for peer in state.peers.iter().filter(|peer| peer.member) {
+        for link in &peer.links {
+            count += 1;
+            if !link.up {
+                report.error(
+                    format!(
+                        "{} is not heard on {}: one path between the nodes is lost",
+                        peer.name, link.name
+                    ),
+                    format!(
+                        "look at cables and switches of {}; cl_status listhblinks -v {}",
+                        link.name, peer.name
+                    ),
+                );
+            }
+        }
+    }
+    if report.is_silent() && count > 0 {
+        report.good(format!("{count} links, all up"));
     }
 }
 
