@@ -75,6 +75,10 @@ pub struct AttributeChange {
     pub set: Option<String>,
     /// Dampening of a transient attribute; `None` keeps what it has.
     pub delay: Option<Duration>,
+    /// Who asks and with what, as in [`RequestOptions`]: the document's access lists judge what that user may.
+    pub user: Option<String>,
+    pub groups: Vec<String>,
+    pub client: Option<String>,
 }
 
 /// How long an attribute lives.
@@ -103,7 +107,7 @@ pub struct Cleanup {
 /// The good answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// What a query found.
+    /// What a query found; what an upgrade changed.
     pub output: Option<Element>,
     /// The visible document at the time of the answer.
     pub cib: Cib,

@@ -4,6 +4,8 @@
 
 pub const OK: u8 = 0;
 pub const ERROR: u8 = 1;
+/// "Unimplemented".
+pub const UNIMPLEMENTED: u8 = 3;
 /// "Insufficient privileges", as the main daemon uses it.
 pub const PERMISSION: u8 = 4;
 /// "Not configured": a configuration file is wrong.

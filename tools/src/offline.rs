@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use cib::disk::{DirStore, DiskError};
 use cib::schema::{self, Severity};
 use cib::{Cib, Element};
 
 use crate::exit;
-use crate::source::replace_file;
+use crate::source::{self, replace_file};
 
 /// Why a file cannot stand for the cluster.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +19,9 @@ pub enum OfflineError {
     Read { path: PathBuf, error: io::Error },
     #[error("{path}: {error}")]
     Write { path: PathBuf, error: io::Error },
+    /// It is the store of a node, which did not take it.
+    #[error("{path}: {error}")]
+    Live { path: PathBuf, error: DiskError },
     /// It is no configuration, or not a valid one.
     #[error("{path}: {text}")]
     Invalid { path: PathBuf, text: String },
@@ -28,7 +33,8 @@ impl OfflineError {
         match self {
             Self::Read { error, .. } if error.kind() == io::ErrorKind::NotFound => exit::NOSUCH,
             Self::Read { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => exit::PERMISSION,
-            Self::Read { .. } | Self::Write { .. } => exit::IO,
+            Self::Live { error: DiskError::Locked, .. } => exit::UNSAFE,
+            Self::Read { .. } | Self::Write { .. } | Self::Live { .. } => exit::IO,
             Self::Invalid { .. } => exit::BAD_CONFIG,
         }
     }
@@ -42,7 +48,8 @@ impl OfflineError {
             Self::Read { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
                 "Permission denied"
             }
-            Self::Read { .. } | Self::Write { .. } => "Input/output error",
+            Self::Live { error: DiskError::Locked, .. } => "Operation not safe",
+            Self::Read { .. } | Self::Write { .. } | Self::Live { .. } => "Input/output error",
             Self::Invalid { .. } => "Update does not conform to the configured schema",
         }
     }
@@ -73,11 +80,15 @@ pub fn load(path: &Path) -> Result<Cib, OfflineError> {
     Ok(cib)
 }
 
-/// Writes the document back, at once and for good; to standard output when it came from standard input.
+/// Writes the document back, at once and for good; to standard output when it came from standard input. The `cib.xml` of
+/// the installation gets its digest and a backup, and a node that runs keeps it to itself.
 ///
 /// # Errors
 /// It cannot be written; the old content is still there.
 pub fn save(path: &Path, cib: &Cib) -> Result<(), OfflineError> {
+    if let Some(directory) = live(path) {
+        return place(&directory, cib).map_err(|error| OfflineError::Live { path: path.to_owned(), error });
+    }
     let text = cib.root().to_xml();
     let written = if path == Path::new("-") {
         io::stdout().write_all(text.as_bytes())
@@ -87,6 +98,32 @@ pub fn save(path: &Path, cib: &Cib) -> Result<(), OfflineError> {
         replace_file(path, text.as_bytes())
     };
     written.map_err(|error| OfflineError::Write { path: path.to_owned(), error })
+}
+
+/// The directory of the installation's store, when the path names its `cib.xml`.
+fn live(path: &Path) -> Option<PathBuf> {
+    let directory = source::configuration_directory().canonicalize().ok()?;
+    let named = path.canonicalize().ok()?;
+    (named == directory.join("cib.xml")).then_some(directory)
+}
+
+/// Writes the `cib.xml` of a node that does not run: with digest and backup, for its owner to read.
+fn place(directory: &Path, cib: &Cib) -> Result<(), DiskError> {
+    let io = |source| DiskError::Io { action: "writing cib.xml", source };
+    let mut store = DirStore::new(directory).map_err(io)?;
+    for report in cib::disk::place(&mut store, cib.root())? {
+        eprintln!("{}: {report}", directory.display());
+    }
+    let owner = fs::metadata(directory).map_err(io)?;
+    for entry in fs::read_dir(directory).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        let data = entry.metadata().map_err(io)?;
+        let ours = entry.file_name().to_string_lossy().starts_with("cib") && data.is_file();
+        if ours && (data.uid(), data.gid()) != (owner.uid(), owner.gid()) {
+            std::os::unix::fs::chown(entry.path(), Some(owner.uid()), Some(owner.gid())).map_err(io)?;
+        }
+    }
+    Ok(())
 }
 
 /// Largest document read, bytes: what bounds a compressed file that grows without end.

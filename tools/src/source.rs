@@ -11,6 +11,7 @@ use crate::api;
 use crate::api::client::{Client, ClientError};
 use crate::api::proto::ClusterState;
 use crate::exit;
+use crate::offline::{self, OfflineError};
 use crate::request::from_cib_request;
 
 /// Why a command could not read or change the CIB.
@@ -21,7 +22,15 @@ pub enum SourceError {
     #[error("{path}:{error}")]
     Parse { path: PathBuf, error: CibError },
     #[error(transparent)]
+    Offline(#[from] OfflineError),
+    #[error(transparent)]
     Client(#[from] ClientError),
+    /// The environment names a cluster elsewhere.
+    #[error(
+        "CIB_port={0} names a cluster elsewhere, which is not served over the network: run the command on one of its \
+         nodes (say by ssh), or unset CIB_port"
+    )]
+    Remote(String),
     /// The change was looked at and refused.
     #[error("{text}")]
     Refused { code: u8, text: String },
@@ -38,6 +47,8 @@ impl SourceError {
             Self::File { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => exit::PERMISSION,
             Self::File { .. } => exit::IO,
             Self::Parse { .. } => exit::DATA,
+            Self::Offline(error) => error.exit(),
+            Self::Remote(_) => exit::DISCONNECT,
             Self::Client(error) => error.exit(),
             Self::Refused { code, .. } => *code,
             Self::Unknown(_) => exit::TIMEOUT,
@@ -48,7 +59,13 @@ impl SourceError {
 /// An open source.
 pub enum Source {
     File(PathBuf),
-    Live { client: Box<Client>, name: String, freshness: &'static str },
+    /// `user`: on whose behalf, where it is not the caller's own.
+    Live {
+        client: Box<Client>,
+        name: String,
+        freshness: &'static str,
+        user: Option<String>,
+    },
 }
 
 impl Source {
@@ -63,13 +80,16 @@ impl Source {
         Self::open_live(program)
     }
 
-    /// Opens the cluster, whatever the environment names.
+    /// Opens the cluster, whatever file the environment names.
     ///
     /// # Errors
     /// As [`Source::open`].
     pub fn open_live(program: &str) -> Result<Self, SourceError> {
+        if let Ok(port) = std::env::var("CIB_port") {
+            return Err(SourceError::Remote(port));
+        }
         let client = Box::new(Client::connect(&api::root_from_environment())?);
-        Ok(Self::Live { client, name: program.to_owned(), freshness: "" })
+        Ok(Self::Live { client, name: program.to_owned(), freshness: "", user: None })
     }
 
     /// The whole document.
@@ -112,6 +132,13 @@ impl Source {
         }
     }
 
+    /// Has changes of the live cluster made on behalf of this user, whatever `CIB_user` says.
+    pub fn act_for(&mut self, name: &str) {
+        if let Self::Live { user, .. } = self {
+            *user = Some(name.to_owned());
+        }
+    }
+
     /// Carries out one operation; the answer of a query, if it is one. A change of a file is there
     /// after a power failure; one of the cluster is acknowledged when every member has it on disk.
     ///
@@ -120,10 +147,13 @@ impl Source {
     pub fn apply(&mut self, request: &Request, force: bool) -> Result<Option<Element>, SourceError> {
         match self {
             Self::File(path) => apply_to_file(path, request),
-            Self::Live { client, name, freshness } => {
+            Self::Live { client, name, freshness, user } => {
                 let mut asked = from_cib_request(request, name);
                 asked.force = force;
                 asked.freshness = (*freshness).to_owned();
+                if let Some(user) = user {
+                    asked.user.clone_from(user);
+                }
                 let reply = client.cib(asked)?;
                 if reply.unknown {
                     return Err(SourceError::Unknown(reply.error));
@@ -152,11 +182,16 @@ pub fn file_from_environment() -> Option<PathBuf> {
     set("CIB_file").map(PathBuf::from)
 }
 
+/// Where the installation keeps the configuration.
+pub fn configuration_directory() -> PathBuf {
+    api::root_from_environment().join("var/lib/heartbeat/crm")
+}
+
 /// The file of a shadow: in `CIB_shadow_dir`, or where the configuration is kept.
 pub fn shadow_file(name: impl AsRef<std::ffi::OsStr>) -> PathBuf {
     let dir = std::env::var_os("CIB_shadow_dir")
         .filter(|value| !value.is_empty())
-        .map_or_else(|| api::root_from_environment().join("var/lib/heartbeat/crm"), PathBuf::from);
+        .map_or_else(configuration_directory, PathBuf::from);
     let mut file = std::ffi::OsString::from("shadow.");
     file.push(name);
     dir.join(file)
@@ -167,9 +202,8 @@ pub fn shadow_file(name: impl AsRef<std::ffi::OsStr>) -> PathBuf {
 /// # Errors
 /// It cannot be read, or is no CIB.
 pub fn read_cib(path: &Path) -> Result<Cib, SourceError> {
-    let text =
-        fs::read_to_string(path).map_err(|error| SourceError::File { path: path.to_owned(), error })?;
-    parse(&text, path)
+    let bytes = offline::read(path).map_err(|error| SourceError::File { path: path.to_owned(), error })?;
+    parse(&String::from_utf8_lossy(&bytes), path)
 }
 
 fn parse(text: &str, path: &Path) -> Result<Cib, SourceError> {
@@ -182,8 +216,7 @@ fn apply_to_file(path: &Path, request: &Request) -> Result<Option<Element>, Sour
         .map_err(|error| SourceError::Refused { code: error.code.exit(), text: error.to_string() })?;
     let Applied { cib, output, changed } = applied;
     if changed && request.op != Operation::Query && !request.options.dry_run {
-        replace_file(path, cib.root().to_xml().as_bytes())
-            .map_err(|error| SourceError::File { path: path.to_owned(), error })?;
+        offline::save(path, &cib)?;
     }
     Ok(output)
 }

@@ -529,6 +529,28 @@ pub fn checkpoint(
         .map_err(|source| DiskError::Io { action: "writing cib.xml", source })
 }
 
+/// Put a document in the place of `cib.xml` while no node uses the directory, with digest and backup; what was put aside
+/// for it. Where base and log are the truth it gets no digest, as a file that somebody put there has none, so that the
+/// next start has it taken.
+///
+/// # Errors
+/// [`DiskError::Locked`]: a node uses the directory. Else as [`CibStore::checkpoint`].
+pub fn place(store: &mut dyn Store, document: &Element) -> Result<Vec<String>, DiskError> {
+    let io = |source: io::Error| match source.kind() {
+        io::ErrorKind::WouldBlock => DiskError::Locked,
+        _ => DiskError::Io { action: "writing cib.xml", source },
+    };
+    store.lock().map_err(io)?;
+    let reports = checkpoint(store, document, BACKUPS_MAX)?;
+    let names = store.list().map_err(io)?;
+    if names.iter().any(|name| generation_of(name, "cib.base.").is_some())
+        && names.iter().any(|name| name == files::SIGNATURE)
+    {
+        store.remove(files::SIGNATURE).and_then(|()| store.sync_names()).map_err(io)?;
+    }
+    Ok(reports)
+}
+
 fn base_name(generation: u64) -> String {
     format!("cib.base.{generation}")
 }

@@ -320,6 +320,26 @@ fn a_file_put_there_by_hand_is_offered_and_an_edited_one_put_aside() {
 }
 
 #[test]
+fn a_document_is_placed_only_where_no_node_runs_and_the_next_start_sees_it() {
+    let disk = MemoryStore::new();
+    // Before the first start: with a digest, taken as it is.
+    place(&mut disk.clone(), &document(3)).unwrap();
+    place(&mut disk.clone(), &document(4)).unwrap();
+    assert!(disk.clone().read("cib-0.raw.sig").is_ok());
+    let (mut store, loaded) = CibStore::open(disk.clone()).unwrap();
+    assert_eq!((loaded.origin, Version::of(&loaded.document).epoch), (Origin::File, 4));
+    store.switch(&document(4), b"", None).unwrap();
+    store.checkpoint(&document(4)).unwrap();
+    assert!(matches!(place(&mut disk.clone(), &document(5)), Err(DiskError::Locked)));
+    drop(store);
+    place(&mut disk.clone(), &document(6)).unwrap();
+    let (_, loaded) = CibStore::open(disk.clone()).unwrap();
+    assert_eq!(Version::of(&loaded.document).epoch, 4);
+    assert_eq!(loaded.import.map(|root| Version::of(&root).epoch), Some(6));
+    assert!(disk.clone().read("cib-1.raw").is_ok());
+}
+
+#[test]
 fn checkpoints_keep_numbered_backups() {
     let disk = MemoryStore::new();
     let (mut store, _) = CibStore::open(disk.clone()).unwrap();

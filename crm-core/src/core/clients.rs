@@ -24,8 +24,8 @@ const ANSWER: Duration = Duration::from_secs(60);
 pub(super) enum Waiting {
     /// A query, to be carried out on the document that comes.
     Query(Box<Request>),
-    /// A change.
-    Change,
+    /// A change, and what there is to say when it is made.
+    Change { output: Option<Element> },
 }
 
 /// A client whose request other nodes carry out.
@@ -66,7 +66,7 @@ impl Core {
                 self.ask_dc(now, id, Ask::ConfirmFenced { target }, out);
             }
             ClientRequest::Outcome { token } => {
-                let token_of_ours = self.token(Owner::Client { id, what: Waiting::Change });
+                let token_of_ours = self.token(Owner::Client { id, what: Waiting::Change { output: None } });
                 self.steps.push_back(Step::Group(GroupInput::Outcome { token: token_of_ours, ident: token }));
             }
             ClientRequest::AddNode { name, votes } => {
@@ -86,7 +86,7 @@ impl Core {
     }
 
     fn client_change(&mut self, id: u64, change: Change, options: GroupOptions) {
-        self.ask_group(Owner::Client { id, what: Waiting::Change }, change, options);
+        self.ask_group(Owner::Client { id, what: Waiting::Change { output: None } }, change, options);
     }
 
     fn client_cib(
@@ -137,7 +137,12 @@ impl Core {
             patience: options.patience,
             ..GroupOptions::default()
         };
-        self.client_change(id, Change::Cib(request), options);
+        // What an upgrade changes follows from the document; each node would say the same of it.
+        let output = match request.op {
+            Operation::Upgrade => cib::apply(&self.cib(), &request).ok().and_then(|applied| applied.output),
+            _ => None,
+        };
+        self.ask_group(Owner::Client { id, what: Waiting::Change { output } }, Change::Cib(request), options);
     }
 
     fn query(&self, cib: &Cib, request: &Request) -> Result<Outcome, RequestError> {
@@ -155,10 +160,20 @@ impl Core {
         Outcome { output: None, cib, version, without_quorum: false, count: 0 }
     }
 
-    pub(super) fn client_outcome(&mut self, id: u64, outcome: ChangeOutcome, out: &mut Vec<CoreAction>) {
+    pub(super) fn client_outcome(
+        &mut self,
+        id: u64,
+        what: Waiting,
+        outcome: ChangeOutcome,
+        out: &mut Vec<CoreAction>,
+    ) {
+        let output = match what {
+            Waiting::Change { output } => output,
+            Waiting::Query(_) => None,
+        };
         let result = match outcome {
             ChangeOutcome::Done { version, without_quorum, .. } => {
-                Ok(Outcome { version, without_quorum, count: 1, ..self.outcome(None) })
+                Ok(Outcome { output, version, without_quorum, count: 1, ..self.outcome(None) })
             }
             ChangeOutcome::Rejected { code, text } => Err(RequestError::Rejected { code, text }),
             ChangeOutcome::Busy => Err(RequestError::Busy),
@@ -181,7 +196,7 @@ impl Core {
             (ReadAnswer::Unavailable { why }, _) => Err(RequestError::Unavailable(why.to_owned())),
             // The document with the marks of the view is the one that the group means.
             (ReadAnswer::Is { .. }, Waiting::Query(request)) => self.query(&self.cib(), &request),
-            (ReadAnswer::Is { .. }, Waiting::Change) => Ok(self.outcome(None)),
+            (ReadAnswer::Is { .. }, Waiting::Change { .. }) => Ok(self.outcome(None)),
         };
         self.reply(id, result, out);
     }
@@ -194,15 +209,47 @@ impl Core {
 
     fn client_attribute(&mut self, now: Now, id: u64, change: AttributeChange, out: &mut Vec<CoreAction>) {
         if change.lifetime == Lifetime::Reboot {
+            if let Err(error) = self.may_set(now, &change) {
+                self.reply(id, Err(error), out);
+                return;
+            }
             let delay_ms = change.delay.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
             let ask = Ask::SetAttribute { name: change.name, value: change.value, set: change.set, delay_ms };
             self.ask_nodes(now, id, vec![(change.node, ask)], out);
             return;
         }
         match permanent_attribute(&self.cib(), &change) {
-            Ok(request) => self.client_cib(now, id, request, &RequestOptions::default(), out),
+            Ok(request) => {
+                let options = RequestOptions {
+                    user: change.user,
+                    groups: change.groups,
+                    client: change.client,
+                    ..RequestOptions::default()
+                };
+                self.client_cib(now, id, request, &options, out);
+            }
             Err(error) => self.reply(id, Err(error), out),
         }
+    }
+
+    /// Whether the access lists let the user of a transient attribute write it. The node it is of writes it into the
+    /// status section in its own name, so the question is put to the document here.
+    fn may_set(&self, now: Now, change: &AttributeChange) -> Result<(), RequestError> {
+        let cib = self.cib();
+        let user = change.user.as_deref().unwrap_or_default();
+        if !cib::acl::applies(&cib, cib::acl::User { name: user, groups: &change.groups }) {
+            return Ok(());
+        }
+        let mut request = transient_attribute(&cib, change);
+        request.options.dry_run = true;
+        request.stamp = Some(Stamp {
+            written: written(now),
+            origin: self.name.clone(),
+            client: change.client.clone().unwrap_or_default(),
+            user: user.to_owned(),
+            groups: change.groups.clone(),
+        });
+        self.query(&cib, &request).map(|_| ())
     }
 
     // --- what other nodes do -------------------------------------------------------------------
@@ -439,6 +486,35 @@ fn permanent_attribute(cib: &Cib, change: &AttributeChange) -> Result<Request, R
         .with_attr("id", node_id)
         .with_child(Element::new("instance_attributes").with_attr("id", set).with_child(nvpair));
     Ok(Request::new(Operation::Modify).section("nodes").input(input).allow_create())
+}
+
+/// The change of the status that sets or removes a transient attribute, as far as access to it is concerned.
+fn transient_attribute(cib: &Cib, change: &AttributeChange) -> Request {
+    let state = cib.status().and_then(|status| {
+        let mut states = status.children_named("node_state");
+        states.find(|state| state.attr("uname").is_some_and(|name| name.eq_ignore_ascii_case(&change.node)))
+    });
+    let existing = state.and_then(|state| {
+        let mut pairs = state.child("transient_attributes")?.descendants().filter(|e| e.name() == "nvpair");
+        pairs.find(|pair| pair.attr("name") == Some(&change.name))
+    });
+    let node = state.and_then(Element::id).unwrap_or(&change.node);
+    let set = existing_or(change.set.as_deref(), || format!("status-{node}"));
+    let pair = existing_or(existing.and_then(Element::id), || format!("{set}-{}", change.name));
+    let nvpair = Element::new("nvpair").with_attr("id", pair);
+    let Some(value) = &change.value else {
+        return Request::new(Operation::Delete).section("status").input(nvpair);
+    };
+    let nvpair = nvpair.with_attr("name", change.name.as_str()).with_attr("value", value.as_str());
+    let set = Element::new("instance_attributes").with_attr("id", set).with_child(nvpair);
+    let input = Element::new("node_state")
+        .with_attr("id", node)
+        .with_child(Element::new("transient_attributes").with_attr("id", node).with_child(set));
+    Request::new(Operation::Modify).section("status").input(input).allow_create()
+}
+
+fn existing_or(existing: Option<&str>, other: impl Fn() -> String) -> String {
+    existing.map_or_else(other, str::to_owned)
 }
 
 /// `Www Mon dd hh:mm:ss yyyy` in local time, as `cib-last-written` has it.

@@ -712,7 +712,7 @@ impl Core {
             Some(Owner::Controller(token)) => {
                 self.steps.push_back(Step::Controller(ControllerEvent::Changed { token, outcome }));
             }
-            Some(Owner::Client { id, .. }) => self.client_outcome(id, outcome, out),
+            Some(Owner::Client { id, what }) => self.client_outcome(id, what, outcome, out),
             Some(Owner::Nobody) | None => {}
         }
     }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::agents::{self, Agents, Executor};
 use super::run::{Input, Run};
-use super::{NodeEnd, NodeHandle, Say, disk, identity};
+use super::{NodeEnd, NodeHandle, Say, by_hand, disk, identity};
 use crate::core::{Core, CoreConfig, CoreEvent};
 
 /// Why a node could not be started. Nothing runs.
@@ -227,14 +227,18 @@ impl NodeBuilder {
             })
             .map_err(|source| StartError::Io { what: "starting the core's thread", source })?;
         let requests = Mutex::new(inputs);
-        Ok(NodeHandle::new(
+        let node = NodeHandle::new(
             Arc::new(move |request, answer| {
                 let inputs = requests.lock().unwrap_or_else(PoisonError::into_inner);
                 inputs.send(Input::Client(Box::new(request), answer)).is_ok()
             }),
             status,
             ended,
-        ))
+        );
+        if let Some(file) = opened.by_hand {
+            tokio::spawn(by_hand::honour(node.clone(), file));
+        }
+        Ok(node)
     }
 }
 

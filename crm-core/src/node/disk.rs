@@ -26,6 +26,8 @@ pub(super) struct Opened {
     pub disk: Disk,
     pub loaded: Loaded,
     pub reports: Vec<String>,
+    /// A `cib.xml` that was put there by hand.
+    pub by_hand: Option<Element>,
 }
 
 /// Opens the store and starts the threads. `say` takes what becomes durable.
@@ -39,13 +41,6 @@ pub(super) fn open(directory: &Path, regressed: bool, say: Say) -> Result<Opened
         Origin::Empty => None,
         Origin::Store | Origin::File | Origin::Backup(_) => Some(found.document),
     };
-    if found.import.is_some() {
-        reports.push(
-            "cib.xml was changed while the node was down; what the cluster knows is kept, and the changed file is \
-             put aside at the next change (to put it in force: cibadmin --replace --xml-file)"
-                .to_owned(),
-        );
-    }
     let order = directory.join(IMPORT);
     let loaded = Loaded {
         document: document.clone(),
@@ -66,7 +61,7 @@ pub(super) fn open(directory: &Path, regressed: bool, say: Say) -> Result<Opened
         threads: vec![writer, files],
         shown: None,
     };
-    Ok(Opened { disk, loaded, reports })
+    Ok(Opened { disk, loaded, reports, by_hand: found.import })
 }
 
 /// A document that the administrator orders to be put in force at the next start (protocol R9.10):

@@ -6,6 +6,7 @@
 
 mod agents;
 mod builder;
+mod by_hand;
 mod disk;
 pub mod identity;
 mod opener;
@@ -143,6 +144,9 @@ impl NodeHandle {
             lifetime,
             set: None,
             delay: None,
+            user: None,
+            groups: Vec::new(),
+            client: None,
         }))
         .await
     }

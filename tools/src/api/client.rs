@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
@@ -21,6 +22,9 @@ pub enum ClientError {
     /// We may not ask.
     #[error("{0}")]
     Denied(String),
+    /// It did not answer within the time set with [`Client::set_timeout`].
+    #[error("No messages received in {} seconds.. aborting", .0.as_secs_f64())]
+    Timeout(Duration),
     /// The daemon answered with an error of the transport, or went away.
     #[error("the daemon did not answer: {0}")]
     Transport(String),
@@ -32,6 +36,7 @@ impl ClientError {
         match self {
             Self::NotRunning { .. } => crate::exit::DISCONNECT,
             Self::Denied(_) => crate::exit::PERMISSION,
+            Self::Timeout(_) => crate::exit::TIMEOUT,
             Self::Transport(_) => crate::exit::DISCONNECT,
         }
     }
@@ -53,6 +58,7 @@ pub struct Client {
     runtime: tokio::runtime::Runtime,
     management: ManagementClient<Channel>,
     status: StatusClient<Channel>,
+    timeout: Option<Duration>,
 }
 
 impl Client {
@@ -70,21 +76,28 @@ impl Client {
         let management = ManagementClient::new(channel.clone())
             .max_decoding_message_size(MESSAGE_LIMIT)
             .max_encoding_message_size(MESSAGE_LIMIT);
-        Ok(Self { runtime, management, status: StatusClient::new(channel) })
+        Ok(Self { runtime, management, status: StatusClient::new(channel), timeout: None })
+    }
+
+    /// How long an operation on the CIB, or the state of the cluster, may take.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
     }
 
     /// One operation on the cluster's CIB.
     pub fn cib(&mut self, request: CibRequest) -> Result<CibReply, ClientError> {
-        Ok(self.runtime.block_on(self.management.cib(request))?.into_inner())
+        let reply = within(self.timeout, self.management.cib(request));
+        Ok(self.runtime.block_on(reply)??.into_inner())
     }
 
     /// The node's present view of the cluster.
     pub fn state(&mut self) -> Result<ClusterState, ClientError> {
-        let mut found = None;
-        self.watch(true, |state| {
-            found = Some(state);
-            false
-        })?;
+        let management = &mut self.management;
+        let first = async {
+            let mut states = management.watch(proto::WatchRequest { once: true }).await?.into_inner();
+            states.message().await
+        };
+        let found = self.runtime.block_on(within(self.timeout, first))??;
         found.ok_or_else(|| ClientError::Transport("it ended without a state".into()))
     }
 
@@ -152,6 +165,14 @@ impl Client {
             }
             Err(ClientError::Transport("it ended".into()))
         })
+    }
+}
+
+/// The work's result, or word that it took too long.
+async fn within<T>(timeout: Option<Duration>, work: impl Future<Output = T>) -> Result<T, ClientError> {
+    match timeout {
+        None => Ok(work.await),
+        Some(limit) => tokio::time::timeout(limit, work).await.map_err(|_| ClientError::Timeout(limit)),
     }
 }
 

@@ -33,14 +33,8 @@ impl proto::management_server::Management for Management {
     type WatchStream = States;
 
     async fn cib(&self, request: Request<CibRequest>) -> Result<Response<CibReply>, Status> {
-        let user = request.extensions().get::<Peer>().map(|peer| peer.name.clone());
+        let user = acting_user(&request, &request.get_ref().user);
         let asked = request.into_inner();
-        // Root may act for somebody else, as CIB_user does; nobody else may.
-        let user = match user {
-            Some(name) if name != "root" || asked.user.is_empty() => Some(name),
-            _ if asked.user.is_empty() => None,
-            _ => Some(asked.user.clone()),
-        };
         let options = RequestOptions {
             force: asked.force,
             groups: user.as_deref().map(groups::of_user).unwrap_or_default(),
@@ -108,6 +102,7 @@ impl proto::management_server::Management for Management {
         &self,
         request: Request<proto::SetAttributeRequest>,
     ) -> Result<Response<ActionReply>, Status> {
+        let user = acting_user(&request, &request.get_ref().user);
         let asked = request.into_inner();
         let change = AttributeChange {
             node: asked.node,
@@ -116,6 +111,9 @@ impl proto::management_server::Management for Management {
             lifetime: if asked.transient { Lifetime::Reboot } else { Lifetime::Forever },
             set: None,
             delay: None,
+            groups: user.as_deref().map(groups::of_user).unwrap_or_default(),
+            user,
+            client: Some(asked.client).filter(|client| !client.is_empty()),
         };
         Ok(answer(self.node.ask(client::ClientRequest::SetAttribute(change)).await))
     }
@@ -176,6 +174,16 @@ impl Management {
 /// An entry of the history by name: number of its view, start of the proposer, number.
 fn stamp(stamp: crm_core::status::Stamp) -> String {
     format!("{}.{}/{}", stamp.view.epoch, stamp.view.boot, stamp.n)
+}
+
+/// Whose access is judged. Root may act for somebody else, as CIB_user does; nobody else may.
+fn acting_user<T>(request: &Request<T>, named: &str) -> Option<String> {
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.name.clone());
+    match peer {
+        Some(name) if name != "root" || named.is_empty() => Some(name),
+        _ if named.is_empty() => None,
+        _ => Some(named.to_owned()),
+    }
 }
 
 fn refused(code: u32, error: String) -> CibReply {

@@ -3,17 +3,20 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use cib::acl;
 use cib::{Applied, Cib, Code, Element, OpError, Operation, Request, Version, digest};
 use clap::{ArgAction, Parser};
 
+use crate::api::client::ClientError;
+use crate::api::proto::ClusterState;
 use crate::offline::{self, OfflineError};
 use crate::show_access::{self, Style};
 use crate::source::{Source, SourceError, file_from_environment};
 use crate::{exit, groups, print};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 18] = [
     "upgrade",
     "query",
     "erase",
@@ -28,6 +31,10 @@ const COMMANDS: [&str; 14] = [
     "md5_sum",
     "md5_sum_versioned",
     "update",
+    "cib_sync",
+    "cib_master",
+    "cib_slave",
+    "cib_ismaster",
 ];
 
 /// Query and edit the configuration of the cluster, or of the file named by CIB_file or CIB_shadow.
@@ -86,6 +93,19 @@ struct Arguments {
     /// Show the digest of content as nodes compare it.
     #[arg(short = '6', long, overrides_with_all = COMMANDS)]
     md5_sum_versioned: bool,
+
+    /// Heartbeat: give every node this node's copy. Here every copy is the same; says whether the cluster answers.
+    #[arg(long = "cib_sync", overrides_with_all = COMMANDS)]
+    cib_sync: bool,
+    /// Heartbeat: make this node's copy the leading one. Refused: the cluster elects its coordinator.
+    #[arg(short = 'w', long = "cib_master", overrides_with_all = COMMANDS, hide = true)]
+    cib_master: bool,
+    /// Heartbeat: make this node's copy a following one. Refused likewise.
+    #[arg(short = 'r', long = "cib_slave", overrides_with_all = COMMANDS, hide = true)]
+    cib_slave: bool,
+    /// Whether changes are decided on this node, the coordinator; exit status 0 or 1.
+    #[arg(short = 'm', long = "cib_ismaster", overrides_with_all = COMMANDS)]
+    cib_ismaster: bool,
 
     /// With --query and --user: show what that user may do to each part: color, text, namespace or auto.
     #[arg(short = 'S', long, value_name = "STYLE", num_args = 0..=1, require_equals = true)]
@@ -159,6 +179,9 @@ enum Task {
     Empty,
     FileDigest,
     ContentDigest,
+    Sync,
+    Lead,
+    IsMaster,
 }
 
 impl Arguments {
@@ -178,6 +201,9 @@ impl Arguments {
             (self.empty, Task::Empty),
             (self.md5_sum, Task::FileDigest),
             (self.md5_sum_versioned, Task::ContentDigest),
+            (self.cib_sync, Task::Sync),
+            (self.cib_master || self.cib_slave, Task::Lead),
+            (self.cib_ismaster, Task::IsMaster),
             (self.update || bare_user, Task::Operation(Operation::Modify)),
         ];
         given.into_iter().find(|(given, _)| *given).map(|(_, task)| task)
@@ -249,8 +275,72 @@ fn perform(arguments: &Arguments) -> Result<(), u8> {
         Task::ContentDigest => {
             show_digest(input, &format!("Versioned ({}) digest: ", cib::FEATURE_SET), digest::versioned)
         }
+        Task::Sync | Task::IsMaster if file_from_environment().is_some() => {
+            eprintln!("cibadmin: CIB_file or CIB_shadow is set, and a file has no nodes");
+            Err(exit::PROTOCOL)
+        }
+        Task::Sync => live_state(arguments).map(|_| ()),
+        Task::IsMaster => is_master(arguments),
+        Task::Lead => {
+            eprintln!(
+                "cibadmin: the node that decides on changes is the one the cluster elects (crmadmin -D); \
+                 a node is taken out of service with crm_standby"
+            );
+            Err(exit::UNIMPLEMENTED)
+        }
         Task::Operation(operation) => operate(arguments, operation, input),
     }
+}
+
+/// What a command of Heartbeat asks its daemon, answered by the cluster's state.
+fn live_state(arguments: &Arguments) -> Result<ClusterState, u8> {
+    let state = open(arguments)?.state().map_err(|error| {
+        eprintln!("cibadmin: {error}");
+        error.exit()
+    })?;
+    state.ok_or(exit::DISCONNECT)
+}
+
+fn is_master(arguments: &Arguments) -> Result<(), u8> {
+    let state = live_state(arguments)?;
+    if state.dc == state.node {
+        eprintln!("CIB on {} _is_ the master instance", state.node);
+        return Ok(());
+    }
+    eprintln!("CIB on {} is _not_ the master instance", state.node);
+    Err(exit::ERROR)
+}
+
+/// The cluster, with the time it may take to answer.
+fn open(arguments: &Arguments) -> Result<Source, u8> {
+    let limit = timeout(arguments)?;
+    let opened = Source::open("cibadmin").map(|mut source| {
+        if let Some(client) = source.client() {
+            client.set_timeout(limit);
+        }
+        if let Some(Some(name)) = &arguments.user {
+            source.act_for(name);
+        }
+        source
+    });
+    opened.map_err(|error| {
+        eprintln!("cibadmin: {error}");
+        eprintln!("Could not connect to the CIB: Transport endpoint is not connected");
+        eprintln!("Init failed, could not perform requested operations");
+        error.exit()
+    })
+}
+
+/// The time of `--timeout`; none, and 0, is no limit.
+fn timeout(arguments: &Arguments) -> Result<Option<Duration>, u8> {
+    let Some(text) = &arguments.timeout else { return Ok(None) };
+    let Some(limit) = cib::model::parse_time(text) else {
+        eprintln!(
+            "cibadmin: --timeout: \"{text}\" is no time: expected seconds, or a number with ms, s, min or h"
+        );
+        return Err(exit::USAGE);
+    };
+    Ok(Some(limit).filter(|limit| !limit.is_zero()))
 }
 
 fn empty(schema: Option<&String>) -> Result<(), u8> {
@@ -300,6 +390,10 @@ fn operate(arguments: &Arguments, operation: Operation, input: Option<Element>) 
         None => in_cluster(arguments, &request)?,
     };
     match output {
+        None if operation == Operation::Upgrade && file_from_environment().is_none() => {
+            eprintln!("Upgrade unnecessary: Schema is already the latest available");
+            Ok(())
+        }
         None => Ok(()),
         Some(output) if ids_only => {
             let found =
@@ -339,7 +433,7 @@ fn show(arguments: &Arguments, style: Option<&str>) -> Result<(), u8> {
             eprintln!("cibadmin: {error}");
             error.exit()
         })?,
-        None => Source::open("cibadmin").and_then(|mut source| source.cib()).map_err(|error| {
+        None => open(arguments)?.cib().map_err(|error| {
             eprintln!("cibadmin: {error}");
             error.exit()
         })?,
@@ -415,12 +509,7 @@ fn refused(error: &OpError) -> u8 {
 }
 
 fn in_cluster(arguments: &Arguments, request: &Request) -> Result<Option<Element>, u8> {
-    let mut source = Source::open("cibadmin").map_err(|error| {
-        eprintln!("cibadmin: {error}");
-        eprintln!("Could not connect to the CIB: Transport endpoint is not connected");
-        eprintln!("Init failed, could not perform requested operations");
-        error.exit()
-    })?;
+    let mut source = open(arguments)?;
     if arguments.local {
         source.set_freshness("local");
     } else if arguments.confirmed {
@@ -434,6 +523,7 @@ fn in_cluster(arguments: &Arguments, request: &Request) -> Result<Option<Element
                     None => eprintln!("Call failed: {text}"),
                 }
             }
+            SourceError::Client(ClientError::Timeout(_)) => eprintln!("{error}"),
             other => eprintln!("Call {} failed: {other}", request.op.name()),
         }
         error.exit()

@@ -325,6 +325,8 @@ fn transient(
         name: selection.name.clone()?,
         value,
         transient: true,
+        user: std::env::var("CIB_user").unwrap_or_default(),
+        client: "crm_attribute".to_owned(),
     })
 }
 

@@ -220,6 +220,9 @@ fn clients_change_the_configuration_and_attributes() {
             lifetime: crate::client::Lifetime::Reboot,
             set: None,
             delay: None,
+            user: None,
+            groups: Vec::new(),
+            client: None,
         };
         let transient = cluster.ask(i, ClientRequest::SetAttribute(change.clone()));
         let forever = cluster.ask(
@@ -384,6 +387,9 @@ fn what_cannot_be_stopped_is_not_started_elsewhere() {
         lifetime: crate::client::Lifetime::Forever,
         set: None,
         delay: None,
+        user: None,
+        groups: Vec::new(),
+        client: None,
     };
     cluster.ask(active, ClientRequest::SetAttribute(change));
     cluster.seconds(20);
