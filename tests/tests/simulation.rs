@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use everbeat_tests::sim::{Profile, Settings, run_shrunk};
+use everbeat_tests::sim::{Profile, Settings, World, run_shrunk};
 
 fn seeds(range: std::ops::Range<u64>, nodes: usize, profile: Profile, seconds: u64) {
     for seed in range {
-        let settings = Settings { seed, nodes, profile, span: Duration::from_secs(seconds) };
+        let settings =
+            Settings { seed, nodes, profile, world: World::Agreement, span: Duration::from_secs(seconds) };
         if let Err(failure) = run_shrunk(settings) {
             panic!("{failure}");
         }
@@ -40,7 +41,13 @@ fn two_nodes() {
 /// One seed gives one history.
 #[test]
 fn deterministic() {
-    let settings = Settings { seed: 7, nodes: 3, profile: Profile::Hostile, span: Duration::from_secs(30) };
+    let settings = Settings {
+        seed: 7,
+        nodes: 3,
+        profile: Profile::Hostile,
+        world: World::Agreement,
+        span: Duration::from_secs(30),
+    };
     let counts: Vec<Option<u64>> =
         (0..2).map(|_| run_shrunk(settings).ok().map(|summary| summary.events)).collect();
     assert_eq!(counts[0], counts[1]);

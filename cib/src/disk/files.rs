@@ -63,12 +63,24 @@ pub(super) fn complete(store: &mut dyn Store) -> io::Result<()> {
 
 /// Move a file out of the way under the first free `NAME.auto.N`; the new name.
 pub(super) fn put_aside(store: &mut dyn Store, name: &str) -> io::Result<String> {
-    let names = store.list()?;
-    let free = (1u64..).map(|number| format!("{name}.auto.{number}")).find(|free| !names.contains(free));
-    let free = free.ok_or_else(|| io::Error::other("no free name"))?;
+    let free = free_name(store, name)?;
     store.rename(name, &free)?;
     store.sync_names()?;
     Ok(free)
+}
+
+/// Keep the content of a file that is about to be replaced under such a name. The file itself stays where it
+/// is: should the power fail before it is replaced, what is good in it is still found.
+pub(super) fn keep_aside(store: &mut dyn Store, name: &str) -> io::Result<String> {
+    let free = free_name(store, name)?;
+    store.link(name, &free)?;
+    Ok(free)
+}
+
+fn free_name(store: &mut dyn Store, name: &str) -> io::Result<String> {
+    let names = store.list()?;
+    let free = (1u64..).map(|number| format!("{name}.auto.{number}")).find(|free| !names.contains(free));
+    free.ok_or_else(|| io::Error::other("no free name"))
 }
 
 /// The backups, the newest first: by the number that will be written next, going backwards around the circle.

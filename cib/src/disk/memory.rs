@@ -138,6 +138,26 @@ impl MemoryStore {
         true
     }
 
+    /// A copy that shares nothing and is in good order: what a reader of the disk would see now.
+    pub fn image(&self) -> MemoryStore {
+        let disk = self.state();
+        let copy = Disk {
+            files: disk.files.clone(),
+            names: disk.names.clone(),
+            durable: disk.durable.clone(),
+            pending: disk.pending.clone(),
+            counts: disk.counts,
+            owner: Weak::new(),
+            fail: None,
+        };
+        MemoryStore { disk: Arc::new(Mutex::new(copy)), ..MemoryStore::default() }
+    }
+
+    /// Names of the files there.
+    pub fn names(&self) -> Vec<String> {
+        self.state().names.keys().cloned().collect()
+    }
+
     fn state(&self) -> MutexGuard<'_, Disk> {
         self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -393,7 +393,7 @@ impl<S: Store> CibStore<S> {
         }
         if torn > 0 {
             // The end of an append that was never acknowledged, as a crash leaves it; or damage, which looks the same.
-            let aside = files::put_aside(&mut self.store, &name)?;
+            let aside = files::keep_aside(&mut self.store, &name)?;
             let after = self.records;
             loaded
                 .reports

@@ -445,3 +445,32 @@ fn any_content_of_any_file_is_survived() {
         assert_eq!((Version::of(&loaded.document).epoch, loaded.entries.len()), (9, 1), "round {round}");
     }
 }
+
+/// A start that finds a torn log repairs it; when the power fails in the middle of that, too, nothing that was
+/// acknowledged is lost.
+#[test]
+fn a_crash_while_a_torn_log_is_repaired_loses_nothing() {
+    for failure in [Failure::Before, Failure::Torn, Failure::After] {
+        for ahead in 0..12 {
+            for seed in 1..20 {
+                let disk = MemoryStore::new();
+                let mut chance = Chance(seed);
+                let (mut store, _) = CibStore::open(disk.clone()).unwrap();
+                store.switch(&document(1), b"m", None).unwrap();
+                store.append(&[entry("kept")]).unwrap();
+                disk.fail_at(disk.counts().calls, Failure::Torn);
+                assert!(store.append(&[entry("torn")]).is_err());
+                disk.heal();
+                disk.crash(|limit| chance.below(limit));
+                disk.fail_at(disk.counts().calls + ahead, failure);
+                let _ = CibStore::open(disk.clone());
+                disk.heal();
+                disk.crash(|limit| chance.below(limit));
+                let (_, loaded) = CibStore::open(disk).unwrap();
+                let what = format!("call {ahead} {failure:?} seed {seed}: {:?}", loaded.reports);
+                assert!(!loaded.regressed, "{what}");
+                assert_eq!(loaded.entries.first(), Some(&entry("kept")), "{what}");
+            }
+        }
+    }
+}

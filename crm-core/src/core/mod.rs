@@ -201,6 +201,8 @@ pub struct Core {
     foreign: BTreeSet<String>,
     changed: bool,
     exited: bool,
+    /// What the group did, while somebody watches.
+    watched: Option<Vec<GroupAction>>,
 }
 
 /// Something to be handled before this call ends.
@@ -264,6 +266,7 @@ impl Core {
             foreign: BTreeSet::new(),
             changed: true,
             exited: false,
+            watched: None,
         }
     }
 
@@ -366,6 +369,11 @@ impl Core {
                 Step::Group(input) => {
                     let mut actions = Vec::new();
                     self.group.handle(now.mono, input, &mut actions);
+                    if let Some(watched) = &mut self.watched {
+                        let told =
+                            |a: &&GroupAction| matches!(a, GroupAction::Event(_) | GroupAction::Visible(_));
+                        watched.extend(actions.iter().filter(told).cloned());
+                    }
                     for action in actions {
                         self.group_action(now, action, out);
                     }
@@ -736,6 +744,17 @@ impl Core {
     /// The controller, for checks and tests.
     pub fn controller(&self) -> &Controller {
         &self.controller
+    }
+
+    /// From now on, what the group tells its listeners is kept for [`Core::take_watched`]: the simulator
+    /// checks the promises of the group below a whole core as well.
+    pub fn watch(&mut self) {
+        self.watched.get_or_insert_with(Vec::new);
+    }
+
+    /// What the group told since the last call.
+    pub fn take_watched(&mut self) -> Vec<GroupAction> {
+        self.watched.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The group, for checks and tests.

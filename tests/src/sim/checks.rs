@@ -1,15 +1,16 @@
-//! The promises of design.md, looked at after every event and written without looking at how they are
-//! kept: S2 (acknowledged means kept), S3 (members of a view hold equal documents), S4 (one DC in a
-//! view), L1 (progress when faults stop), and exactly-once.
+//! The promises of design.md about views and documents, looked at after every event and written
+//! without looking at how they are kept: S2 (acknowledged means kept), S3 (members of a view hold equal
+//! documents), S4 (one DC in a view), L1 (progress when faults stop), exactly-once, and the order of
+//! bus messages. What is the same as at the last look is not looked at again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use ccm::group::{GroupAction, GroupEvent, Outcome, View};
-use ccm::seam::{NodeId, Stamp, ViewId};
+use ccm::seam::{Incarnation, NodeId, Stamp, ViewId};
 use cib::Cib;
 
-use super::machine::{Machine, id, keys_of};
+use super::machine::{Machine, counted, id, tokens};
 
 /// A broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,12 +38,21 @@ struct Acknowledged {
     view: ViewId,
     members: BTreeSet<NodeId>,
     exclusive: bool,
+    /// Members whose disk has forgotten since.
+    forgotten: BTreeSet<NodeId>,
+}
+
+impl Acknowledged {
+    /// Whether one of these has the change, as far as disks can be trusted.
+    fn held_by(&self, members: &[NodeId]) -> bool {
+        members.iter().any(|m| self.members.contains(m) && !self.forgotten.contains(m))
+    }
 }
 
 /// What a view is: the same at everybody.
 #[derive(Debug, Clone, PartialEq)]
 struct Named {
-    members: Vec<(NodeId, ccm::seam::Incarnation)>,
+    members: Vec<(NodeId, Incarnation)>,
     dc: NodeId,
     exclusive: bool,
     writable: bool,
@@ -60,6 +70,10 @@ pub struct Checks {
     durable: BTreeSet<u64>,
     acknowledged: Vec<Acknowledged>,
     rejected: BTreeMap<u64, ViewId>,
+    /// Last number of a bus message of each incarnation at each machine.
+    bus: BTreeMap<(usize, NodeId, u64), u64>,
+    /// Machines whose disk has forgotten: nobody can tell what a majority with them knew.
+    forgotten: BTreeSet<NodeId>,
 }
 
 impl Checks {
@@ -72,6 +86,8 @@ impl Checks {
             durable: BTreeSet::new(),
             acknowledged: Vec::new(),
             rejected: BTreeMap::new(),
+            bus: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
         }
     }
 
@@ -86,9 +102,53 @@ impl Checks {
         }
     }
 
-    pub fn crashed(&mut self, i: usize) {
+    /// A machine lost its power: what was acknowledged with it in the view is on its disk all the same,
+    /// or in a backup there.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn crashed(&mut self, i: usize, machine: Option<&Machine>) -> Result<(), Violation> {
+        let Some(machine) = machine else { return Ok(()) };
         if let Some(at) = self.at.get_mut(i) {
             *at = None;
+        }
+        self.bus.retain(|(to, _, _), _| *to != i);
+        let me = id(i);
+        let mut expected = self
+            .acknowledged
+            .iter()
+            .filter(|a| a.members.contains(&me) && !a.forgotten.contains(&me))
+            .peekable();
+        if expected.peek().is_none() {
+            return Ok(());
+        }
+        let Some(cib) = machine.on_disk() else {
+            return Err(Violation::new("S2", format!("the disk of n{} cannot be read after a crash", i + 1)));
+        };
+        let present: BTreeSet<u64> = tokens(cib.root()).collect();
+        for a in expected {
+            if !present.contains(&a.token) && !machine.backups.iter().any(|b| b.contains(&a.token)) {
+                return Err(Violation::new(
+                    "S2",
+                    format!(
+                        "change {} acknowledged in view {} is neither on the disk of n{} after a crash nor in a backup",
+                        a.token,
+                        a.view.epoch,
+                        i + 1
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The disk of a machine went back in time or was emptied.
+    pub fn forgot(&mut self, i: usize) {
+        self.forgotten.insert(id(i));
+        for a in &mut self.acknowledged {
+            if a.members.contains(&id(i)) {
+                a.forgotten.insert(id(i));
+            }
         }
     }
 
@@ -100,33 +160,47 @@ impl Checks {
         match action {
             GroupAction::Visible(v) => {
                 if v.by_entry {
-                    self.equal(v.at, &v.cib, i)?;
+                    self.equal(v.at, &v.cib, v.durable, i)?;
                 } else if let Some(seen) = self.base_seen.get_mut(i) {
                     *seen = Some(v.cib.clone());
                 }
-                if v.durable { once(&v.cib) } else { Ok(()) }
+                Ok(())
             }
             GroupAction::Event(GroupEvent::ViewChanged(view)) => self.view_changed(i, view, machines),
+            GroupAction::Event(GroupEvent::Deliver { from, payload }) => self.delivered(i, *from, payload),
             GroupAction::Reply { token, outcome } => self.replied(i, *token, outcome),
             _ => Ok(()),
         }
     }
 
-    /// S3, entry by entry.
-    fn equal(&mut self, at: Stamp, cib: &Cib, i: usize) -> Result<(), Violation> {
+    /// Messages of one incarnation arrive in the order sent, none twice.
+    fn delivered(&mut self, i: usize, from: NodeId, payload: &[u8]) -> Result<(), Violation> {
+        let Some((boot, number)) = read_bus(payload) else { return Ok(()) };
+        let last = self.bus.entry((i, from, boot)).or_default();
+        if *last >= number {
+            let text = format!("n{} was given bus message {number} after {last}", i + 1);
+            return Err(Violation::new("bus", text));
+        }
+        *last = number;
+        Ok(())
+    }
+
+    /// S3, entry by entry; and exactly-once, where the entry is new.
+    fn equal(&mut self, at: Stamp, cib: &Cib, durable: bool, i: usize) -> Result<(), Violation> {
         match self.documents.get(&at) {
             None => {
+                if durable {
+                    once(cib)?;
+                }
                 self.documents.insert(at, cib.clone());
+                Ok(())
             }
-            Some(other) if other == cib => {}
-            Some(_) => {
-                return Err(Violation::new(
-                    "S3",
-                    format!("n{} holds another document after {}/{}", i + 1, at.view.epoch, at.n),
-                ));
-            }
+            Some(other) if other == cib => Ok(()),
+            Some(_) => Err(Violation::new(
+                "S3",
+                format!("n{} holds another document after {}/{}", i + 1, at.view.epoch, at.n),
+            )),
         }
-        Ok(())
     }
 
     fn view_changed(&mut self, i: usize, view: &View, machines: &[Machine]) -> Result<(), Violation> {
@@ -136,21 +210,8 @@ impl Checks {
             dc: view.dc,
             exclusive: view.exclusive,
             writable: view.writable,
-            base: base.clone(),
+            base,
         };
-        match self.views.get(&view.id) {
-            None => {
-                self.views.insert(view.id, named);
-            }
-            Some(other) if *other == named => {}
-            Some(other) => {
-                let rule = if other.dc == named.dc { "S3" } else { "S4" };
-                return Err(Violation::new(
-                    rule,
-                    format!("view {} is not the same at n{} as at others", view.id.epoch, i + 1),
-                ));
-            }
-        }
         if let Some(Some(last)) = self.at.get(i) {
             if *last >= view.id {
                 return Err(Violation::new("G2", format!("n{} went back from view {}", i + 1, last.epoch)));
@@ -171,22 +232,36 @@ impl Checks {
                 ));
             }
         }
-        if view.writable {
-            self.kept(view, &base, machines)?;
+        match self.views.get(&view.id) {
+            // Looked at when the first of its members entered it.
+            Some(other) if *other == named => return Ok(()),
+            Some(other) => {
+                let rule = if other.dc == named.dc { "S3" } else { "S4" };
+                return Err(Violation::new(
+                    rule,
+                    format!("view {} is not the same at n{} as at others", view.id.epoch, i + 1),
+                ));
+            }
+            None => {}
         }
+        if let (true, Some(base)) = (view.writable, &named.base) {
+            once(base)?;
+            self.kept(view, base, machines)?;
+        }
+        self.views.insert(view.id, named);
         Ok(())
     }
 
     /// S2: what was acknowledged is in the base, or in the backup of a side that lost by policy.
-    fn kept(&self, view: &View, base: &Option<Cib>, machines: &[Machine]) -> Result<(), Violation> {
-        let Some(base) = base else { return Ok(()) };
-        let present = keys_of(base.root());
+    fn kept(&self, view: &View, base: &Cib, machines: &[Machine]) -> Result<(), Violation> {
+        let present: BTreeSet<u64> = tokens(base.root()).collect();
+        let members: Vec<NodeId> = view.members.iter().map(|m| m.id).collect();
         for a in &self.acknowledged {
-            if present.contains_key(&a.token) || a.view >= view.id {
+            if present.contains(&a.token) || a.view >= view.id {
                 continue;
             }
-            let shared = view.members.iter().any(|m| a.members.contains(&m.id));
-            if a.exclusive && view.exclusive {
+            // Who lost a disk may have made a quorum with those who knew no more (R16.5).
+            if a.exclusive && view.exclusive && self.forgotten.is_empty() {
                 return Err(Violation::new(
                     "S2",
                     format!(
@@ -195,8 +270,7 @@ impl Checks {
                     ),
                 ));
             }
-            let saved = machines.iter().any(|m| m.backups.iter().any(|b| keys_of(b).contains_key(&a.token)));
-            if shared && !saved {
+            if a.held_by(&members) && !saved(a.token, machines) {
                 return Err(Violation::new(
                     "S2",
                     format!(
@@ -206,8 +280,8 @@ impl Checks {
                 ));
             }
         }
-        if view.exclusive {
-            if let Some(token) = present.keys().find(|t| self.rejected.get(t).is_some_and(|v| *v < view.id)) {
+        if view.exclusive && self.forgotten.is_empty() {
+            if let Some(token) = present.iter().find(|t| self.rejected.get(t).is_some_and(|v| *v < view.id)) {
                 return Err(Violation::new(
                     "C7",
                     format!("change {token} was refused for certain and is in view {}", view.id.epoch),
@@ -230,6 +304,7 @@ impl Checks {
                     view,
                     members: named.members.iter().map(|(id, _)| *id).collect(),
                     exclusive: named.exclusive,
+                    forgotten: BTreeSet::new(),
                 });
             }
             Outcome::Rejected { .. } | Outcome::NoQuorum { .. } | Outcome::Busy => {
@@ -244,7 +319,26 @@ impl Checks {
         Ok(())
     }
 
-    /// L1: at the end everybody holds the same.
+    /// Whether a cluster of all machines need not have quorum: the votes of disks that forgot do not
+    /// count as long as a voter is missing that may know more (R15.10).
+    pub fn excused(&self, machines: &[Machine]) -> bool {
+        let Some(group) = machines.iter().find_map(Machine::group) else { return false };
+        let voters = &group.history().electorate.voters;
+        let here = |v: &&ccm::membership::quorum::Voter| {
+            (0..machines.len()).any(|i| v.is(id(i), &format!("n{}", i + 1)))
+        };
+        let sure = |v: &&ccm::membership::quorum::Voter| {
+            !self
+                .forgotten
+                .iter()
+                .any(|id| v.is(*id, machines.iter().find(|m| m.id() == *id).map_or("", |m| m.name())))
+        };
+        let all: u64 = voters.iter().map(|v| v.votes).sum();
+        let known: u64 = voters.iter().filter(here).filter(sure).map(|v| v.votes).sum();
+        !voters.iter().all(|v| here(&v)) && known * 2 <= all
+    }
+
+    /// L1: at the end everybody holds the same, with every acknowledged change exactly once in it.
     ///
     /// # Errors
     /// Somebody does not, or an acknowledged change is gone.
@@ -262,21 +356,50 @@ impl Checks {
             }
         }
         let Some(cib) = first else { return Ok(()) };
-        let present = keys_of(cib.root());
+        once(cib)?;
+        let present: BTreeSet<u64> = tokens(cib.root()).collect();
         for a in &self.acknowledged {
-            let saved = machines.iter().any(|m| m.backups.iter().any(|b| keys_of(b).contains_key(&a.token)));
-            if !present.contains_key(&a.token) && (a.exclusive || !saved) {
+            if present.contains(&a.token) {
+                continue;
+            }
+            let all: Vec<NodeId> = (0..machines.len()).map(id).collect();
+            let kept = saved(a.token, machines) || !a.held_by(&all);
+            if !kept || (a.exclusive && self.forgotten.is_empty()) {
                 return Err(Violation::new("S2", format!("change {} is gone at the end", a.token)));
             }
+        }
+        if self.forgotten.is_empty()
+            && let Some((token, _)) = self.rejected.iter().find(|(token, view)| {
+                present.contains(token) && self.views.get(view).is_some_and(|v| v.exclusive)
+            })
+        {
+            return Err(Violation::new("C7", format!("change {token} was refused for certain and is there")));
         }
         Ok(())
     }
 }
 
-/// Exactly once: an object that is made by one request is there once.
+fn saved(token: u64, machines: &[Machine]) -> bool {
+    machines.iter().any(|m| m.backups.iter().any(|b| b.contains(&token)))
+}
+
+/// Exactly once: a set counts the changes made in it, and no object is there twice. (An object made
+/// again is refused, so that its client hears of a refusal: C7.)
 fn once(cib: &Cib) -> Result<(), Violation> {
-    match keys_of(cib.root()).into_iter().find(|(_, n)| *n > 1) {
-        Some((token, n)) => Err(Violation::new("C5", format!("change {token} was applied {n} times"))),
-        None => Ok(()),
+    if let Some((sum, there)) = counted(cib.root())
+        && sum != there
+    {
+        return Err(Violation::new("C5", format!("{there} changes were applied {sum} times")));
     }
+    Ok(())
+}
+
+/// A bus message of the simulation: which start of the sender, and its number there.
+pub fn bus_message(boot: u64, number: u64) -> Vec<u8> {
+    [boot.to_le_bytes(), number.to_le_bytes()].concat()
+}
+
+fn read_bus(payload: &[u8]) -> Option<(u64, u64)> {
+    let (boot, number) = payload.split_first_chunk::<8>()?;
+    Some((u64::from_le_bytes(*boot), u64::from_le_bytes(number.try_into().ok()?)))
 }

@@ -1,20 +1,26 @@
-//! One simulated machine: link, group and store, wired as the run-time wires them, with a clock of its
-//! own that runs a little fast or slow.
+//! One simulated machine: the real link machine and the real group or core, a disk that forgets what
+//! was not synced, a clock of its own that runs a little fast or slow, and what runs beside the node.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ccm::group::{Group, GroupAction, GroupConfig, GroupInput, Loaded};
-use ccm::link::{Link, LinkAction, LinkConfig, LinkInput};
+use ccm::group::{Group, GroupAction, GroupConfig, Loaded, Policy};
+use ccm::link::{Link, LinkAction, LinkConfig, LinkInput, PingTarget};
+use ccm::membership::info::PhaseName;
 use ccm::seam::{Incarnation, LinkCommand, NodeId, Record, ViewId};
 use ccm::wire::{Keys, Method};
-use cib::Element;
 use cib::disk::{Backup, CibStore, Failure, MemoryStore, Origin};
+use cib::{Cib, Element};
+use crm_core::core::{Core, CoreConfig, make_plan};
+use crm_core::now::Now;
+use lrm::ExecId;
 
+use super::agents::{Agents, Job, Running as Operation};
+use super::brain::{Brain, Deed, Task};
 use super::chance::Chance;
-use super::net::Sent;
-use super::{DEADTIME, KEEPALIVE};
+use super::net::{Arrived, Sent, address};
+use super::{DEADTIME, KEEPALIVE, World};
 
 /// A write on its way.
 struct Write {
@@ -26,37 +32,76 @@ struct Write {
 /// What runs while the machine is up.
 struct Running {
     link: Link,
-    group: Group,
+    brain: Brain,
     store: CibStore<MemoryStore>,
     write: Option<Write>,
     /// Inputs for a core that does not run at the moment.
-    queued: VecDeque<GroupInput>,
+    queued: VecDeque<Task>,
     /// Packets for a machine that stands still.
-    packets: VecDeque<(SocketAddr, Vec<u8>)>,
+    packets: VecDeque<Arrived>,
     gone: bool,
     /// The link was woken and named the same time again: it is asked once more a little later.
     link_again: Duration,
 }
 
+/// What all machines of a cluster have in common.
+#[derive(Debug, Clone)]
+pub struct Common {
+    pub world: World,
+    pub names: Vec<String>,
+    pub quorum: Vec<Policy>,
+    /// Whether there is a ping node.
+    pub ping: bool,
+    /// The document that an administrator puts on every disk before the first start.
+    pub document: Option<Element>,
+}
+
+/// Something a machine does to the world beside sending packets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// A fence agent of this machine has done its work.
+    Fence { exec: ExecId, action: String, target: String },
+    /// A fence agent of this machine begins.
+    Fences { action: String, target: String },
+    /// An operation of an agent begins.
+    Operation { rsc: String, action: String },
+    /// The node has ended and its machine runs on: its resources are stopped or lost.
+    Ended(i32),
+}
+
 /// A machine with its disk, which outlives what runs on it.
 pub struct Machine {
     index: usize,
-    names: Vec<String>,
+    common: Arc<Common>,
+    chance: Chance,
     disk: MemoryStore,
+    /// A copy of the disk, and the generation of its time.
+    image: Option<(MemoryStore, u64)>,
     generation: u64,
+    /// The next start knows that the disk went back in time.
+    marked: bool,
     pub inc: Incarnation,
     running: Option<Running>,
-    /// Rate of the own clock in parts per thousand, and what it showed at zero.
+    /// Rate of the own clock in parts per thousand, what it showed then, and when that was.
     rate: u64,
-    start: Duration,
+    shown: Duration,
+    since: Duration,
+    wall: i64,
     pub write_time: Duration,
     core_paused: Duration,
     all_paused: Duration,
-    /// Backups this disk holds: documents that lost a merge.
-    pub backups: Vec<Element>,
-    /// Packets and actions for the simulation to take.
+    /// The clock stands still with the machine until then.
+    frozen: Option<Duration>,
+    /// Tokens of the changes in each document that this disk holds as the loser of a merge.
+    pub backups: Vec<BTreeSet<u64>>,
+    pub agents: Agents,
+    pub ping: bool,
+    /// Since when nothing was wrong with the machine itself.
+    pub well_since: Option<Duration>,
+    /// Packets, words and wishes for the simulation to take.
     pub sent: Vec<Sent>,
     pub said: Vec<GroupAction>,
+    pub wishes: Vec<Wish>,
 }
 
 /// Identity of the machine with this index.
@@ -66,46 +111,97 @@ pub fn id(i: usize) -> NodeId {
     NodeId(bytes)
 }
 
+/// A time that never comes.
+const NEVER: Duration = Duration::MAX;
+
 impl Machine {
-    pub fn new(index: usize, names: &[String], chance: &mut Chance) -> Self {
+    pub fn new(index: usize, common: &Arc<Common>, chance: &mut Chance) -> Self {
         Self {
             index,
-            names: names.to_vec(),
+            common: Arc::clone(common),
             disk: MemoryStore::new(),
+            image: None,
             generation: 0,
+            marked: false,
             inc: Incarnation::default(),
             running: None,
             rate: 980 + chance.below(41),
-            start: Duration::from_millis(1000 + chance.below(100_000)),
+            shown: Duration::from_millis(1000 + chance.below(100_000)),
+            since: Duration::ZERO,
+            wall: 1_700_000_000_000_000_000,
             write_time: Duration::from_millis(1 + chance.below(40)),
             core_paused: Duration::ZERO,
             all_paused: Duration::ZERO,
+            frozen: None,
             backups: Vec::new(),
+            agents: Agents::default(),
+            ping: true,
+            well_since: None,
             sent: Vec::new(),
             said: Vec::new(),
+            wishes: Vec::new(),
+            chance: Chance::new(chance.next()),
         }
     }
 
     pub fn name(&self) -> &str {
-        self.names.get(self.index).map_or("", String::as_str)
+        self.common.names.get(self.index).map_or("", String::as_str)
+    }
+
+    pub fn id(&self) -> NodeId {
+        id(self.index)
     }
 
     /// What the own clock shows.
     fn clock(&self, now: Duration) -> Duration {
-        self.start + now.mul_f64(self.rate as f64 / 1000.0)
+        let real = u64::try_from(now.saturating_sub(self.since).as_nanos()).unwrap_or(u64::MAX);
+        self.shown + Duration::from_nanos(real.saturating_mul(self.rate) / 1000)
     }
 
     /// When the own clock shows `at`.
     fn when(&self, at: Duration) -> Duration {
-        at.saturating_sub(self.start).mul_f64(1000.0 / self.rate as f64) + Duration::from_micros(1)
+        let own = u64::try_from(at.saturating_sub(self.shown).as_nanos()).unwrap_or(u64::MAX);
+        self.since + Duration::from_nanos(own.saturating_mul(1000).div_ceil(self.rate))
+    }
+
+    fn now(&self, now: Duration) -> Now {
+        let mono = self.clock(now);
+        Now::utc(mono, self.wall.saturating_add(i64::try_from(now.as_nanos()).unwrap_or(0)))
+    }
+
+    /// From now on the clock runs at this rate.
+    pub fn drift(&mut self, now: Duration, rate: u64) {
+        if self.frozen.is_none() {
+            (self.shown, self.since, self.rate) = (self.clock(now), now, rate);
+        }
+    }
+
+    /// The wall clock is set.
+    pub fn wall_jump(&mut self, now: Duration, seconds: i64) {
+        self.wall = self.wall.saturating_add(seconds.saturating_mul(1_000_000_000));
+        let wall_at_zero = self.wall / 1_000_000_000;
+        self.link_input(now, LinkInput::Surroundings { load: "0.10 0.10 0.10 1/1 1".into(), wall_at_zero });
     }
 
     pub fn running(&self) -> bool {
         self.running.as_ref().is_some_and(|r| !r.gone)
     }
 
+    /// Whether it stands still, or its core does.
+    pub fn paused(&self, now: Duration) -> bool {
+        now < self.all_paused || now < self.core_paused
+    }
+
+    fn brain(&self) -> Option<&Brain> {
+        self.running.as_ref().filter(|r| !r.gone).map(|r| &r.brain)
+    }
+
     pub fn group(&self) -> Option<&Group> {
-        self.running.as_ref().filter(|r| !r.gone).map(|r| &r.group)
+        self.brain().map(Brain::group)
+    }
+
+    pub fn core(&self) -> Option<&Core> {
+        self.brain().and_then(Brain::core)
     }
 
     pub fn active(&self) -> Option<ViewId> {
@@ -125,33 +221,74 @@ impl Machine {
             None => format!("{} is down", self.name()),
             Some(g) => {
                 let i = g.info();
-                format!("{} {:?} view {} of {}", self.name(), i.phase, i.view.epoch, i.members.len())
+                let state = self.core().map(|c| c.controller().state()).unwrap_or_default();
+                format!("{} {:?} view {} of {} {state}", self.name(), i.phase, i.view.epoch, i.members.len())
             }
         }
     }
 
-    pub fn start(&mut self, now: Duration, boot: u64, delay: u64) {
-        self.generation += 1;
-        self.inc = Incarnation { generation: self.generation, boot };
-        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
-        let Ok((store, loaded)) = CibStore::open(self.disk.clone()) else { return };
+    fn open(&self, disk: MemoryStore) -> Option<(CibStore<MemoryStore>, Loaded)> {
+        let (store, loaded) = CibStore::open(disk).ok()?;
         let fresh = loaded.origin == Origin::Empty;
-        let loaded = Loaded {
-            document: (!fresh).then_some(loaded.document),
-            meta: loaded.meta,
-            entries: loaded.entries,
-            regressed: loaded.regressed,
-            import: None,
-        };
+        let never = fresh && self.generation <= 1;
+        let document = if never { self.common.document.clone() } else { (!fresh).then_some(loaded.document) };
+        let regressed = loaded.regressed || self.marked;
+        Some((
+            store,
+            Loaded { document, meta: loaded.meta, entries: loaded.entries, regressed, import: None },
+        ))
+    }
+
+    fn config(&self) -> GroupConfig {
+        let names: Vec<&str> = self.common.names.iter().map(String::as_str).collect();
         let mut config = GroupConfig::new(id(self.index), self.name(), self.inc, &names);
         (config.keepalive, config.deadtime, config.initdead) = (KEEPALIVE, DEADTIME, DEADTIME * 2);
+        config.quorum = self.common.quorum.clone();
+        if self.common.ping {
+            config.pings = vec![PING.to_owned()];
+        }
+        config
+    }
+
+    pub fn start(&mut self, now: Duration) {
+        // What ended by itself lets go of its disk.
+        self.running = None;
+        self.generation += 1;
+        self.inc = Incarnation { generation: self.generation, boot: self.chance.next() };
+        let Some((store, loaded)) = self.open(self.disk.clone()) else {
+            // The disk fails at the start: somebody tries again.
+            self.wishes.push(Wish::Ended(1));
+            return;
+        };
+        self.marked = false;
+        let seed = self.chance.next();
+        let config = self.config();
+        let brain = match self.common.world {
+            World::Agreement => Brain::Group(Box::new(Group::new(config, loaded, seed))),
+            World::Whole => {
+                let mut core = Core::new(CoreConfig {
+                    group: config,
+                    loaded,
+                    roots: lrm::Roots::system(),
+                    operations: 8,
+                    life: u32::try_from(self.generation).unwrap_or(1),
+                    seed,
+                });
+                core.watch();
+                Brain::Core(Box::new(core))
+            }
+        };
         let Ok(keys) = Keys::single(Method::Crc, b"") else { return };
+        let names: Vec<&str> = self.common.names.iter().map(String::as_str).collect();
         let mut link = LinkConfig::simple(id(self.index), self.name(), self.inc, keys, &names);
         (link.keepalive, link.deadtime, link.initdead) = (KEEPALIVE, DEADTIME, DEADTIME * 2);
-        link.warntime = DEADTIME / 2;
+        (link.warntime, link.deadping) = (DEADTIME / 2, DEADTIME);
+        if self.common.ping {
+            link.ping = vec![PingTarget { name: PING.to_owned(), hosts: 1 }];
+        }
         self.running = Some(Running {
-            link: Link::new(link, boot),
-            group: Group::new(config, loaded, boot),
+            link: Link::new(link, seed ^ 1),
+            brain,
             store,
             write: None,
             queued: VecDeque::new(),
@@ -159,17 +296,22 @@ impl Machine {
             gone: false,
             link_again: Duration::ZERO,
         });
-        self.core_paused = now + Duration::from_millis(delay);
+        self.core_paused = now + Duration::from_millis(self.chance.below(20));
+        self.well_since = Some(now);
         self.link_input(now, LinkInput::MediumUp { medium: 0 });
-        self.group_input(now, GroupInput::Wake);
+        self.task(now, Task::Wake);
     }
 
     /// The power fails; of a write on its way anything may be on the disk.
-    pub fn crash(&mut self, chance: &mut Chance) {
+    pub fn crash(&mut self, now: Duration) {
+        self.agents.off();
+        self.well_since = None;
+        self.thaw(now);
+        (self.core_paused, self.all_paused) = (Duration::ZERO, Duration::ZERO);
         let Some(mut r) = self.running.take() else { return };
         if let Some(write) = r.write.take() {
-            if chance.percent(60) {
-                let call = self.disk.counts().calls + chance.below(6);
+            if self.chance.percent(60) {
+                let call = self.disk.counts().calls + self.chance.below(6);
                 self.disk.fail_at(call, Failure::Torn);
                 // Its outcome is nobody's business: the process that would hear of it is gone.
                 if execute(&mut r.store, &write.record).is_ok() {
@@ -177,64 +319,158 @@ impl Machine {
                 }
             }
         }
+        let chance = &mut self.chance;
         self.disk.crash(|n| chance.index(n));
         self.disk.heal();
     }
 
-    /// The next write fails; its outcome on the disk is open.
-    pub fn fail_disk(&mut self) {
-        self.disk.fail_at(self.disk.counts().calls, Failure::Torn);
+    /// The durable document as a start would find it now.
+    pub fn on_disk(&self) -> Option<Cib> {
+        let (_, loaded) = self.open(self.disk.image())?;
+        let group = Group::new(self.config(), loaded, 0);
+        Cib::from_root(group.history().document.clone()).ok()
+    }
+
+    /// The next write fails; its outcome on the disk is open, or nothing is there (`full`).
+    pub fn fail_disk(&mut self, full: bool) {
+        let how = if full { Failure::Before } else { Failure::Torn };
+        self.disk.fail_at(self.disk.counts().calls, how);
+    }
+
+    pub fn take_image(&mut self) {
+        self.image = Some((self.disk.image(), self.generation));
+    }
+
+    /// After a crash: the disk is that of the image again. Whether there was one.
+    pub fn set_back(&mut self) -> bool {
+        let Some((disk, generation)) = self.image.take() else { return false };
+        self.disk = disk;
+        self.generation = generation;
+        true
+    }
+
+    /// After a crash: the disk is empty, and the generation starts at the time, as Heartbeat's does.
+    pub fn wipe(&mut self, now: Duration) {
+        self.disk = MemoryStore::new();
+        self.generation = 1_000_000 + now.as_secs();
+        self.marked = true;
+    }
+
+    /// After a crash: one byte has changed. Whether there was one to change.
+    pub fn damage(&mut self, at: u64) -> bool {
+        let names = self.disk.names();
+        let pick = usize::try_from(at % 1021).unwrap_or(0);
+        let name = names.get(pick % names.len().max(1));
+        name.is_some_and(|name| self.disk.damage(name, usize::try_from(at / 1021 % 997).unwrap_or(0)))
     }
 
     pub fn pause_core(&mut self, until: Duration) {
         self.core_paused = self.core_paused.max(until);
+        self.well_since = None;
     }
 
     pub fn pause_all(&mut self, until: Duration) {
         self.all_paused = self.all_paused.max(until);
+        self.well_since = None;
+    }
+
+    /// The clock stands still too.
+    pub fn freeze(&mut self, now: Duration, until: Duration) {
+        if self.frozen.is_none() && now >= self.all_paused {
+            self.shown = self.clock(now);
+            self.frozen = Some(until);
+            // Nothing asks for the time before it runs again.
+            self.since = until;
+            self.pause_all(until);
+        }
+    }
+
+    fn thaw(&mut self, now: Duration) {
+        if self.frozen.take().is_some() {
+            self.since = self.since.min(now);
+        }
+    }
+
+    /// Every write takes this long from now on.
+    pub fn slow(&mut self, now: Duration, delay: Duration) {
+        self.write_time = delay;
+        if delay >= DEADTIME / 8 {
+            self.well_since = None;
+        } else if self.running() && self.well_since.is_none() && !self.paused(now) {
+            self.well_since = Some(now);
+        }
+    }
+
+    /// The group has given its disk up.
+    pub fn disk_failed(&self) -> bool {
+        self.group().is_some_and(|g| g.info().phase == PhaseName::DiskFailed)
+    }
+
+    /// Where it is in the life of views, as a situation reached.
+    pub fn phase(&self) -> &'static str {
+        match self.group().map(|g| g.info().phase) {
+            None => "phase: down",
+            Some(PhaseName::Boot) => "phase: boot",
+            Some(PhaseName::Seeking) => "phase: seeking",
+            Some(PhaseName::Proposing) => "phase: proposing",
+            Some(PhaseName::Promised) => "phase: promised",
+            Some(PhaseName::Installing) => "phase: installing",
+            Some(PhaseName::Active) => "phase: active",
+            Some(PhaseName::Leaving) => "phase: leaving",
+            Some(PhaseName::Gone) => "phase: gone",
+            Some(PhaseName::DiskFailed) => "phase: disk failed",
+        }
     }
 
     pub fn calm(&mut self, now: Duration) {
+        self.thaw(now);
         self.core_paused = self.core_paused.min(now);
         self.all_paused = self.all_paused.min(now);
         self.write_time = Duration::from_millis(2);
+        self.ping = true;
+        self.agents.ill.clear();
         self.disk.heal();
         if let Some(w) = self.running.as_mut().and_then(|r| r.write.as_mut()) {
             w.due = w.due.min(now);
         }
     }
 
-    /// When something is to be done here next.
-    pub fn next(&self, now: Duration) -> Option<Duration> {
-        let r = self.running.as_ref().filter(|r| !r.gone)?;
+    pub fn carrier(&mut self, now: Duration, carrier: bool) {
+        self.link_input(now, LinkInput::Carrier { medium: 0, carrier });
+    }
+
+    /// When something is to be done here next; [`NEVER`] if nothing is.
+    pub fn next(&self, now: Duration) -> Duration {
+        let agents = self.agents.next().map_or(NEVER, |t| t.max(self.all_paused));
+        let Some(r) = self.running.as_ref().filter(|r| !r.gone) else { return agents };
         if now < self.all_paused {
-            return Some(self.all_paused);
+            return self.all_paused;
         }
         if !r.packets.is_empty() {
-            return Some(now);
+            return now;
         }
-        let link = r.link.deadline().map(|t| self.when(t).max(r.link_again));
-        let write = r.write.as_ref().map(|w| w.due);
-        let group = if now < self.core_paused {
-            Some(self.core_paused)
+        let link = r.link.deadline().map_or(NEVER, |t| self.when(t).max(r.link_again));
+        let write = r.write.as_ref().map_or(NEVER, |w| w.due);
+        let brain = if now < self.core_paused {
+            self.core_paused
         } else if r.queued.is_empty() {
-            r.group.deadline().map(|t| self.when(t))
+            r.brain.deadline().map_or(NEVER, |t| self.when(t))
         } else {
-            Some(now)
+            now
         };
-        [link, write, group].into_iter().flatten().min().map(|t| t.max(now))
+        link.min(write).min(brain).min(agents).max(now)
     }
 
     /// What is due here at this moment, for the report of a standstill.
     pub fn busy(&self, now: Duration) -> Option<String> {
         let r = self.running.as_ref().filter(|r| !r.gone)?;
-        let clock = self.clock(now);
-        self.next(now).filter(|t| *t <= now).map(|_| {
+        (self.next(now) <= now).then(|| {
             format!(
-                "{}: clock {clock:?}, link {:?}, group {:?}, queued {}, packets {}, write {:?}",
+                "{}: clock {:?}, link {:?}, brain {:?}, queued {}, packets {}, write {:?}",
                 self.name(),
+                self.clock(now),
                 r.link.deadline(),
-                r.group.deadline(),
+                r.brain.deadline(),
                 r.queued.len(),
                 r.packets.len(),
                 r.write.as_ref().map(|w| w.due)
@@ -246,8 +482,12 @@ impl Machine {
         if now < self.all_paused {
             return;
         }
-        while let Some((from, bytes)) = self.running.as_mut().and_then(|r| r.packets.pop_front()) {
-            self.link_input(now, LinkInput::Packet { medium: 0, from: Some(from), bytes });
+        self.frozen = None;
+        while let Some(packet) = self.running.as_mut().and_then(|r| r.packets.pop_front()) {
+            self.packet(now, &packet);
+        }
+        while let Some(ended) = self.agents.take(now) {
+            self.ended(now, ended);
         }
         let clock = self.clock(now);
         let Some(r) = &mut self.running else { return };
@@ -255,14 +495,17 @@ impl Machine {
         if let Some(write) = written {
             let result = execute(&mut r.store, &write.record);
             let token = write.token;
-            let input = match result {
+            let task = match result {
                 Ok(()) => {
                     self.backups.extend(backup_of(&write.record));
-                    GroupInput::Persisted { token }
+                    Task::Persisted(token)
                 }
-                Err(error) => GroupInput::PersistFailed { token, error },
+                Err(error) => {
+                    self.well_since = None;
+                    Task::PersistFailed(token, error)
+                }
             };
-            self.group_input(now, input);
+            self.task(now, task);
         }
         let due = |r: &Running| r.link.deadline().is_some_and(|t| t <= clock) && now >= r.link_again;
         if self.running.as_ref().is_some_and(due) {
@@ -272,35 +515,58 @@ impl Machine {
             }
         }
         if now >= self.core_paused {
-            while let Some(input) = self.running.as_mut().and_then(|r| r.queued.pop_front()) {
-                self.handle(now, input);
+            while let Some(task) = self.running.as_mut().and_then(|r| r.queued.pop_front()) {
+                self.handle(now, task);
             }
-            if self.running.as_ref().is_some_and(|r| r.group.deadline().is_some_and(|t| t <= clock)) {
-                self.handle(now, GroupInput::Wake);
+            if self.running.as_ref().is_some_and(|r| r.brain.deadline().is_some_and(|t| t <= clock)) {
+                self.handle(now, Task::Wake);
             }
         }
     }
 
-    pub fn packet(&mut self, now: Duration, from: SocketAddr, bytes: Vec<u8>) {
+    /// An agent, a fence agent or the planner has finished.
+    fn ended(&mut self, now: Duration, mut running: Operation) {
+        let ran = now.saturating_sub(running.began);
+        match std::mem::replace(&mut running.job, Job::Fence { action: String::new(), target: String::new() })
+        {
+            Job::Agent(op) => {
+                let end = self.agents.end(&running, &op);
+                self.task(now, Task::Exited(running.exec, lrm::Outcome::of(end, ran)));
+            }
+            Job::Fence { action, target } => {
+                self.wishes.push(Wish::Fence { exec: running.exec, action, target });
+            }
+            Job::Plan(plan) => self.task(now, Task::Planned(running.exec.0, plan)),
+        }
+    }
+
+    /// The fence agent of this machine ends with this code.
+    pub fn fenced(&mut self, now: Duration, exec: ExecId, code: i32) {
+        let outcome = lrm::Outcome::of(lrm::End::Code(code), Duration::from_millis(500));
+        self.task(now, Task::Exited(exec, outcome));
+    }
+
+    pub fn packet(&mut self, now: Duration, packet: &Arrived) {
         if now < self.all_paused {
             if let Some(r) = &mut self.running {
                 // A socket buffer holds so much.
                 if r.packets.len() < 200 {
-                    r.packets.push_back((from, bytes));
+                    r.packets.push_back(packet.clone());
                 }
             }
             return;
         }
-        self.link_input(now, LinkInput::Packet { medium: 0, from: Some(from), bytes });
+        let from = Some(address(packet.from));
+        self.link_input(now, LinkInput::Packet { medium: 0, from, bytes: packet.bytes.to_vec() });
     }
 
-    pub fn group_input(&mut self, now: Duration, input: GroupInput) {
+    pub fn task(&mut self, now: Duration, task: Task) {
         let paused = now < self.core_paused || now < self.all_paused;
         let Some(r) = self.running.as_mut().filter(|r| !r.gone) else { return };
         if paused || !r.queued.is_empty() {
-            r.queued.push_back(input);
+            r.queued.push_back(task);
         } else {
-            self.handle(now, input);
+            self.handle(now, task);
         }
     }
 
@@ -312,39 +578,82 @@ impl Machine {
         for action in out {
             match action {
                 LinkAction::Transmit { to, bytes, .. } => self.sent.push(Sent { to, bytes }),
-                LinkAction::Event(event) => self.group_input(now, GroupInput::Link(event)),
+                LinkAction::Event(event) => self.task(now, Task::Link(event)),
+                LinkAction::Ping { target } if self.ping => {
+                    self.link_input(now, LinkInput::Pong { target, host: 0 });
+                }
                 LinkAction::Ping { .. } | LinkAction::Log(_) => {}
             }
         }
     }
 
-    fn handle(&mut self, now: Duration, input: GroupInput) {
-        let clock = self.clock(now);
+    fn handle(&mut self, now: Duration, task: Task) {
+        let clock = self.now(now);
         let Some(r) = self.running.as_mut().filter(|r| !r.gone) else { return };
-        let mut actions = Vec::new();
-        r.group.handle(clock, input, &mut actions);
-        for action in actions {
-            match action {
-                GroupAction::Link(command) => {
+        let mut deeds = Vec::new();
+        r.brain.handle(clock, task, &mut deeds);
+        for deed in deeds {
+            match deed {
+                Deed::Link(command) => {
                     let leave = command == LinkCommand::Leave;
                     self.link_input(now, LinkInput::Command(command));
-                    if leave {
-                        if let Some(r) = &mut self.running {
-                            r.gone = true;
-                        }
+                    if leave && self.common.world == World::Agreement {
+                        self.end(0);
                     }
                 }
-                GroupAction::Persist { token, record } => {
+                Deed::Persist { token, record } => {
                     let due = now + self.write_time;
                     if let Some(r) = &mut self.running {
                         r.write = Some(Write { due, token, record });
                     }
                 }
-                other => self.said.push(other),
+                Deed::Said(action) => self.said.push(action),
+                Deed::Spawn { exec, op, command } => {
+                    if let Some(op) = &op {
+                        let (rsc, action) = (op.rsc.clone(), op.action.clone());
+                        self.wishes.push(Wish::Operation { rsc, action });
+                    }
+                    if let Some((action, target)) =
+                        self.agents.spawn(now, &mut self.chance, exec, op, &command)
+                    {
+                        self.wishes.push(Wish::Fences { action, target });
+                    }
+                }
+                Deed::Kill(exec) => {
+                    if let Some(job) = self.agents.kill(exec) {
+                        let ran = now.saturating_sub(job.began);
+                        self.task(now, Task::Exited(exec, lrm::Outcome::of(lrm::End::Killed, ran)));
+                    }
+                }
+                Deed::Plan { token, cib, situation } => {
+                    let plan = make_plan(&cib, &situation);
+                    self.agents.plan(now, &mut self.chance, token, plan);
+                }
+                Deed::Again(known) => {
+                    self.generation = self.generation.max(known);
+                    self.marked = true;
+                    self.end(75);
+                    return;
+                }
+                Deed::Exit(code) => {
+                    self.end(code);
+                    return;
+                }
             }
         }
     }
+
+    fn end(&mut self, code: i32) {
+        if let Some(r) = &mut self.running {
+            r.gone = true;
+        }
+        self.well_since = None;
+        self.wishes.push(Wish::Ended(code));
+    }
 }
+
+/// Name of the ping node.
+const PING: &str = "gateway";
 
 fn execute(store: &mut CibStore<MemoryStore>, record: &Record) -> Result<(), String> {
     let result = match record {
@@ -358,23 +667,31 @@ fn execute(store: &mut CibStore<MemoryStore>, record: &Record) -> Result<(), Str
     result.map_err(|e| e.to_string())
 }
 
-fn backup_of(record: &Record) -> Option<Element> {
+fn backup_of(record: &Record) -> Option<BTreeSet<u64>> {
     match record {
-        Record::Switch { backup: Some((document, _)), .. } => Some(document.clone()),
+        Record::Switch { backup: Some((document, _)), .. } => Some(tokens(document).collect()),
         Record::Append(_) | Record::Meta(_) | Record::Switch { .. } => None,
     }
 }
 
-/// The keys in a document, with how often each occurs.
-pub fn keys_of(root: &Element) -> BTreeMap<u64, usize> {
-    let mut keys = BTreeMap::new();
-    let set = root
-        .path(&["configuration", "crm_config"])
-        .and_then(|c| c.children().find(|s| s.id() == Some("keys")));
-    for pair in set.into_iter().flat_map(Element::children) {
-        if let Some(n) = pair.attr("value").and_then(|v| v.parse().ok()) {
-            *keys.entry(n).or_default() += 1;
-        }
-    }
-    keys
+/// The changes in a document that clients of the simulation made, by their numbers: objects of their
+/// own (`c-N`), and pairs of one set (`k-N`) that counts them.
+pub fn tokens(root: &Element) -> impl Iterator<Item = u64> {
+    let number = |e: &Element, kind: &str| e.id()?.strip_prefix(kind)?.parse().ok();
+    let sets = root.path(&["configuration", "crm_config"]).into_iter().flat_map(Element::children);
+    sets.flat_map(move |set| {
+        let pairs = (set.id() == Some(KEYS)).then(|| set.children()).into_iter().flatten();
+        number(set, "c-").into_iter().chain(pairs.filter_map(move |pair| number(pair, "k-")))
+    })
 }
+
+/// How many changes the set counted, and how many are in it.
+pub fn counted(root: &Element) -> Option<(u64, u64)> {
+    let config = root.path(&["configuration", "crm_config"])?;
+    let set = config.children().find(|s| s.id() == Some(KEYS))?;
+    let sum = set.children().find(|p| p.id() == Some("sum"))?.attr("value")?.parse().ok()?;
+    Some((sum, set.children().filter(|p| p.id().is_some_and(|id| id.starts_with("k-"))).count() as u64))
+}
+
+/// Name of the set that counts.
+pub const KEYS: &str = "keys";

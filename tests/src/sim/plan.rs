@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::chance::Chance;
-use super::{DEADTIME, Settings};
+use super::{DEADTIME, Settings, World};
 
 /// How rough the weather is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,15 @@ impl Profile {
             Self::Calm => (0, 0, 1),
             Self::Stormy => (1, 1, 5),
             Self::Hostile => (4, 3, 15),
+        }
+    }
+
+    /// Most time between two requests of clients; half of it on average.
+    pub fn requests(self) -> Duration {
+        match self {
+            Self::Calm => Duration::from_millis(2000),
+            Self::Stormy => Duration::from_millis(900),
+            Self::Hostile => Duration::from_millis(450),
         }
     }
 
@@ -72,26 +81,67 @@ pub enum Fault {
     Leave(usize),
     /// The core does not run; heartbeats go on.
     PauseCore(usize, Duration),
-    /// The whole machine stands still.
+    /// The whole machine stands still, and its clock shows it.
     PauseAll(usize, Duration),
+    /// A virtual machine is stopped by its host: its clock stands still with it.
+    Freeze(usize, Duration),
+    /// Its clock runs at so many thousandths from now on.
+    Drift(usize, u64),
+    /// Its wall clock is set to another time, so many seconds away.
+    WallJump(usize, i64),
     /// Every write takes this long.
     SlowDisk(usize, Duration),
-    /// The next write fails.
+    /// The next write fails, and half of it is there.
     FailDisk(usize),
+    /// The disk is full: the next write fails before anything is there.
+    FullDisk(usize),
+    /// An image of the disk is put away.
+    Image(usize),
+    /// The machine loses power and comes back with that image.
+    SetBack(usize),
+    /// The machine loses power and comes back with an empty disk.
+    Wipe(usize),
+    /// The machine loses power, and a byte on its disk has changed when it is read.
+    ReadError(usize, u64),
     /// One direction of one link.
     Cut {
         from: usize,
         to: usize,
     },
     Split(u64),
+    /// All cables of a machine.
+    Unplug(usize),
+    Plug(usize),
     Clog {
         from: usize,
         to: usize,
         delay: Duration,
     },
+    /// Every link slow; to be released one by one.
+    ClogAll(Duration),
     Loss(u64),
+    Quiet,
     HealLinks,
     HealOne,
+    /// A machine does not reach the ping node any more.
+    PingLost(usize),
+    PingBack(usize),
+    /// A voter more that is never there.
+    AddNode(usize),
+    /// A voter less.
+    RemoveNode(usize),
+    /// Another number of votes for a machine.
+    Votes(usize, u32),
+    /// Many requests at once.
+    Burst(usize, u32),
+    /// The next operation of a kind on a machine goes wrong.
+    Ill(usize, super::agents::Ill),
+    /// Something that runs on a machine stops by itself.
+    Dies(usize, u64),
+    /// The fencing device does nothing for so long.
+    FencingDown(Duration),
+    /// An administrator has a node fenced.
+    AskFence(usize, usize),
 }
 
 impl Fault {
@@ -103,17 +153,86 @@ impl Fault {
             Self::Leave(_) => "fault: clean leave",
             Self::PauseCore(..) => "fault: core pauses",
             Self::PauseAll(..) => "fault: machine pauses",
+            Self::Freeze(..) => "fault: virtual machine frozen",
+            Self::Drift(..) => "fault: clock drifts",
+            Self::WallJump(..) => "fault: wall clock jumps",
             Self::SlowDisk(..) => "fault: slow disk",
             Self::FailDisk(_) => "fault: failing disk",
+            Self::FullDisk(_) => "fault: full disk",
+            Self::Image(_) => "fault: disk image taken",
+            Self::SetBack(_) => "fault: disk set back",
+            Self::Wipe(_) => "fault: disk wiped",
+            Self::ReadError(..) => "fault: disk read error",
             Self::Cut { .. } => "fault: one-way cut",
             Self::Split(_) => "fault: partition",
+            Self::Unplug(_) => "fault: carrier lost",
+            Self::Plug(_) => "fault: carrier back",
             Self::Clog { .. } => "fault: clogged link",
+            Self::ClogAll(_) => "fault: every link clogged",
             Self::Loss(_) => "fault: loss",
-            Self::HealLinks => "links heal",
-            Self::HealOne => "one link heals",
+            Self::Quiet => "fault: loss ends",
+            Self::HealLinks => "fault: links heal",
+            Self::HealOne => "fault: one link heals",
+            Self::PingLost(_) => "fault: ping node lost",
+            Self::PingBack(_) => "fault: ping node back",
+            Self::AddNode(_) => "fault: voter added",
+            Self::RemoveNode(_) => "fault: voter removed",
+            Self::Votes(..) => "fault: votes changed",
+            Self::Burst(..) => "fault: burst of requests",
+            Self::Ill(_, super::agents::Ill::Hang) => "fault: agent hangs",
+            Self::Ill(..) => "fault: agent fails",
+            Self::Dies(..) => "fault: resource dies",
+            Self::FencingDown(_) => "fault: fencing device down",
+            Self::AskFence(..) => "fault: administrator fences",
         }
     }
 }
+
+/// What every long run must have tried, in any world: a generator that never does is seen.
+pub const TRIED: [&str; 33] = [
+    "fault: crash",
+    "fault: everything loses power",
+    "fault: restart",
+    "fault: clean leave",
+    "fault: core pauses",
+    "fault: machine pauses",
+    "fault: virtual machine frozen",
+    "fault: clock drifts",
+    "fault: wall clock jumps",
+    "fault: slow disk",
+    "fault: failing disk",
+    "fault: full disk",
+    "fault: disk image taken",
+    "fault: disk set back",
+    "fault: disk wiped",
+    "fault: disk read error",
+    "fault: one-way cut",
+    "fault: partition",
+    "fault: carrier lost",
+    "fault: carrier back",
+    "fault: clogged link",
+    "fault: every link clogged",
+    "fault: loss",
+    "fault: loss ends",
+    "fault: links heal",
+    "fault: one link heals",
+    "fault: ping node lost",
+    "fault: ping node back",
+    "fault: voter added",
+    "fault: voter removed",
+    "fault: votes changed",
+    "fault: burst of requests",
+    "reached: one clogged link released",
+];
+
+/// What a long run of whole cores must have tried beside that.
+pub const TRIED_WHOLE: [&str; 5] = [
+    "fault: agent fails",
+    "fault: agent hangs",
+    "fault: resource dies",
+    "fault: fencing device down",
+    "fault: administrator fences",
+];
 
 /// The faults of a run, in order.
 #[derive(Debug, Clone)]
@@ -123,53 +242,149 @@ pub struct Plan {
 
 impl Plan {
     pub fn draw(chance: &mut Chance, settings: Settings) -> Self {
-        let mut faults = Vec::new();
+        let mut drawing = Drawing { settings, faults: Vec::new(), regressed: false };
         let pause = settings.profile.pause();
         let mut at = DEADTIME * 4;
-        let n = settings.nodes;
         while at < settings.span {
-            let i = chance.index(n);
-            let j = (i + 1 + chance.index(n.saturating_sub(1).max(1))) % n.max(1);
-            let some = |chance: &mut Chance, max: Duration| {
-                max.mul_f64(f64::from(u32::try_from(chance.below(1000)).unwrap_or(0)) / 1000.0)
-            };
-            let fault = match chance.below(26) {
-                0..=3 => Fault::Crash(i),
-                4..=6 => Fault::Restart(i),
-                7 => Fault::Leave(i),
-                8 => Fault::PauseCore(i, some(chance, DEADTIME * 3)),
-                9 => Fault::PauseAll(i, some(chance, DEADTIME * 3)),
-                10 => Fault::SlowDisk(i, some(chance, DEADTIME * 2)),
-                11 => Fault::SlowDisk(i, Duration::from_millis(2)),
-                12 | 13 => Fault::Cut { from: i, to: j },
-                14..=16 => Fault::Split(chance.next()),
-                17 => Fault::Clog { from: i, to: j, delay: some(chance, DEADTIME) },
-                18 => Fault::Loss(chance.below(30)),
-                19 => Fault::Loss(settings.profile.noise().0),
-                20 | 21 => Fault::HealOne,
-                22 => Fault::FailDisk(i),
-                23 => Fault::CrashAll,
-                _ => Fault::HealLinks,
-            };
-            faults.push((at, fault));
-            if fault == Fault::CrashAll {
-                for i in 0..n {
-                    faults.push((at + some(chance, DEADTIME * 3), Fault::Restart(i)));
-                }
-            }
-            // Whatever goes wrong is mostly put right within a while, so that runs do not end in ruins.
-            if let Fault::Crash(i) | Fault::Leave(i) = fault {
-                if chance.percent(85) {
-                    faults.push((at + some(chance, DEADTIME * 6), Fault::Restart(i)));
-                }
-            }
-            if matches!(fault, Fault::Split(_) | Fault::Cut { .. }) && chance.percent(70) {
-                faults.push((at + some(chance, DEADTIME * 5), Fault::HealLinks));
-            }
+            drawing.one(chance, at);
             at += some(chance, pause * 2) + Duration::from_millis(1);
         }
+        let mut faults = drawing.faults;
         faults.retain(|(t, _)| *t < settings.span);
         faults.sort_by_key(|(t, _)| *t);
         Self { faults }
+    }
+}
+
+/// A part of a time.
+fn some(chance: &mut Chance, most: Duration) -> Duration {
+    most * u32::try_from(chance.below(1000)).unwrap_or(0) / 1000
+}
+
+struct Drawing {
+    settings: Settings,
+    faults: Vec<(Duration, Fault)>,
+    /// One disk of a run may forget: more, and nothing could be promised.
+    regressed: bool,
+}
+
+impl Drawing {
+    fn put(&mut self, at: Duration, fault: Fault) {
+        self.faults.push((at, fault));
+    }
+
+    /// One fault, with what puts it right: most things are put right within a while, so that runs do
+    /// not end in ruins.
+    fn one(&mut self, chance: &mut Chance, at: Duration) {
+        let n = self.settings.nodes;
+        let i = chance.index(n);
+        let j = (i + 1 + chance.index(n.saturating_sub(1).max(1))) % n.max(1);
+        let whole = self.settings.world == World::Whole;
+        match chance.below(if whole { 52 } else { 44 }) {
+            0..=4 => {
+                self.put(at, Fault::Crash(i));
+                if chance.percent(85) {
+                    self.put(at + some(chance, DEADTIME * 6), Fault::Restart(i));
+                }
+            }
+            5..=7 => self.put(at, Fault::Restart(i)),
+            8 => {
+                self.put(at, Fault::Leave(i));
+                if chance.percent(85) {
+                    self.put(at + some(chance, DEADTIME * 6), Fault::Restart(i));
+                }
+            }
+            9 | 10 => self.put(at, Fault::PauseCore(i, some(chance, DEADTIME * 3))),
+            11 => self.put(at, Fault::PauseAll(i, some(chance, DEADTIME * 3))),
+            12 => self.put(at, Fault::Freeze(i, some(chance, DEADTIME * 3))),
+            13 => self.put(at, Fault::Drift(i, 980 + chance.below(41))),
+            14 => {
+                let by = i64::try_from(chance.below(200_000)).unwrap_or(0) - 100_000;
+                self.put(at, Fault::WallJump(i, by));
+            }
+            15 | 16 => {
+                self.put(at, Fault::SlowDisk(i, some(chance, DEADTIME * 2)));
+                if chance.percent(60) {
+                    let healthy = Fault::SlowDisk(i, Duration::from_millis(2));
+                    self.put(at + some(chance, DEADTIME * 6), healthy);
+                }
+            }
+            17 => self.put(at, Fault::FailDisk(i)),
+            18 => self.put(at, Fault::FullDisk(i)),
+            19 | 20 => self.regress(chance, at, i),
+            21 | 22 => {
+                self.put(at, Fault::Cut { from: i, to: j });
+                if chance.percent(70) {
+                    self.put(at + some(chance, DEADTIME * 5), Fault::HealLinks);
+                }
+            }
+            23..=26 => {
+                self.put(at, Fault::Split(chance.next()));
+                if chance.percent(70) {
+                    self.put(at + some(chance, DEADTIME * 5), Fault::HealLinks);
+                }
+            }
+            27 | 28 => {
+                self.put(at, Fault::Unplug(i));
+                if chance.percent(85) {
+                    self.put(at + some(chance, DEADTIME * 5), Fault::Plug(i));
+                }
+            }
+            29 => self.put(at, Fault::Clog { from: i, to: j, delay: some(chance, DEADTIME) }),
+            30 => {
+                self.put(at, Fault::ClogAll(some(chance, DEADTIME)));
+                let mut then = at;
+                for _ in 0..n * (n - 1) {
+                    then += some(chance, DEADTIME);
+                    self.put(then, Fault::HealOne);
+                }
+            }
+            31 => {
+                self.put(at, Fault::Loss(chance.below(30)));
+                self.put(at + some(chance, DEADTIME * 4), Fault::Quiet);
+            }
+            32 | 33 => self.put(at, Fault::HealOne),
+            34 => {
+                self.put(at, Fault::PingLost(i));
+                if chance.percent(80) {
+                    self.put(at + some(chance, DEADTIME * 5), Fault::PingBack(i));
+                }
+            }
+            35 => {
+                self.put(at, Fault::CrashAll);
+                for i in 0..n {
+                    self.put(at + some(chance, DEADTIME * 3), Fault::Restart(i));
+                }
+            }
+            36 => self.put(at, Fault::AddNode(chance.index(3))),
+            37 => self.put(at, Fault::RemoveNode(chance.index(n + 3))),
+            38 => self.put(at, Fault::Votes(i, u32::try_from(chance.below(3)).unwrap_or(1))),
+            39 => self.put(at, Fault::Burst(i, u32::try_from(5 + chance.below(40)).unwrap_or(5))),
+            40..=43 => self.put(at, Fault::HealLinks),
+            44..=46 => {
+                use super::agents::Ill;
+                let ill = [Ill::Start, Ill::Stop, Ill::Monitor, Ill::Hang];
+                let ill = ill.get(chance.index(ill.len())).copied().unwrap_or(Ill::Monitor);
+                self.put(at, Fault::Ill(i, ill));
+            }
+            47 | 48 => self.put(at, Fault::Dies(i, chance.next())),
+            49 | 50 => self.put(at, Fault::FencingDown(some(chance, DEADTIME * 8))),
+            _ => self.put(at, Fault::AskFence(i, j)),
+        }
+    }
+
+    fn regress(&mut self, chance: &mut Chance, at: Duration, i: usize) {
+        if self.regressed {
+            return self.put(at, Fault::Crash(i));
+        }
+        self.regressed = true;
+        match chance.below(3) {
+            0 => {
+                self.put(at, Fault::Image(i));
+                self.put(at + some(chance, DEADTIME * 12), Fault::SetBack(i));
+            }
+            1 => self.put(at, Fault::Wipe(i)),
+            _ => self.put(at, Fault::ReadError(i, chance.next())),
+        }
     }
 }

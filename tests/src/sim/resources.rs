@@ -1,0 +1,245 @@
+//! What runs where, and who was fenced: S1, S4's second half, S5 and L1 of design.md, as seen from
+//! outside of every node.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use cib::Element;
+
+use super::chance::Chance;
+use super::checks::Violation;
+use super::machine::{KEYS, Machine, id};
+use super::net::Net;
+use super::{DEADTIME, Settings, World};
+
+/// What is active on how many nodes, where all is well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    One,
+    Everywhere,
+    /// Everywhere, promoted on one.
+    Promotable,
+}
+
+/// The configuration of a run, and what it promises.
+pub struct Resources {
+    world: World,
+    nodes: usize,
+    fencing: bool,
+    policy: &'static str,
+    /// Whether the language of the document is checked: slow, and not for every seed.
+    checked: bool,
+    /// The fencing device does nothing until then.
+    pub fencing_down: Duration,
+    kinds: BTreeMap<&'static str, Kind>,
+    /// Nodes that an administrator has ordered to be fenced.
+    ordered: BTreeSet<usize>,
+}
+
+/// Longer than this is nobody's fault that is still the reason for anything: what happened before has
+/// been noticed, and acted upon, and is over. In dead times.
+const FORGOTTEN: u32 = 12;
+
+impl Resources {
+    pub fn draw(chance: &mut Chance, settings: Settings) -> Self {
+        let policies = ["stop", "stop", "stop", "freeze", "demote"];
+        let kinds = [
+            ("a", Kind::One),
+            ("b", Kind::One),
+            ("g1", Kind::One),
+            ("g2", Kind::One),
+            ("c", Kind::Everywhere),
+            ("m", Kind::Promotable),
+        ];
+        Self {
+            world: settings.world,
+            nodes: settings.nodes,
+            fencing: !chance.percent(15),
+            policy: policies.get(chance.index(policies.len())).copied().unwrap_or("stop"),
+            checked: settings.world == World::Agreement && chance.percent(3),
+            fencing_down: Duration::ZERO,
+            kinds: kinds.into(),
+            ordered: BTreeSet::new(),
+        }
+    }
+
+    /// The longest that an agent or a fence may take.
+    pub fn longest(&self) -> Duration {
+        Duration::from_secs(10) + DEADTIME * 4
+    }
+
+    /// The document that an administrator wrote before the first start.
+    pub fn document(&self) -> Element {
+        let language = if self.checked { "validate-with='pacemaker-3.9'" } else { "" };
+        let text = match self.world {
+            World::Agreement => format!(
+                "<cib crm_feature_set='3.19.0' {language} epoch='1' num_updates='0' admin_epoch='0'><configuration>\
+                 <crm_config><cluster_property_set id='{KEYS}'><nvpair id='sum' name='sum' value='0'/>\
+                 </cluster_property_set></crm_config><nodes/><resources/><constraints/></configuration><status/></cib>"
+            ),
+            World::Whole => self.whole(),
+        };
+        cib::Cib::parse(&text).map_or_else(|_| Element::new("cib"), cib::Cib::into_root)
+    }
+
+    fn whole(&self) -> String {
+        let hosts: Vec<String> = (0..self.nodes).map(|i| format!("n{}", i + 1)).collect();
+        let op = |id: &str, extra: &str| {
+            format!(
+                "<operations><op id='{id}-m' name='monitor' interval='3s' timeout='4s'/>{extra}\
+                 <op id='{id}-s' name='start' interval='0' timeout='5s'/>\
+                 <op id='{id}-p' name='stop' interval='0' timeout='5s'/></operations>"
+            )
+        };
+        let plain = |id: &str| {
+            format!(
+                "<primitive id='{id}' class='ocf' provider='heartbeat' type='Dummy'>{}</primitive>",
+                op(id, "")
+            )
+        };
+        let promoted = "<op id='m-mp' name='monitor' role='Promoted' interval='2s' timeout='4s'/>";
+        format!(
+            "<cib crm_feature_set='3.19.0' epoch='1' num_updates='0' admin_epoch='0'><configuration>\
+             <crm_config><cluster_property_set id='{KEYS}'><nvpair id='sum' name='sum' value='0'/>\
+             </cluster_property_set><cluster_property_set id='cib-bootstrap-options'>\
+             <nvpair id='o1' name='stonith-enabled' value='{}'/>\
+             <nvpair id='o2' name='no-quorum-policy' value='{}'/>\
+             <nvpair id='o3' name='stonith-timeout' value='8s'/></cluster_property_set></crm_config><nodes/>\
+             <resources><primitive id='f' class='stonith' type='fence_dummy'>\
+             <instance_attributes id='fi'><nvpair id='fi1' name='pcmk_host_list' value='{}'/></instance_attributes>\
+             </primitive>{}{}<group id='g'>{}{}</group><clone id='cc'>{}</clone>\
+             <clone id='mm'><meta_attributes id='mma'><nvpair id='mma1' name='promotable' value='true'/>\
+             </meta_attributes><primitive id='m' class='ocf' provider='pacemaker' type='Stateful'>{}</primitive>\
+             </clone></resources><constraints>\
+             <rsc_location id='l1' rsc='a' node='n1' score='50'/>\
+             <rsc_location id='l2' rsc='mm' rsc-discovery='always'><rule id='l2r' role='Promoted' score='10'>\
+             <expression id='l2e' attribute='#uname' operation='defined'/></rule></rsc_location>\
+             <rsc_colocation id='k1' rsc='b' with-rsc='a' score='-INFINITY'/>\
+             <rsc_order id='r1' first='a' then='g'/>\
+             </constraints><rsc_defaults><meta_attributes id='d'>\
+             <nvpair id='d1' name='resource-stickiness' value='100'/></meta_attributes></rsc_defaults>\
+             </configuration><status/></cib>",
+            self.fencing,
+            self.policy,
+            hosts.join(" "),
+            plain("a"),
+            plain("b"),
+            plain("g1"),
+            plain("g2"),
+            plain("c"),
+            op("m", promoted),
+        )
+    }
+
+    /// S1: nothing is active on more nodes than it may be.
+    ///
+    /// # Errors
+    /// Something is.
+    pub fn once(&self, machines: &[Machine]) -> Result<(), Violation> {
+        if !self.fencing {
+            return Ok(());
+        }
+        for (name, kind) in &self.kinds {
+            let active = |m: &&Machine| match kind {
+                Kind::One => m.agents.active.contains_key(*name),
+                Kind::Everywhere => false,
+                Kind::Promotable => m.agents.active.get(*name) == Some(&true),
+            };
+            let there: Vec<&str> = machines.iter().filter(active).map(Machine::name).collect();
+            if there.len() > 1 {
+                let what = if *kind == Kind::Promotable { "promoted" } else { "active" };
+                return Err(Violation::new("S1", format!("{name} is {what} on {}", there.join(" and "))));
+            }
+        }
+        Ok(())
+    }
+
+    /// S4: an operation begins on machine `i`. Without quorum nothing is started or promoted.
+    ///
+    /// # Errors
+    /// It was.
+    pub fn begins(&self, machines: &[Machine], i: usize, rsc: &str, action: &str) -> Result<(), Violation> {
+        if rsc == "f" || !matches!(action, "start" | "promote") {
+            return Ok(());
+        }
+        let view = machines.get(i).and_then(Machine::core).and_then(|c| c.controller().view());
+        match view {
+            // Half of the votes that has fenced the other half has quorum; the view that says so comes next.
+            Some(view) if view.writable || (view.tie && self.fencing) => Ok(()),
+            Some(view) => Err(Violation::new(
+                "S4",
+                format!("n{} begins to {action} {rsc} in view {} without quorum", i + 1, view.id.epoch),
+            )),
+            None => Err(Violation::new("S4", format!("n{} begins to {action} {rsc} in no view", i + 1))),
+        }
+    }
+
+    /// An administrator wants it off.
+    pub fn ordered(&mut self, target: usize) {
+        self.ordered.insert(target);
+    }
+
+    /// S5: a fence agent on machine `by` begins to take the power of `target`.
+    ///
+    /// # Errors
+    /// It was healthy, and every member of the fencing view heard it and was heard.
+    pub fn fenced(
+        &mut self,
+        now: Duration,
+        net: &Net,
+        machines: &[Machine],
+        by: usize,
+        target: usize,
+    ) -> Result<(), Violation> {
+        if self.ordered.remove(&target) {
+            return Ok(());
+        }
+        let Some(victim) = machines.get(target).filter(|m| m.running()) else { return Ok(()) };
+        let view = machines.get(by).and_then(Machine::core).and_then(|c| c.controller().view());
+        let Some(view) = view else {
+            return Err(Violation::new("S4", format!("n{} fences in no view", by + 1)));
+        };
+        if victim.agents.stop_failed || victim.paused(now) {
+            return Ok(());
+        }
+        let before = now.saturating_sub(DEADTIME * FORGOTTEN);
+        let well = |since: Option<Duration>| since.is_some_and(|t| t < before);
+        let members = (0..machines.len()).filter(|i| *i != target && view.member(id(*i)).is_some());
+        let reached = members
+            .into_iter()
+            .all(|i| well(net.good_since(i, target)) && machines.get(i).is_some_and(|m| well(m.well_since)));
+        if well(victim.well_since) && reached {
+            return Err(Violation::new(
+                "S5",
+                format!(
+                    "n{} fences n{}, which is well and heard by all of view {}",
+                    by + 1,
+                    target + 1,
+                    view.id.epoch
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Why not everything is where it should be, if so.
+    pub fn unsettled(&self, machines: &[Machine]) -> Option<String> {
+        let idle = machines.iter().filter_map(Machine::core).any(|c| c.controller().state() == "S_IDLE");
+        if !idle {
+            return Some("the DC is not idle".to_owned());
+        }
+        for (name, kind) in &self.kinds {
+            let active = machines.iter().filter(|m| m.agents.active.contains_key(*name)).count();
+            let promoted = machines.iter().filter(|m| m.agents.active.get(*name) == Some(&true)).count();
+            let right = match kind {
+                Kind::One => active == 1,
+                Kind::Everywhere => active == self.nodes,
+                Kind::Promotable => active == self.nodes && promoted == 1,
+            };
+            if !right {
+                return Some(format!("{name} is active on {active} nodes, promoted on {promoted}"));
+            }
+        }
+        None
+    }
+}
