@@ -7,6 +7,7 @@ mod generate;
 mod ratios;
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use cib::{Cib, Element, Operation, Request, apply, digest, patch, schema, xpath};
 use criterion::{BatchSize, Criterion};
@@ -25,7 +26,8 @@ fn measure(criterion: &mut Criterion, resources: usize) {
     let text = generate::cib(resources);
     let document = Cib::parse(&text).expect("what we generate parses");
     let mut group = criterion.benchmark_group(format!("{resources} resources"));
-    group.sample_size(10);
+    // Up to a second a piece: ten of them say enough.
+    group.sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(2));
     group.bench_function("parse", |b| b.iter(|| Cib::parse(black_box(&text))));
     group.bench_function("print", |b| b.iter(|| black_box(&document).root().to_xml()));
     group.bench_function("snapshot", |b| b.iter(|| black_box(&document).clone()));
@@ -44,9 +46,9 @@ fn measure(criterion: &mut Criterion, resources: usize) {
     });
     let changed = apply(&document, &modify(resources / 2, 1)).expect("the resource is there").cib;
     group.bench_function("diff of one change", |b| {
-        b.iter(|| patch::make(document.root(), changed.root(), ratios::UNSIGNED))
+        b.iter(|| patch::diff(&document, &changed, patch::Format::Two))
     });
-    let change = patch::make(document.root(), changed.root(), ratios::UNSIGNED).expect("they differ");
+    let change = patch::diff(&document, &changed, patch::Format::Two);
     group.bench_function("patch of one change", |b| {
         b.iter_batched(|| document.clone(), |cib| patch::apply(&cib, &change), BatchSize::SmallInput);
     });
