@@ -20,6 +20,7 @@
 mod address;
 mod agents;
 mod build;
+mod cluster;
 mod haresources;
 mod original;
 mod write;

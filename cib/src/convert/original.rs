@@ -1,6 +1,6 @@
 //! The document in the Heartbeat 2 dialect, and the original's way to print it.
 
-use super::build::{Cluster, Constraint, Ids, Item, Primitive};
+use super::cluster::{Cluster, Constraint, Ids, Item, Primitive};
 use super::write::nvpair;
 use crate::Element;
 

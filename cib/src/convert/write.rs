@@ -1,6 +1,6 @@
 //! The modern document.
 
-use super::build::{Cluster, Constraint, Ids, Item, Primitive};
+use super::cluster::{Cluster, Constraint, Ids, Item, Primitive};
 use crate::{Element, SCHEMA_NEWEST};
 
 /// Ids of the fixed parts.

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::functions;
-use super::parse::{Arithmetic, Axis, Comparison, Expr, Step, Test};
+use super::tree::{Arithmetic, Axis, Comparison, Expr, Step, Test};
 use super::{Match, VISITS_MAX};
 use crate::Element;
 

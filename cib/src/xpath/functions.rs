@@ -1,7 +1,7 @@
 //! The core function library (XPath 1.0 §4).
 
 use super::eval::{Context, Document, Val, boolean, text_number};
-use super::parse::{Expr, Function};
+use super::tree::{Expr, Function};
 
 /// Longest string a function may make, bytes.
 const STRING_MAX: usize = 1 << 20;

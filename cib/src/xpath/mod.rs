@@ -7,6 +7,7 @@
 mod eval;
 mod functions;
 mod parse;
+mod tree;
 
 use crate::Element;
 
@@ -22,7 +23,7 @@ pub const VISITS_MAX: u64 = 20_000_000;
 #[derive(Clone, Debug)]
 pub struct Expression {
     text: String,
-    expr: parse::Expr,
+    expr: tree::Expr,
 }
 
 /// What an expression selected: an element, or an attribute of it.
