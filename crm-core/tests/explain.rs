@@ -115,6 +115,6 @@ fn situations_are_explained() {
             wrong.push(format!("{}:\n{got}", expected.display()));
         }
     }
-    assert!(files.len() >= 30, "{} cases", files.len());
+    assert!(files.len() >= 60, "{} cases", files.len());
     assert!(wrong.is_empty(), "{} answers differ:\n{}", wrong.len(), wrong.join("\n"));
 }

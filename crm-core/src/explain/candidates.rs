@@ -179,7 +179,10 @@ impl List<'_> {
                     4,
                     "start-node",
                     &name,
-                    format!("bring {name} back into the cluster"),
+                    match super::reasons::joining(node) {
+                        true => format!("let {name} finish joining the cluster"),
+                        false => format!("bring {name} back into the cluster"),
+                    },
                     None,
                     move |root| {
                         edit::bring_up(root, &at);

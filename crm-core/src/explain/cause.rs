@@ -357,11 +357,12 @@ impl Scene {
     }
 
     /// A fact about another resource: `it` becomes its name.
-    fn named(&self, r: ResourceIx, fact: Fact) -> Fact {
+    pub(super) fn named(&self, r: ResourceIx, fact: Fact) -> Fact {
         let name = self.id(r);
         let text = match fact.text.split_once(' ') {
             Some(("it", rest)) => format!("{name} {rest}"),
             Some(("its", rest)) => format!("{name}'s {rest}"),
+            _ if fact.text.contains(name) => fact.text.clone(),
             _ => format!("for {name}, {}", fact.text),
         };
         Fact { text, ..fact }

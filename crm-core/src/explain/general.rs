@@ -323,7 +323,11 @@ impl Scene {
         if let Some(first) = self.waits(leaf, seen).into_iter().next() {
             return Some(first);
         }
-        let mut facts = st.node_order.iter().filter_map(|n| self.forbids(leaf, *n).map(|f| (*n, f)));
+        let mut facts = Vec::new();
+        for n in st.node_order.iter().copied() {
+            facts.extend(self.forbids_deeply(leaf, n, seen).map(|f| (n, f)));
+        }
+        let mut facts = facts.into_iter();
         let (n, first) = facts.next()?;
         let rest: Vec<Fact> = facts.map(|(_, f)| f).collect();
         if rest.is_empty() || rest.iter().all(|f| f.text == first.text) {
@@ -337,6 +341,31 @@ impl Scene {
             }
         }
         Some(Fact { text: format!("no node is left for it ({})", texts.join("; ")), ..first })
+    }
+
+    /// What forbids a node; where that is a colocation with something that runs nowhere, also why.
+    pub fn forbids_deeply(
+        &self,
+        r: ResourceIx,
+        n: crate::policy::ix::NodeIx,
+        seen: &mut Vec<ResourceIx>,
+    ) -> Option<Fact> {
+        let mut fact = self.forbids(r, n)?;
+        if fact.code != "colocation" || seen.len() > DEPTH {
+            return Some(fact);
+        }
+        let first = self.book.addends(r, n).iter().find(|a| a.score <= -crate::policy::values::INFINITY)?;
+        if let crate::policy::ledger::Origin::ColocatedWith { primary, .. } = &first.reason
+            && !seen.contains(primary)
+            && self.after(*primary).is_empty()
+        {
+            seen.push(*primary);
+            if let Some(why) = self.why_down(*primary, seen) {
+                let why = self.named(*primary, why);
+                fact.text = format!("{}: {}", fact.text, why.text);
+            }
+        }
+        Some(fact)
     }
 
     /// ` (constraint ID)` of an ordering of two resources, or of what they are in.

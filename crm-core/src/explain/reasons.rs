@@ -21,7 +21,7 @@ impl Scene {
             let fenced = self.plan.summary.nodes.iter().any(|c| c.node == n && c.what.starts_with("Fence"));
             let then = if fenced { "it is to be fenced" } else { "it should be fenced and cannot be" };
             Fact::new("node-unclean", format!("{name} is unclean{why}; {then}"))
-        } else if !node.online && node.pending {
+        } else if !node.online && (node.pending || joining(node)) {
             Fact::new("node-pending", format!("{name} is still joining the cluster"))
         } else if !node.online {
             Fact::new("node-offline", format!("{name} is offline"))
@@ -442,22 +442,35 @@ impl Scene {
     /// Too many failures on a node.
     fn threshold(&self, r: ResourceIx, n: NodeIx, count: i32, threshold: i32) -> Fact {
         let node = self.node(n);
-        let op = self.failed_op(r, Some(n)).map(|(op, _)| op);
-        let last = op.map(|op| words::failure(self.st(), op, node));
+        let st = self.st();
+        // A failed instance bans its whole clone: then it was another one, or another member, that failed.
+        let own = self.failed_op(r, Some(n)).map(|(op, _)| (r, op));
+        let failed = own.or_else(|| {
+            let others = super::outcome::leaves(st, st.top_of(r)).into_iter();
+            others.filter_map(|l| self.failed_op(l, Some(n)).map(|(op, _)| (l, op))).next()
+        });
+        let op = failed.map(|(_, op)| op);
+        let last = failed.map(|(l, op)| {
+            let text = words::failure(st, op, node);
+            match self.id(l) == self.id(r) {
+                true => text,
+                false => text.replacen("its", &format!("{}'s", self.id(l)), 1),
+            }
+        });
         let start = op.and_then(|op| op.attr("operation")) == Some("start");
         let why = if count >= INFINITY && start && self.st().options.start_failure_fatal {
-            "which is fatal (start-failure-is-fatal=true)".to_owned()
+            ", which is fatal (start-failure-is-fatal=true)".to_owned()
         } else if count >= INFINITY {
-            "which is fatal (fail count INFINITY)".to_owned()
+            ", which is fatal (fail count INFINITY)".to_owned()
         } else {
             format!(
-                "{} on {node}, migration-threshold is {threshold}",
+                "; {} there, migration-threshold is {threshold}",
                 words::count(count, "failure", "failures")
             )
         };
         let text = match last {
-            Some(last) => format!("{last}: {why}"),
-            None => format!("it failed on {node}: {why}"),
+            Some(last) => format!("{last}{why}"),
+            None => format!("it failed on {node}{why}"),
         };
         Fact::new("threshold", text)
             .with("fail-count", words::score(count))
@@ -569,6 +582,12 @@ impl Scene {
         }
         words_of
     }
+}
+
+/// A member whose controller is there, and which has not been let in yet.
+pub(super) fn joining(node: &crate::policy::state::Node) -> bool {
+    let is = |name: &str, value: &str| node.state_xml.as_ref().and_then(|s| s.attr(name)) == Some(value);
+    is("in_ccm", "true") && is("crmd", "online") && !is("join", "member")
 }
 
 /// A colocation that no constraint wrote.

@@ -132,6 +132,14 @@ impl Scene {
             Some(_) => " (unmanaged)",
             None => "",
         };
+        let gone = |n: &NodeIx| !st[*n].online && !st.is_guest_node(*n);
+        if !now.is_empty() && now == after && now.iter().all(|(n, _)| gone(n)) {
+            let names = self.names(&now);
+            return format!(
+                "{id} was last known to run on {}, which is gone and was not fenced",
+                words::list(&names)
+            );
+        }
         match (now.is_empty(), after.is_empty()) {
             (true, true) => format!("{id} runs nowhere{unmanaged}"),
             (true, false) => format!("{id} is to start on {}{count}", places(&after)),
@@ -175,7 +183,7 @@ impl Scene {
             if self.beside_the_point(r, n) && node.is_none() {
                 continue;
             }
-            let (fact, possible) = match self.forbids(r, n) {
+            let (fact, possible) = match self.forbids_deeply(r, n, &mut vec![r]) {
                 Some(fact) => (fact, false),
                 None => match self.lost(r, n) {
                     Some(fact) => (fact, true),
@@ -285,7 +293,11 @@ impl Scene {
             });
             let fact = own.or_else(|| {
                 // Members of a cloned group may each have a ban of their own.
-                leaves(st, idle.unwrap_or(r)).into_iter().find_map(|l| self.forbids(l, n))
+                leaves(st, idle.unwrap_or(r)).into_iter().find_map(|l| {
+                    let fact = self.forbids(l, n)?;
+                    let member = st[l].parent.is_some_and(|p| st[p].is_group());
+                    Some(if member { self.named(l, fact) } else { fact })
+                })
             });
             let (fact, possible) = match fact {
                 Some(fact) => (fact, false),

@@ -28,22 +28,23 @@ pub(super) fn why(view: &View, arguments: &Arguments, form: Form) -> Result<(), 
     let told = explain::explain(&view.cib, &situation(), asked, node).unwrap_or_default();
     if form == Form::Xml {
         let mut reason = Tag::new("reason");
+        let mut list = Tag::new("resources");
         for r in &chosen {
-            let id = &view.state[*r].id;
-            let running = !view.active(*r).is_empty();
-            let mut tag = Tag::new(if asked.is_some() { "reason" } else { "resource" });
-            if asked.is_none() {
-                tag = tag.with("id", id.as_str());
-            }
-            tag = tag.with_flag("running", running);
-            for check in checks(view, *r) {
-                tag.push(check.tag(id));
-            }
+            let subject = outermost(view, *r);
+            let checks = checks(view, *r, node).into_iter().map(|check| check.tag(&subject));
             if asked.is_some() {
-                reason = tag;
+                if node.is_none() {
+                    reason = reason.with_flag("running", !view.active(*r).is_empty());
+                }
+                reason = reason.with_children(checks);
             } else {
-                reason.push(tag);
+                let tag = Tag::new("resource").with("id", view.state[*r].id.as_str());
+                let running = !view.active(*r).is_empty();
+                list.push(tag.with_flag("running", running).with_children(checks));
             }
+        }
+        if asked.is_none() {
+            reason.push(list);
         }
         reason.push(text::tree(&told).to_tag("explanations"));
         print!("{}", xml::document("crm_resource --why", vec![reason], 0, "OK", ""));
@@ -74,22 +75,18 @@ pub(super) enum Form {
 fn classic(view: &View, r: ResourceIx, node: Option<&str>) {
     let state = &view.state;
     let id = &state[r].id;
+    let subject = outermost(view, r);
     let active = view.active(r);
     match node {
         Some(node) => {
             let there = active.iter().any(|(n, _)| n.eq_ignore_ascii_case(node));
             let is = if there { "is running" } else { "is not running" };
             println!("Resource {id} {is} on host {node}");
-            if !there {
-                checks(view, r).iter().for_each(|c| println!("  * {}", c.text(id)));
-            }
         }
-        None if active.is_empty() => {
-            println!("Resource {id} is not running");
-            checks(view, r).iter().for_each(|c| println!("  * {}", c.text(id)));
-        }
+        None if active.is_empty() => println!("Resource {id} is not running"),
         None => println!("Resource {id} is running"),
     }
+    checks(view, r, node).iter().for_each(|c| println!("{}", c.text(&subject)));
 }
 
 /// What the reference looks at.
@@ -128,7 +125,16 @@ impl Check {
     }
 }
 
-fn checks(view: &View, r: ResourceIx) -> Vec<Check> {
+/// The id that the reference's checks speak of: that of the outermost resource.
+fn outermost(view: &View, r: ResourceIx) -> String {
+    let mut at = r;
+    while let Some(parent) = view.state[at].parent {
+        at = parent;
+    }
+    view.state[at].id.clone()
+}
+
+fn checks(view: &View, r: ResourceIx, node: Option<&str>) -> Vec<Check> {
     let state = &view.state;
     let mut out = Vec::new();
     match state[r].meta("target-role").map(Role::parse) {
@@ -143,7 +149,8 @@ fn checks(view: &View, r: ResourceIx) -> Vec<Check> {
     if let Some(lock) = state[r].lock_node {
         out.push(Check::Locked(state[lock].name.clone()));
     }
-    let unhealthy = state.node_indices().any(|n| {
+    // Health is only looked at for a node.
+    let unhealthy = node.and_then(|name| view.node(name)).into_iter().any(|n| {
         state[n].attributes.iter().any(|(k, v)| k.starts_with("#health") && state.score(Some(v)) < 0)
     });
     let strategy = state.options.health_strategy;
@@ -171,7 +178,9 @@ pub(super) fn constraints(view: &View, id: &str, recursive: bool, form: Form) ->
         }
         Form::Text => {
             list.locations(target, 0);
-            list.colocations(target, 0, &mut vec![target]);
+            for with in [false, true] {
+                list.colocations(target, with, 0, &mut vec![target]);
+            }
             if !read.is_empty() {
                 println!("\n{}", explain::constraints::text(&read).trim_end());
             }
@@ -200,9 +209,11 @@ impl List<'_> {
         let state = &self.plan.state;
         let id = self.view.state[r].id.as_str();
         let mut out = Vec::new();
-        for location in state.locations.iter().filter(|l| state[l.resource].id == id && !l.health) {
+        for location in state.locations.iter().rev().filter(|l| state[l.resource].id == id && !l.health) {
             for (n, s) in &location.nodes {
-                let row = (state[*n].name.clone(), score(*s), location.id.clone(), id.to_owned());
+                // What a rule gives goes by the rule's id.
+                let by = location.rule.as_ref().unwrap_or(&location.id);
+                let row = (state[*n].name.clone(), score(*s), by.clone(), id.to_owned());
                 out.push(row);
             }
         }
@@ -224,51 +235,54 @@ impl List<'_> {
         }
     }
 
-    fn colocations(&self, r: ResourceIx, depth: usize, seen: &mut Vec<ResourceIx>) {
+    /// What a resource is colocated with, or what is colocated with it; a stack goes on in that direction.
+    fn colocations(&self, r: ResourceIx, with: bool, depth: usize, seen: &mut Vec<ResourceIx>) {
         let state = &self.plan.state;
         let id = self.view.state[r].id.clone();
         let of = |with: bool| -> Vec<_> {
+            let Some(r) = state.find(&id) else { return Vec::new() };
+            let list = if with { &state[r].this_with } else { &state[r].with_this };
             let own = |c: &&crm_core::policy::state::Colocation| {
                 let side = if with { c.dependent } else { c.primary };
                 state[side].id == id && !explain::is_internal(&c.id)
             };
-            state.colocations.iter().filter(own).cloned().collect()
+            list.iter().map(|ix| &state[*ix]).filter(own).cloned().collect()
         };
-        for (with, title) in [(true, "is colocated with"), (false, "")] {
-            let list = of(with);
-            if list.is_empty() {
+        let list = of(with);
+        if list.is_empty() {
+            return;
+        }
+        let (head, pad) = match depth {
+            0 => (String::new(), "  ".to_owned()),
+            _ => (format!("{}* ", "  ".repeat(depth)), "  ".repeat(depth + 1)),
+        };
+        match with {
+            true => println!("{head}Resources {id} is colocated with:"),
+            false => println!("{head}Resources colocated with {id}:"),
+        }
+        for c in list {
+            let other = if with { c.primary } else { c.dependent };
+            let role = |name: &str, role: Role| match role {
+                Role::Promoted | Role::Unpromoted => format!("{name}={}, ", role.word()),
+                _ => String::new(),
+            };
+            let (mine, theirs) = match with {
+                true => (c.dependent_role, c.primary_role),
+                false => (c.primary_role, c.dependent_role),
+            };
+            let roles = format!("{}{}", role("needs role", mine), role("with role", theirs));
+            let name = &state[other].id;
+            let there = self.view.resource(name);
+            if self.recursive && there.is_some_and(|there| seen.contains(&there)) {
+                println!("{pad}* {name} (id={} - loop)", c.id);
                 continue;
             }
-            let (head, pad) = match depth {
-                0 => (String::new(), "  ".to_owned()),
-                _ => (format!("{}* ", "  ".repeat(depth)), "  ".repeat(depth + 1)),
-            };
-            match with {
-                true => println!("{head}Resources {id} {title}:"),
-                false => println!("{head}Resources colocated with {id}:"),
-            }
-            for c in list {
-                let other = if with { c.primary } else { c.dependent };
-                let role = |name: &str, role: Role| match role {
-                    Role::Promoted | Role::Unpromoted => format!("{name}={}, ", role.word()),
-                    _ => String::new(),
-                };
-                let (mine, theirs) = match with {
-                    true => (c.dependent_role, c.primary_role),
-                    false => (c.primary_role, c.dependent_role),
-                };
-                let roles = format!("{}{}", role("needs role", mine), role("with role", theirs));
-                let name = &state[other].id;
-                println!("{pad}* {name} ({roles}score={}, id={})", score(c.score), c.id);
-                let Some(there) = self.view.resource(name) else { continue };
-                if seen.contains(&there) {
-                    continue;
-                }
-                seen.push(there);
-                self.locations(there, depth + 2);
-                if self.recursive {
-                    self.colocations(there, depth + 2, seen);
-                }
+            println!("{pad}* {name} ({roles}score={}, id={})", score(c.score), c.id);
+            let Some(there) = there else { continue };
+            seen.push(there);
+            self.locations(there, depth + 2);
+            if self.recursive {
+                self.colocations(there, with, depth + 2, seen);
             }
         }
     }
