@@ -167,3 +167,25 @@ fn three_hundred_mutations_get_the_same_verdict_from_the_peer() {
     assert!((30..270).contains(&accepted), "{accepted} of 300 accepted: the mutations say little");
     assert!(differences.is_empty(), "{} of 300 differ:\n{}", differences.len(), differences.join("\n"));
 }
+
+/// Line, column, element, id, what is wrong, and what would be right.
+#[test]
+fn complaints_name_the_place_and_the_nearest_name() {
+    let text = "<cib validate-with=\"pacemaker-3.9\" admin_epoch=\"0\" epoch=\"1\" num_updates=\"0\">\n\
+                <configuration><crm_config/><nodes/>\n\
+                <resources><primitve id=\"a\" class=\"lsb\" type=\"t\"/>\n\
+                <primitive id=\"b\" clas=\"lsb\" type=\"t\"/>\n\
+                <primitive id=\"c\" class=\"lsp\" type=\"t\"/></resources>\n\
+                <constraints><rsc_location id=\"l\" rsc=\"bb\" node=\"n\" score=\"1\"/></constraints>\n\
+                </configuration><status/></cib>";
+    let complaints = cib::schema::validate(&cib::Element::parse(text).unwrap()).unwrap();
+    let said: Vec<String> = complaints.iter().map(ToString::to_string).collect();
+    for wanted in [
+        "3:12: <primitve id=\"a\">: element <primitve> is not allowed here; did you mean <primitive>?",
+        "4:1: <primitive id=\"b\">: attribute \"clas\" is not allowed here; did you mean \"class\"?",
+        "5:1: <primitive id=\"c\">: attribute class=\"lsp\" has no valid value; did you mean \"lsb\"?",
+        "6:14: <rsc_location id=\"l\">: attribute rsc=\"bb\" refers to an id that does not exist; did you mean \"b\"?",
+    ] {
+        assert!(said.iter().any(|text| text == wanted), "{wanted}\nis not among\n{}", said.join("\n"));
+    }
+}

@@ -9,7 +9,7 @@ use crate::Element;
 /// The structural complaints about a document.
 pub(super) fn structure(root: &Element, schema: &Schema) -> Result<Vec<Complaint>, SchemaError> {
     let registry = DatatypeRegistry::new();
-    let seen = View { element: root, id: None, is_root: true };
+    let seen = View { element: root, id: None, above: None };
     let found = schema
         .validate(&registry, &seen)
         .map_err(|error| SchemaError::Grammar { dialect: "cib".into(), why: error.to_string() })?;
@@ -20,11 +20,15 @@ pub(super) fn structure(root: &Element, schema: &Schema) -> Result<Vec<Complaint
 struct View<'a> {
     element: &'a Element,
     id: Option<&'a str>,
-    is_root: bool,
+    /// Name of the element it is in; none for the root.
+    above: Option<&'a str>,
 }
 
+/// Where something is wrong: the element, the id to name it by, the name of the element it is in.
+type Place<'a> = (&'a Element, Option<&'a str>, Option<&'a str>);
+
 impl<'a> Seen for View<'a> {
-    type Location = (&'a Element, Option<&'a str>);
+    type Location = Place<'a>;
 
     fn name(&self) -> ExpandedName {
         local(self.element.name())
@@ -38,14 +42,15 @@ impl<'a> Seen for View<'a> {
 
     fn children(&self) -> impl Iterator<Item = Content<Self>> {
         // Anything is allowed below status: it is not looked at.
-        let hide = self.element.name() == "status" && !self.is_root;
+        let hide = self.element.name() == "status" && self.above.is_some();
         let id = self.element.id().or(self.id);
         let children = self.element.children().filter(move |_| !hide);
-        children.map(move |element| Content::Element(View { element, id, is_root: false }))
+        let above = Some(self.element.name());
+        children.map(move |element| Content::Element(View { element, id, above }))
     }
 
     fn location(&self) -> Option<Self::Location> {
-        Some((self.element, self.element.id().or(self.id)))
+        Some((self.element, self.element.id().or(self.id), self.above))
     }
 }
 
@@ -53,13 +58,13 @@ fn local(name: &str) -> ExpandedName {
     ExpandedName::new(None::<String>, name)
 }
 
-fn complaint(kind: &ValidationErrorKind, place: Option<&(&Element, Option<&str>)>) -> Complaint {
-    let element = place.map_or("cib", |(element, _)| element.name());
+fn complaint(kind: &ValidationErrorKind, place: Option<&Place<'_>>) -> Complaint {
+    let element = place.map_or("cib", |(element, ..)| element.name());
     let (code, text, remedy) = match kind {
         ValidationErrorKind::UnexpectedElement(name) => (
             "unexpected-element",
             format!("element <{}> is not allowed here", name.local),
-            remedy::element(&name.local, element),
+            remedy::element(&name.local, place.and_then(|(_, _, above)| *above)),
         ),
         ValidationErrorKind::UnexpectedText => {
             ("unexpected-text", "text is not allowed here".to_owned(), "remove the text".to_owned())
@@ -83,9 +88,9 @@ fn complaint(kind: &ValidationErrorKind, place: Option<&(&Element, Option<&str>)
     Complaint {
         code,
         severity: Severity::Error,
-        position: place.and_then(|(element, _)| element.position()),
+        position: place.and_then(|(element, ..)| element.position()),
         element: element.to_owned(),
-        id: place.and_then(|(_, id)| id.map(str::to_owned)),
+        id: place.and_then(|(_, id, _)| id.map(str::to_owned)),
         text,
         remedy,
     }

@@ -56,8 +56,9 @@ fn gather(pattern: &Pattern, known: &mut Known, depth: u8) {
     }
 }
 
-/// For an element that is not allowed inside `parent`.
-pub(super) fn element(found: &str, parent: &str) -> String {
+/// For an element that is not allowed inside `parent`, or as the root.
+pub(super) fn element(found: &str, parent: Option<&str>) -> String {
+    let Some(parent) = parent else { return "expected <cib>".into() };
     let Some(known) = known().get(parent).filter(|known| !known.children.is_empty()) else {
         return format!("<{parent}> has no elements inside");
     };
@@ -231,7 +232,7 @@ mod tests {
     #[test]
     fn misspelt_words_find_their_neighbour() {
         assert_eq!(attribute("with_rsc", "rsc_colocation"), "did you mean \"with-rsc\"?");
-        assert_eq!(element("primitve", "group"), "did you mean <primitive>?");
+        assert_eq!(element("primitve", Some("group")), "did you mean <primitive>?");
         assert_eq!(value("on-fail", "blok", "op"), "did you mean \"block\"?");
         assert!(value("id", "1 a", "primitive").ends_with("for instance \"_1-a\""));
     }
