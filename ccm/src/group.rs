@@ -157,6 +157,8 @@ pub struct Group {
 
     /// The active view, or the last one of this incarnation.
     view: Option<Active>,
+    /// The view whose others are known to go on without this node (R6.6).
+    evicted_from: Option<ViewId>,
     /// Switched to, not yet active.
     installed: Option<Install>,
     activation: Option<Activation>,
@@ -235,6 +237,7 @@ impl Group {
             learning: Learning::default(),
             parts: Parts::default(),
             view: None,
+            evicted_from: None,
             installed: None,
             activation: None,
             pending_status: None,
@@ -329,6 +332,15 @@ impl Group {
         times.extend(self.disk.test_at(self.config.deadtime));
         // A time that has passed was looked at in the last call: waiting for it again changes nothing.
         times.into_iter().filter(|t| *t > self.now).min()
+    }
+
+    /// Until when this node may begin something new (R6.3): the earliest lapse of a member's lease. `None`:
+    /// without limit, as it is alone in its view. Zero: not at all, for it has no view or the lease lapsed.
+    pub fn leased_until(&self) -> Option<Duration> {
+        let Some(view) = self.view.as_ref().filter(|v| !v.suspended) else { return Some(Duration::ZERO) };
+        let me = self.config.id;
+        let others = view.members.iter().filter(|m| m.id != me);
+        others.map(|m| self.edges.lease_until(m.id).unwrap_or_default()).min()
     }
 
     pub fn config(&self) -> &GroupConfig {

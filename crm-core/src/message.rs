@@ -5,6 +5,7 @@
 //! They are small XML elements, so that a captured one can be read; everything that arrives is parsed
 //! as input from outside.
 
+use ccm::seam::Incarnation;
 use cib::Element;
 
 use crate::policy::graph::{ActionId, ActionKind, GraphAction, GraphResource};
@@ -27,6 +28,9 @@ pub enum Message {
     FenceResult { id: u64, rc: i32, reason: String },
     /// Everybody's history: a fencing operation has ended.
     FenceNews(FenceRecord),
+    /// What the sender knows of earlier fencing operations: for members that were not there, and for what
+    /// the end of a view swallowed.
+    FenceHistory(Vec<FenceRecord>),
     /// A dampened attribute was written by the sender: write yours now.
     Flush { name: String },
 }
@@ -60,6 +64,8 @@ pub struct FenceRecord {
     pub reason: String,
     /// Epoch nanoseconds.
     pub completed: i64,
+    /// Which start of the target it was, as far as the decider knew: its next one is another.
+    pub inc: Option<Incarnation>,
 }
 
 /// Why a message could not be read. The sender is of another version, or the message is damaged.
@@ -103,15 +109,10 @@ impl Message {
                 .with_attr("id", id.to_string())
                 .with_attr("rc", rc.to_string())
                 .with_attr("reason", reason.as_str()),
-            Message::FenceNews(record) => Element::new("fence-news")
-                .with_attr("target", record.target.as_str())
-                .with_attr("action", record.action.as_str())
-                .with_attr("delegate", record.delegate.as_str())
-                .with_attr("origin", record.origin.as_str())
-                .with_attr("client", record.client.as_str())
-                .with_attr("rc", record.rc.to_string())
-                .with_attr("reason", record.reason.as_str())
-                .with_attr("completed", record.completed.to_string()),
+            Message::FenceNews(record) => encode_record(record),
+            Message::FenceHistory(records) => {
+                records.iter().map(encode_record).fold(Element::new("fence-history"), Element::with_child)
+            }
             Message::Flush { name } => Element::new("flush").with_attr("name", name.as_str()),
         };
         element.to_xml_compact().into_bytes()
@@ -155,20 +156,50 @@ impl Message {
                 rc: from.parse("rc")?,
                 reason: from.text("reason")?,
             },
-            "fence-news" => Message::FenceNews(FenceRecord {
-                target: from.text("target")?,
-                action: from.text("action")?,
-                delegate: from.text("delegate")?,
-                origin: from.text("origin")?,
-                client: from.text("client")?,
-                rc: from.parse("rc")?,
-                reason: from.text("reason")?,
-                completed: from.parse("completed")?,
-            }),
+            "fence-news" => Message::FenceNews(decode_record(&element)?),
+            "fence-history" => {
+                Message::FenceHistory(element.children().map(decode_record).collect::<Result<_, _>>()?)
+            }
             "flush" => Message::Flush { name: from.text("name")? },
             other => return Err(MessageError::Kind(other.to_owned())),
         })
     }
+}
+
+fn encode_record(record: &FenceRecord) -> Element {
+    let mut element = Element::new("fence-news")
+        .with_attr("target", record.target.as_str())
+        .with_attr("action", record.action.as_str())
+        .with_attr("delegate", record.delegate.as_str())
+        .with_attr("origin", record.origin.as_str())
+        .with_attr("client", record.client.as_str())
+        .with_attr("rc", record.rc.to_string())
+        .with_attr("reason", record.reason.as_str())
+        .with_attr("completed", record.completed.to_string());
+    if let Some(inc) = record.inc {
+        element.set_attr("generation", inc.generation.to_string());
+        element.set_attr("boot", inc.boot.to_string());
+    }
+    element
+}
+
+fn decode_record(element: &Element) -> Result<FenceRecord, MessageError> {
+    let from = Fields(element);
+    let inc = match element.attr("generation") {
+        Some(_) => Some(Incarnation { generation: from.parse("generation")?, boot: from.parse("boot")? }),
+        None => None,
+    };
+    Ok(FenceRecord {
+        target: from.text("target")?,
+        action: from.text("action")?,
+        delegate: from.text("delegate")?,
+        origin: from.text("origin")?,
+        client: from.text("client")?,
+        rc: from.parse("rc")?,
+        reason: from.text("reason")?,
+        completed: from.parse("completed")?,
+        inc,
+    })
 }
 
 struct Fields<'a>(&'a Element);
@@ -390,7 +421,7 @@ mod tests {
         });
         round(Message::Answer { id: 5, error: String::new() });
         round(Message::Flush { name: "pingd".into() });
-        round(Message::FenceNews(FenceRecord {
+        let record = FenceRecord {
             target: "a".into(),
             action: "off".into(),
             delegate: "a human".into(),
@@ -399,7 +430,11 @@ mod tests {
             rc: 0,
             reason: String::new(),
             completed: 12,
-        }));
+            inc: Some(Incarnation { generation: 3, boot: u64::MAX }),
+        };
+        round(Message::FenceNews(record.clone()));
+        round(Message::FenceHistory(vec![]));
+        round(Message::FenceHistory(vec![record.clone(), FenceRecord { inc: None, ..record }]));
     }
 
     #[test]

@@ -78,6 +78,8 @@ pub enum SpawnError {
     Permission(String),
     /// A secret of the resource cannot be had.
     Secrets(String),
+    /// The time by which it had to be started has passed (protocol R6.4).
+    Late(String),
     /// Anything else: no process, no pipe.
     Other(String),
 }
@@ -89,6 +91,7 @@ impl SpawnError {
             SpawnError::NotFound(text)
             | SpawnError::Permission(text)
             | SpawnError::Secrets(text)
+            | SpawnError::Late(text)
             | SpawnError::Other(text) => text,
         }
     }

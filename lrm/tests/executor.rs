@@ -87,7 +87,9 @@ async fn play(core: &str, dir: &Path) -> i32 {
             let (client, mut replies, generation, runs) = welcome(false).await;
             if generation == 1 {
                 let command = shell("echo begun; sleep 0.5; echo ended");
-                client.send(Request::Spawn { exec: ExecId(7), note: b"note".to_vec(), command }).unwrap();
+                client
+                    .send(Request::Spawn { exec: ExecId(7), note: b"note".to_vec(), command, until: None })
+                    .unwrap();
                 assert!(matches!(replies.recv().await, Some(Reply::Started { exec: ExecId(7), .. })));
                 std::process::abort();
             }
@@ -107,7 +109,12 @@ async fn play(core: &str, dir: &Path) -> i32 {
             let (client, mut replies, generation, runs) = welcome(false).await;
             if generation == 1 {
                 client
-                    .send(Request::Spawn { exec: ExecId(1), note: vec![], command: shell("exit 7") })
+                    .send(Request::Spawn {
+                        exec: ExecId(1),
+                        note: vec![],
+                        command: shell("exit 7"),
+                        until: None,
+                    })
                     .unwrap();
                 while !matches!(replies.recv().await, Some(Reply::Exited { .. })) {}
                 // Dies with a result in its hands that it has not confirmed.
@@ -174,7 +181,9 @@ async fn play(core: &str, dir: &Path) -> i32 {
                     programs: vec![Program { path: "/bin/true".into(), argv0: None, args: vec![] }],
                     ..shell("")
                 };
-                client.send(Request::Spawn { exec: ExecId(n), note: vec![0; 300], command }).unwrap();
+                client
+                    .send(Request::Spawn { exec: ExecId(n), note: vec![0; 300], command, until: None })
+                    .unwrap();
                 while !matches!(replies.recv().await, Some(Reply::Exited { .. })) {}
                 client.send(Request::Confirm { exec: ExecId(n) }).unwrap();
                 times.push(sent.elapsed());
@@ -196,14 +205,16 @@ async fn play(core: &str, dir: &Path) -> i32 {
         "talker" => {
             let (client, mut replies, _, _) = welcome(false).await;
             let command = Command { stdin: vec![b'x'; 2 << 20], ..shell("true") };
-            client.send(Request::Spawn { exec: ExecId(1), note: vec![], command }).unwrap();
+            client.send(Request::Spawn { exec: ExecId(1), note: vec![], command, until: None }).unwrap();
             let Some(Reply::Exited { outcome, .. }) = replies.recv().await else { panic!() };
             say(dir, &format!("{:?}", outcome.end));
             // Two outputs of the largest size still arrive, and so does what is said after them.
             let mut command = shell("head -c 9000000 /dev/zero; head -c 9000000 /dev/zero >&2");
             command.output_limit = usize::MAX;
-            client.send(Request::Spawn { exec: ExecId(2), note: vec![], command }).unwrap();
-            client.send(Request::Spawn { exec: ExecId(2), note: vec![], command: shell("true") }).unwrap();
+            client.send(Request::Spawn { exec: ExecId(2), note: vec![], command, until: None }).unwrap();
+            client
+                .send(Request::Spawn { exec: ExecId(2), note: vec![], command: shell("true"), until: None })
+                .unwrap();
             for _ in 0..2 {
                 let outcome = loop {
                     if let Some(Reply::Exited { outcome, .. }) = replies.recv().await {
@@ -223,6 +234,7 @@ async fn play(core: &str, dir: &Path) -> i32 {
                     exec: ExecId(u64::from(generation)),
                     note: vec![],
                     command: shell("true"),
+                    until: None,
                 })
                 .unwrap();
             client.flush().await.unwrap();
@@ -247,7 +259,8 @@ async fn play(core: &str, dir: &Path) -> i32 {
             say(dir, &format!("generation {generation}"));
             let status = match generation {
                 1 => {
-                    let spawn = Request::Spawn { exec: ExecId(1), note: vec![], command: shell("true") };
+                    let spawn =
+                        Request::Spawn { exec: ExecId(1), note: vec![], command: shell("true"), until: None };
                     client.send(spawn).unwrap();
                     while !matches!(replies.recv().await, Some(Reply::Exited { .. })) {}
                     client.send(Request::Confirm { exec: ExecId(1) }).unwrap();
@@ -309,7 +322,7 @@ impl Run {
     }
 
     fn status(&mut self) -> Option<i32> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
@@ -377,7 +390,7 @@ fn a_core_that_cannot_use_its_configuration_is_not_started_again() {
 #[test]
 fn a_signal_lets_the_core_stop_in_order() {
     let mut run = Run::new("stopper", false);
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while run.story().is_empty() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::binary;
 
 /// Counts the sites of one test process, so that each has a loopback network of its own.
-static SITES: AtomicU8 = AtomicU8::new(0);
+static SITES: AtomicU32 = AtomicU32::new(0);
 /// UDP port of the heartbeats; the addresses are what tells tests apart.
 const PORT: u16 = 17_694;
 
@@ -21,6 +22,8 @@ const PORT: u16 = 17_694;
 pub struct Site {
     dir: tempfile::TempDir,
     net: (u8, u8),
+    /// Holds the network against other test processes.
+    _held: UdpSocket,
     nodes: Vec<&'static str>,
 }
 
@@ -29,10 +32,8 @@ impl Site {
     pub fn new(nodes: &[&'static str]) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("everbeat-site-").tempdir()?;
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755))?;
-        let pid = std::process::id();
-        let net = (64 + u8::try_from(pid % 128).unwrap_or(0), u8::try_from(pid / 128 % 16).unwrap_or(0) * 16);
-        let net = (net.0, net.1 + SITES.fetch_add(1, Ordering::Relaxed) % 16);
-        let site = Self { dir, net, nodes: nodes.to_vec() };
+        let (net, held) = free_network()?;
+        let site = Self { dir, net, _held: held, nodes: nodes.to_vec() };
         for name in nodes {
             site.write(name, "etc/ha.d/ha.cf", &site.ha_cf(name), 0o644)?;
             site.write(name, "etc/ha.d/authkeys", "auth 1\n1 sha1 a-key-for-tests\n", 0o600)?;
@@ -155,6 +156,22 @@ impl Site {
         };
         self.nodes.iter().map(read).collect()
     }
+}
+
+/// The first loopback network from here that no other test holds. Whoever runs beside this process begins
+/// elsewhere, and finds the one taken that it meets.
+fn free_network() -> io::Result<((u8, u8), UdpSocket)> {
+    let first = std::process::id().wrapping_mul(16).wrapping_add(SITES.fetch_add(1, Ordering::Relaxed));
+    let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
+    for at in 0..1024 {
+        let [.., high, low] = first.wrapping_add(at).to_be_bytes();
+        let net = (64 + high % 128, low);
+        match UdpSocket::bind((Ipv4Addr::new(127, net.0, net.1, 254), PORT)) {
+            Ok(held) => return Ok((net, held)),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 /// A running node.

@@ -10,7 +10,7 @@ use everbeat_tests::alone::{Alone, PROGRAMS};
 use everbeat_tests::need;
 use everbeat_tests::roots::{Listing, Site, listing};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(120);
 
 /// What a case does to a node's good files.
 type Spoil = fn(&Site);

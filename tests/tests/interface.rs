@@ -15,7 +15,7 @@ use tonic::{Code, Request, Status};
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(120);
 /// The port of the read-only status; every test has an address of its own.
 const PORT: u16 = 5560;
 const SECRET: &str = "hunter2-is-a-secret";

@@ -18,6 +18,8 @@ use ccm::seam::{BeatBody, Incarnation, LinkCommand, LinkEvent, NodeId};
 use everbeat_tests::hosts::Lab;
 use everbeat_tests::need;
 
+/// For waiting, on a machine that does ten other things.
+const LONG: Duration = Duration::from_secs(120);
 const HEARTBEAT: &str = "/usr/libexec/heartbeat/heartbeat";
 
 fn ha_cf(media: &str) -> String {
@@ -208,7 +210,9 @@ fn complaints(log: &str) -> Vec<String> {
     let word = |l: &str, w: &str| l.split(|c: char| !c.is_alphanumeric()).any(|part| part == w);
     let serious = |l: &str| l.contains("WARN") || l.contains("ERROR") || l.contains("CRIT");
     let about = |l: &str| ["ours", "msg", "packet", "packets", "message"].iter().any(|w| word(l, w));
-    let bad = |l: &&str| serious(l) && about(l);
+    // That a machine under load lets us wait is no complaint about our packets.
+    let late = |l: &str| l.contains("Late heartbeat") || l.contains("is dead");
+    let bad = |l: &&str| serious(l) && about(l) && !late(l);
     log.lines().filter(bad).map(str::to_owned).collect()
 }
 
@@ -237,7 +241,7 @@ fn meet_with(lab: &Lab, media: [&str; 2], links: [&str; 2], authkeys: &str, loss
     let [theirs, mine] = media.map(ha_cf);
     start_theirs(lab, &theirs, authkeys);
     let ours = Ours::start(lab, &mine, authkeys);
-    let long = Duration::from_secs(30);
+    let long = LONG;
     wait("theirs active here", lab, &ours, long, || {
         ours.logged("Status update for node theirs: status active") && ours.foreign(true)
     });
@@ -502,18 +506,18 @@ fn own_nodes_on_every_network_medium() {
         links.is_some_and(|l| l.len() == 5 && l.iter().all(|(_, up)| *up))
     };
     let [a, b] = &nodes;
-    wait("five links up", &lab, a, Duration::from_secs(20), || up(a, "ours") && up(b, "theirs"));
+    wait("five links up", &lab, a, LONG, || up(a, "ours") && up(b, "theirs"));
     lab.pull_cables("ours").unwrap();
     let cut_off = |ours: &Ours| {
         let events = ours.events.lock().unwrap();
         events.iter().any(|e| matches!(e, LinkEvent::Carrier { any: false }))
     };
-    wait("no carrier", &lab, b, Duration::from_secs(5), || cut_off(b) && !cut_off(a));
-    wait("dead", &lab, a, Duration::from_secs(10), || a.logged("node ours: is dead"));
+    wait("no carrier", &lab, b, LONG, || cut_off(b) && !cut_off(a));
+    wait("dead", &lab, a, LONG, || a.logged("node ours: is dead"));
     lab.plug_cables("ours").unwrap();
-    let long = Duration::from_secs(20);
+    let long = LONG;
     wait("back", &lab, a, long, || up(a, "ours") && up(b, "theirs"));
     let said = || a.logged("Cluster node ours returning after partition.");
-    wait("said to be back", &lab, a, Duration::from_secs(5), said);
+    wait("said to be back", &lab, a, LONG, said);
     nodes.into_iter().for_each(Ours::end);
 }

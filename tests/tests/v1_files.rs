@@ -63,13 +63,13 @@ fn a_cluster_of_v1_files_starts_and_takes_over() {
         let here = "ip -o addr | grep -q 192.168.228.235 && test -e /run/web.mark";
         inside.get(host).unwrap().sh(here).is_ok()
     };
-    wait("the service on hatest3", Duration::from_secs(60), report, || runs(0));
+    wait("the service on hatest3", Duration::from_secs(120), report, || runs(0));
     assert!(!runs(1), "it runs on both\n{}", report());
-    wait("the client of the respawn line", Duration::from_secs(10), report, || {
+    wait("the client of the respawn line", Duration::from_secs(120), report, || {
         inside[0].sh("grep -qx 'hacluster hatest3 2' /tmp/watcher").is_ok()
     });
     inside[0].sh("pkill -x -f '.*sleep 10000'").unwrap();
-    wait("its respawn", Duration::from_secs(10), report, || {
+    wait("its respawn", Duration::from_secs(120), report, || {
         inside[0].sh("test $(wc -l < /tmp/watcher) = 2").is_ok()
     });
     let log = std::fs::read_to_string(lab.disk("hatest3", "/var/log/ha-log")).unwrap();
@@ -85,6 +85,6 @@ fn a_cluster_of_v1_files_starts_and_takes_over() {
             .sh("ip -o addr | grep -q 192.168.228.235 && test -e /run/web.mark")
             .is_ok()
     };
-    wait("the service on hatest4", Duration::from_secs(60), report, there);
+    wait("the service on hatest4", Duration::from_secs(120), report, there);
     eprintln!("taken over {:?} after the power failure (deadtime 2 s)", begun.elapsed());
 }

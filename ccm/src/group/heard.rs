@@ -117,10 +117,18 @@ impl Group {
     pub(super) fn compare_with_view(&mut self, from: NodeId, info: &BeatInfo) {
         let me = self.me();
         let Some(view) = &self.view else { return };
-        if !matches!(self.phase, Phase::Active) || !view.members.iter().any(|m| m.id == from) {
+        if !view.members.iter().any(|m| m.id == from) {
             return;
         }
         let excluded = info.phase == PhaseName::Active && info.view > view.id && !info.members.contains(&me);
+        // Also while a next view is sought: what runs here is the others' soon (R7.18).
+        let stays = !matches!(self.phase, Phase::Leaving { .. } | Phase::Gone | Phase::DiskFailed);
+        if excluded && stays && self.evicted_from != Some(view.id) {
+            self.evicted_from = Some(view.id);
+            let reason = format!("{} and others went on without this node", self.name_of(from));
+            self.event(GroupEvent::Evicted { reason });
+        }
+        let Some(view) = self.view.as_ref().filter(|_| matches!(self.phase, Phase::Active)) else { return };
         let reason = if excluded {
             Some(format!("{} is active in a later view without this node", self.name_of(from)))
         } else if info.view > view.id || info.promised > view.id {
@@ -139,10 +147,6 @@ impl Group {
             self.break_view(reason);
         }
         if excluded {
-            if self.view.as_ref().is_some_and(|v| !v.suspended) {
-                let reason = format!("{} and others went on without this node", self.name_of(from));
-                self.event(GroupEvent::Evicted { reason });
-            }
             self.suspend();
         }
     }

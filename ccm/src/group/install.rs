@@ -463,7 +463,10 @@ impl Group {
                 let peer = self.edges.peer(w.id);
                 let failed = peer.is_some_and(|p| p.inc == w.inc && p.info.phase == PhaseName::DiskFailed);
                 let ejected = failed || install.ejected.iter().any(|(id, _)| *id == w.id);
-                let heard = self.edges.heard(self.now).contains(&w.id);
+                // By this node, or by another member: it is well, and has to find out and let go.
+                let with = |m: NodeId| self.edges.peer(m).is_some_and(|p| p.info.edges.contains(&w.id));
+                let heard = self.edges.heard(self.now).contains(&w.id)
+                    || install.members.iter().any(|m| m.id != w.id && with(m.id));
                 let (reason, settled) = if self.fenced.get(&w.id) == Some(&w.inc) {
                     (OutReason::Fenced, self.now)
                 } else if peer.is_some_and(|p| p.inc == w.inc && p.left) {

@@ -54,7 +54,8 @@ impl Controller {
             Message::Answer { .. }
             | Message::Fence { .. }
             | Message::FenceResult { .. }
-            | Message::FenceNews(_) => {}
+            | Message::FenceNews(_)
+            | Message::FenceHistory(_) => {}
         }
     }
 
@@ -229,6 +230,11 @@ impl Controller {
     /// An operation of this node has ended.
     pub(super) fn reported(&mut self, now: Now, result: OpResult, out: &mut Vec<ControllerAction>) {
         self.greatest_call = self.greatest_call.max(result.call_id.0);
+        if result.status == OpStatus::Invalid {
+            self.not_begun(&result, out);
+            self.let_go_result(now, &result, out);
+            return;
+        }
         let operation_key = result.operation_key();
         let running = if result.status == OpStatus::Cancelled || result.interval_ms == 0 {
             self.running.remove(&operation_key)
@@ -263,6 +269,26 @@ impl Controller {
             });
         }
         self.let_go_result(now, &result, out);
+    }
+
+    /// An operation was not begun, because this node may have been left behind (R6.4): no failure of the
+    /// resource, and nothing but the order that was given has changed.
+    fn not_begun(&mut self, result: &OpResult, out: &mut Vec<ControllerAction>) {
+        self.say_result(result, out);
+        if let Some(running) = self.running.remove(&result.operation_key())
+            && let Some(dc) = self.view().map(|v| v.dc)
+        {
+            let message = Message::Done {
+                key: running.key,
+                ok: false,
+                rc: rc::ERROR,
+                reason: "Controller cannot attempt actions at this time".to_owned(),
+            };
+            out.push(ControllerAction::Send { to: BusAddress::Node(dc), message });
+        }
+        let withdrawn = self.history.withdraw(&result.rsc);
+        self.write_status(withdrawn.update, &[], out);
+        self.delete_ops(&result.rsc, &withdrawn.removed, out);
     }
 
     fn say_result(&self, result: &OpResult, out: &mut Vec<ControllerAction>) {

@@ -30,6 +30,8 @@ struct Resource {
     recurring: Vec<Element>,
     /// Set while the resource may be active here, with the number of its activation.
     active: Option<u64>,
+    /// What `last` and `active` were before the operation that has begun.
+    before: Option<(Option<Element>, Option<u64>)>,
     /// Instance parameters and meta values of the last operation that made or found it active.
     params: BTreeMap<String, String>,
 }
@@ -82,6 +84,7 @@ impl History {
         };
         let op = entry.element();
         let resource = self.resource(&request.rsc, &request.agent);
+        resource.before = Some((resource.last.clone(), resource.active));
         if matches!(request.action.as_str(), "start" | "promote" | "migrate_from")
             && resource.active.is_none()
         {
@@ -97,6 +100,20 @@ impl History {
             resource.last = Some(op.clone());
         }
         Some(resource.shell(&request.rsc).with_child(op))
+    }
+
+    /// Takes back that an operation has begun: it has not.
+    pub fn withdraw(&mut self, rsc: &str) -> Recorded {
+        let Some(resource) = self.resources.get_mut(rsc) else { return Recorded::NOTHING };
+        let Some((last, active)) = resource.before.take() else { return Recorded::NOTHING };
+        resource.active = active;
+        resource.last = last;
+        match &resource.last {
+            Some(last) => {
+                Recorded { update: Some(resource.shell(rsc).with_child(last.clone())), ..Recorded::NOTHING }
+            }
+            None => Recorded { removed: vec![format!("{rsc}_last_0")], ..Recorded::NOTHING },
+        }
     }
 
     /// Takes the result of an operation.
@@ -148,6 +165,7 @@ impl History {
 
         let activation = self.activations + 1;
         let resource = self.resource(&result.rsc, &result.agent);
+        resource.before = None;
         for op in &ops {
             resource.keep(&operation, result.interval_ms, op);
         }
@@ -264,6 +282,7 @@ impl Resource {
             migrations: BTreeMap::new(),
             recurring: Vec::new(),
             active: None,
+            before: None,
             params: BTreeMap::new(),
         }
     }

@@ -8,7 +8,8 @@
 //!
 //! The same holds for a node that hears too few others for quorum when its lease lapses: they may have
 //! quorum without it, and take over when the dead time is up. It begins a twentieth of the dead time
-//! after the lease, unless `no-quorum-policy` says to go on.
+//! after the lease, unless `no-quorum-policy` says to go on. And the same for a node that hears that the
+//! others are in a view without it: they wait a dead time for it to let go (R7.18).
 //!
 //! A suspended node that will have quorum keeps its resources.
 
@@ -60,7 +61,8 @@ impl Controller {
         // The lease lapsed at 0.7 of the dead time; what is left is for stopping.
         let policy = options::of(&self.cib).no_quorum_policy;
         let stops = !matches!(policy, "ignore" | "freeze" | "demote");
-        let risk = self.risk_since.filter(|_| stops).map(|since| since + self.config.deadtime / 20);
+        let left = [self.risk_since, self.evicted_since].into_iter().flatten().min();
+        let risk = left.filter(|_| stops).map(|since| since + self.config.deadtime / 20);
         [carrier, risk].into_iter().flatten().min()
     }
 
@@ -70,7 +72,8 @@ impl Controller {
     }
 
     pub(super) fn check_let_go(&mut self, now: Now, out: &mut Vec<ControllerAction>) {
-        if self.no_carrier_since.is_none() && self.risk_since.is_none() && self.let_go_began {
+        let cause = self.no_carrier_since.or(self.risk_since).or(self.evicted_since);
+        if cause.is_none() && self.let_go_began {
             self.let_go_began = false;
             // Whoever took over is about to be heard: a ping node within reach, or carrier, says nothing
             // about that. An edge that was lost may be held down for twice the dead time (R5.4).

@@ -66,6 +66,9 @@ pub enum ControllerEvent {
     Frozen,
     /// The lease lapsed, or came back (R6.3).
     Suspended(bool),
+    /// The others are well and go on without this node (R6.6, R16.6). What it runs is theirs a dead time
+    /// from now (R7.18).
+    Evicted,
     /// The members still heard, and what else counts, do not suffice for quorum: if nothing changes,
     /// the next view will not decide.
     QuorumAtRisk(bool),
@@ -255,6 +258,8 @@ pub struct Controller {
     no_carrier_since: Option<Duration>,
     /// Since when quorum is about to be lost.
     risk_since: Option<Duration>,
+    /// Since when the others go on without this node.
+    evicted_since: Option<Duration>,
     storage_lost: bool,
     foreign: bool,
     let_go: Option<LetGo>,
@@ -294,6 +299,7 @@ impl Controller {
             greatest_call: 0,
             no_carrier_since: None,
             risk_since: None,
+            evicted_since: None,
             storage_lost: false,
             foreign: false,
             let_go: None,
@@ -316,6 +322,9 @@ impl Controller {
                 self.duty.planning = None;
             }
             ControllerEvent::Suspended(suspended) => self.suspend(now, suspended, out),
+            ControllerEvent::Evicted => {
+                self.evicted_since.get_or_insert(now.mono);
+            }
             ControllerEvent::QuorumAtRisk(risk) => {
                 self.risk_since = risk.then(|| self.risk_since.unwrap_or(now.mono));
             }
@@ -519,6 +528,7 @@ impl Controller {
         self.log(Level::Info, CRMD, format!("Membership: {} ({quorum}: {})", names.join(" "), view.why), out);
         // What was feared has happened, or not: the planner decides from now on.
         self.risk_since = None;
+        self.evicted_since = None;
         let is_dc = view.dc == self.config.id;
         let announce = view.announce;
         let gone: Vec<String> = view.out.iter().map(|o| o.name.clone()).collect();

@@ -126,13 +126,14 @@ pub enum CoreAction {
         record: Record,
     },
     /// Run a process. `op`, where there is one, goes with it to the executor and comes back as
-    /// [`CoreEvent::Adopted`] in a later life of the core. `leased`: not to be run any more if the lease
-    /// has lapsed since (R6.4).
+    /// [`CoreEvent::Adopted`] in a later life of the core. `until`: not to be begun at or after this time,
+    /// when the lease has lapsed (R6.4); looked at right before, and answered with
+    /// [`lrm::SpawnError::Late`].
     Spawn {
         exec: ExecId,
         op: Option<Box<OpRequest>>,
         command: Box<lrm::Command>,
-        leased: bool,
+        until: Option<Duration>,
     },
     Kill {
         exec: ExecId,
@@ -251,7 +252,7 @@ impl Core {
             name: group.name.clone(),
             peers: status::Peers::new(&group),
             controller,
-            fencing: Fencing::new(group.id, &group.name),
+            fencing: Fencing::new(group.id, group.incarnation, &group.name),
             fence_runs: BTreeMap::new(),
             queue: Queue::new(roots, operations, life),
             operations,
@@ -457,7 +458,8 @@ impl Core {
             GroupEvent::ViewChanged(view) => {
                 self.peers.enter(now.mono, &view);
                 let nodes = view.members.iter().map(|m| (m.name.clone(), m.id)).collect();
-                let members = Members { nodes, dc: view.dc };
+                let incs = view.members.iter().map(|m| (m.name.clone(), m.inc)).collect();
+                let members = Members { nodes, incs, dc: view.dc };
                 self.steps.push_back(Step::Fencing(FencingEvent::View(Some(members))));
                 ControllerEvent::View(Box::new(view))
             }
@@ -467,7 +469,7 @@ impl Core {
             GroupEvent::Evicted { reason } => {
                 let text = format!("put out of the membership by the others: {reason}");
                 out.push(CoreAction::Log { level: Level::Error, target: CCM, text });
-                return;
+                ControllerEvent::Evicted
             }
             GroupEvent::StorageLost { error } => ControllerEvent::StorageLost { error },
             GroupEvent::Duplicate { what, name, addresses: [first, second] } => {
@@ -523,7 +525,10 @@ impl Core {
         };
         match message {
             Message::Answer { id, error } => self.answered(id, Some(from), error, out),
-            message @ (Message::Fence { .. } | Message::FenceResult { .. } | Message::FenceNews(_)) => {
+            message @ (Message::Fence { .. }
+            | Message::FenceResult { .. }
+            | Message::FenceNews(_)
+            | Message::FenceHistory(_)) => {
                 self.changed = true;
                 self.steps.push_back(Step::Fencing(FencingEvent::Message { from, message }));
             }
@@ -539,7 +544,12 @@ impl Core {
             Ok(Message::Ask { id, .. }) => {
                 self.answered(id, None, "the membership changed before the node answered".into(), out);
             }
-            Ok(message @ (Message::Fence { .. } | Message::FenceResult { .. })) => {
+            Ok(
+                message @ (Message::Fence { .. }
+                | Message::FenceResult { .. }
+                | Message::FenceNews(_)
+                | Message::FenceHistory(_)),
+            ) => {
                 self.steps.push_back(Step::Fencing(FencingEvent::Dropped { message }));
             }
             Ok(message) => self.steps.push_back(Step::Controller(ControllerEvent::Dropped { message })),
@@ -643,7 +653,8 @@ impl Core {
             Ok(command) => {
                 let exec = self.queue.next_exec();
                 self.fence_runs.insert(exec, job);
-                out.push(CoreAction::Spawn { exec, op: None, command: Box::new(command), leased: true });
+                let until = self.group.leased_until();
+                out.push(CoreAction::Spawn { exec, op: None, command: Box::new(command), until });
             }
             Err(error) => {
                 let end = lrm::End::Failed(lrm::SpawnError::Other(error.to_string()));
@@ -672,14 +683,11 @@ impl Core {
     fn queue_action(&mut self, action: lrm::Action, out: &mut Vec<CoreAction>) {
         match action {
             lrm::Action::Spawn { exec, op, command } => {
-                let leased =
-                    !matches!(op.action.as_str(), "stop" | "demote" | "monitor" | "status" | "notify");
-                out.push(CoreAction::Spawn {
-                    exec,
-                    op: Some(Box::new(op)),
-                    command: Box::new(command),
-                    leased,
-                });
+                let harmless =
+                    matches!(op.action.as_str(), "stop" | "demote" | "monitor" | "status" | "notify");
+                let until = if harmless { None } else { self.group.leased_until() };
+                let (op, command) = (Some(Box::new(op)), Box::new(command));
+                out.push(CoreAction::Spawn { exec, op, command, until });
             }
             lrm::Action::Kill { exec } => out.push(CoreAction::Kill { exec }),
             lrm::Action::Confirm(exec) => out.push(CoreAction::Confirm { exec }),

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use ccm::bus::BusAddress;
 use ccm::group::Level;
-use ccm::seam::NodeId;
+use ccm::seam::{Incarnation, NodeId};
 use cib::{Cib, Element};
 use lrm::AgentRef;
 use lrm::class::stonith::FenceAction;
@@ -42,6 +42,8 @@ pub const FAILED: i32 = 1;
 
 /// Answers remembered, in case the end of a view swallows them.
 const SENT: usize = 32;
+/// Entries that newcomers are told.
+const NEWEST: usize = 100;
 /// History entries kept; beyond, half of them go.
 const HISTORY: usize = 500;
 
@@ -94,6 +96,8 @@ pub enum FencingEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Members {
     pub nodes: BTreeMap<String, NodeId>,
+    /// Which start of each node it is.
+    pub incs: BTreeMap<String, Incarnation>,
     pub dc: NodeId,
 }
 
@@ -143,6 +147,7 @@ pub struct Call {
 #[derive(Debug)]
 pub struct Fencing {
     id: NodeId,
+    inc: Incarnation,
     name: String,
     cib: Cib,
     registry: Registry,
@@ -155,6 +160,12 @@ pub struct Fencing {
     sent: VecDeque<(NodeId, u64, i32, String)>,
     /// Answers that the end of a view swallowed.
     unsent: Vec<(NodeId, u64, i32, String)>,
+    /// The members of the view before.
+    told: BTreeMap<String, Incarnation>,
+    /// News that the end of a view swallowed.
+    unsent_news: Vec<FenceRecord>,
+    /// The last known start of every node that was ever a member.
+    known: BTreeMap<String, Incarnation>,
     history: Arc<Vec<FenceRecord>>,
 }
 
@@ -188,9 +199,10 @@ struct Step {
 }
 
 impl Fencing {
-    pub fn new(id: NodeId, name: &str) -> Self {
+    pub fn new(id: NodeId, inc: Incarnation, name: &str) -> Self {
         Self {
             id,
+            inc,
             name: name.to_owned(),
             cib: Cib::empty(),
             registry: Registry::default(),
@@ -201,6 +213,9 @@ impl Fencing {
             jobs: Jobs::default(),
             sent: VecDeque::new(),
             unsent: Vec::new(),
+            told: BTreeMap::new(),
+            unsent_news: Vec::new(),
+            known: BTreeMap::new(),
             history: Arc::new(Vec::new()),
         }
     }
@@ -236,6 +251,7 @@ impl Fencing {
             }
             FencingEvent::Confirm { asker, target } => {
                 let record = FenceRecord {
+                    inc: self.known.get(&target).copied(),
                     target,
                     action: "off".into(),
                     delegate: "a human".into(),
@@ -259,6 +275,9 @@ impl Fencing {
                         self.sent.iter().rev().find(|(_, i, r, why)| (*i, *r, why) == (id, rc, &reason));
                     self.unsent.extend(known.cloned());
                 }
+                Message::FenceNews(record) => self.unsent_news.push(record),
+                // Sent anew after every view.
+                Message::FenceHistory(_) => {}
                 _ => {}
             },
             FencingEvent::Exited { job, outcome } => {
@@ -299,6 +318,9 @@ impl Fencing {
                     out.push(FencingAction::Send { to: BusAddress::Node(to), message });
                 }
             }
+        }
+        if let Some(members) = &members {
+            self.tell_history(members, out);
         }
         let was_dc = self.members.as_ref().is_some_and(|m| m.dc == self.id);
         let is_dc = members.as_ref().is_none_or(|m| m.dc == self.id);
@@ -491,6 +513,7 @@ impl Fencing {
             _ => "controller",
         };
         let record = FenceRecord {
+            inc: self.known.get(&operation.target).copied(),
             target: operation.target,
             action: operation.action,
             delegate: operation.delegate,
@@ -552,21 +575,57 @@ impl Fencing {
                 self.answer(now, answer, out);
             }
             Message::FenceResult { id, rc, reason } => self.result(now, id, rc, &reason, out),
-            Message::FenceNews(record) => {
-                if record.rc == 0
-                    && record.action != "on"
-                    && record.target.eq_ignore_ascii_case(&self.name)
-                    && record.delegate != "a human"
-                {
-                    out.push(FencingAction::FencedMyself { by: record.delegate.clone() });
-                }
-                let history = Arc::make_mut(&mut self.history);
-                history.push(record);
-                if history.len() > HISTORY {
-                    history.drain(..HISTORY / 2);
+            Message::FenceNews(record) => self.learn(record, true, out),
+            Message::FenceHistory(records) => {
+                for record in records {
+                    self.learn(record, false, out);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Takes a record into the history, once. Late news of an earlier start of this node concern it no more.
+    fn learn(&mut self, record: FenceRecord, live: bool, out: &mut Vec<FencingAction>) {
+        if self.history.contains(&record) {
+            return;
+        }
+        let this_start = record.inc.map_or(live, |inc| inc == self.inc);
+        if record.rc == 0
+            && record.action != "on"
+            && record.target.eq_ignore_ascii_case(&self.name)
+            && record.delegate != "a human"
+            && this_start
+        {
+            out.push(FencingAction::FencedMyself { by: record.delegate.clone() });
+        }
+        let history = Arc::make_mut(&mut self.history);
+        let at = history.partition_point(|known| known.completed <= record.completed);
+        history.insert(at, record);
+        if history.len() > HISTORY {
+            history.drain(..HISTORY / 2);
+        }
+    }
+
+    /// In a new view: what the last one swallowed, and for members that were not in it the newest of what is
+    /// known; one of those who were in it together says that.
+    fn tell_history(&mut self, members: &Members, out: &mut Vec<FencingAction>) {
+        let before = std::mem::replace(&mut self.told, members.incs.clone());
+        self.known.extend(members.incs.clone());
+        let stayed = |name: &String| before.get(name) == members.incs.get(name);
+        let first = members.incs.keys().find(|name| stayed(name)).is_none_or(|name| *name == self.name);
+        let newcomers = members.incs.keys().any(|name| !stayed(name));
+        let mut records = std::mem::take(&mut self.unsent_news);
+        if newcomers && first {
+            let newest = self.history.len().saturating_sub(NEWEST);
+            records.extend(self.history.iter().skip(newest).cloned());
+        }
+        if !records.is_empty() && members.incs.len() > 1 {
+            out.push(FencingAction::Send { to: BusAddress::All, message: Message::FenceHistory(records) });
+        } else {
+            for record in records {
+                self.learn(record, false, out);
+            }
         }
     }
 

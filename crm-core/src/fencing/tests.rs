@@ -20,18 +20,25 @@ struct Cluster {
     runs: Vec<(usize, u64, Call)>,
     ended: Vec<FenceRecord>,
     down: Vec<String>,
+    fenced_myself: Vec<usize>,
+    deaf: Option<usize>,
 }
 
 impl Cluster {
     fn new() -> Self {
         let mut cluster = Self {
-            nodes: (1..=3u8).map(|n| Fencing::new(id(n), &format!("n{n}"))).collect(),
+            nodes: (1..=3u8).map(|n| Fencing::new(id(n), Incarnation::default(), &format!("n{n}"))).collect(),
             now: Duration::ZERO,
             runs: vec![],
             ended: vec![],
             down: vec![],
+            fenced_myself: vec![],
+            deaf: None,
         };
-        let members = Members { nodes: (1..=3u8).map(|n| (format!("n{n}"), id(n))).collect(), dc: id(1) };
+        let incs =
+            (1..=3u8).map(|n| (format!("n{n}"), Incarnation { generation: 1, boot: n.into() })).collect();
+        let nodes = (1..=3u8).map(|n| (format!("n{n}"), id(n))).collect();
+        let members = Members { nodes, incs, dc: id(1) };
         for n in 0..3 {
             cluster.step(n, FencingEvent::Visible(Cib::parse(CIB).unwrap()));
             cluster.step(n, FencingEvent::View(Some(members.clone())));
@@ -48,6 +55,9 @@ impl Cluster {
                 match action {
                     FencingAction::Send { to, message } => {
                         for n in 0..self.nodes.len() {
+                            if self.deaf == Some(n) {
+                                continue;
+                            }
                             if to == BusAddress::All || to == BusAddress::Node(id(n as u8 + 1)) {
                                 let from = id(node as u8 + 1);
                                 queue
@@ -58,7 +68,8 @@ impl Cluster {
                     FencingAction::Run { job, call } => self.runs.push((node, job, *call)),
                     FencingAction::Ended { record, .. } => self.ended.push(record),
                     FencingAction::Down { target } => self.down.push(target),
-                    FencingAction::FencedMyself { .. } | FencingAction::Log { .. } => {}
+                    FencingAction::FencedMyself { .. } => self.fenced_myself.push(node),
+                    FencingAction::Log { .. } => {}
                 }
             }
         }
@@ -168,4 +179,67 @@ fn only_the_dc_is_obeyed_and_nobody_without_a_lease_fences() {
     cluster.step(1, FencingEvent::Suspended(true));
     cluster.step(1, FencingEvent::Message { from: id(1), message: order });
     assert!(cluster.runs.is_empty());
+}
+
+fn members(names: &[u8], starts: &[u64]) -> Members {
+    let name = |n: &u8| format!("n{n}");
+    let incs = names.iter().zip(starts);
+    Members {
+        nodes: names.iter().map(|n| (name(n), id(*n))).collect(),
+        incs: incs.map(|(n, s)| (name(n), Incarnation { generation: *s, boot: (*n).into() })).collect(),
+        dc: id(1),
+    }
+}
+
+fn news(cluster: &Cluster, node: usize) -> usize {
+    cluster.nodes[node].history().len()
+}
+
+/// What the end of a view swallowed is told in the next one; and who was not there is told too. A node that was
+/// fenced and has started anew does not take the news for its own.
+#[test]
+fn news_that_were_lost_are_told_later_and_to_those_who_were_not_there() {
+    let mut cluster = Cluster::new();
+    cluster.fence("n3");
+    let (_, job, _) = cluster.runs.remove(0);
+    let mut out = vec![];
+    let outcome = Outcome::of(End::Code(0), Duration::ZERO);
+    cluster.nodes[0].handle(Now::utc(cluster.now, 0), FencingEvent::Exited { job, outcome }, &mut out);
+    let lost = out.into_iter().find_map(|a| match a {
+        FencingAction::Send { message: message @ Message::FenceNews(_), .. } => Some(message),
+        _ => None,
+    });
+    cluster.step(0, FencingEvent::Dropped { message: lost.unwrap() });
+    assert_eq!(news(&cluster, 0), 0);
+    // The third one is another start of that node; the bus of the test reaches all three.
+    cluster.nodes[2] = Fencing::new(id(3), Incarnation { generation: 9, boot: 3 }, "n3");
+    cluster.step(2, FencingEvent::View(Some(members(&[1, 2, 3], &[1, 1, 9]))));
+    cluster.step(1, FencingEvent::View(Some(members(&[1, 2, 3], &[1, 1, 9]))));
+    cluster.step(0, FencingEvent::View(Some(members(&[1, 2, 3], &[1, 1, 9]))));
+    assert_eq!([news(&cluster, 0), news(&cluster, 1), news(&cluster, 2)], [1, 1, 1]);
+    assert!(cluster.fenced_myself.is_empty());
+    // The second one is started anew and is told by the first.
+    cluster.nodes[1] = Fencing::new(id(2), Incarnation { generation: 2, boot: 2 }, "n2");
+    for n in [1, 2, 0] {
+        cluster.step(n, FencingEvent::View(Some(members(&[1, 2, 3], &[1, 2, 9]))));
+    }
+    assert_eq!([news(&cluster, 0), news(&cluster, 1), news(&cluster, 2)], [1, 1, 1]);
+}
+
+/// A device lied: the node that was said to be fenced lives and hears of it when the parts merge.
+#[test]
+fn whoever_was_fenced_in_this_very_start_finds_out_at_the_merge() {
+    let mut cluster = Cluster::new();
+    cluster.nodes[2] = Fencing::new(id(3), Incarnation { generation: 1, boot: 3 }, "n3");
+    let both = || Some(members(&[1, 2], &[1, 1]));
+    cluster.step(0, FencingEvent::View(both()));
+    cluster.step(1, FencingEvent::View(both()));
+    cluster.deaf = Some(2);
+    cluster.fence("n3");
+    cluster.exit(0, "");
+    cluster.deaf = None;
+    for n in [2, 1, 0] {
+        cluster.step(n, FencingEvent::View(Some(members(&[1, 2, 3], &[1, 1, 1]))));
+    }
+    assert_eq!(cluster.fenced_myself, [2]);
 }

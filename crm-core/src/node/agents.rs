@@ -31,7 +31,7 @@ pub(super) enum Agents {
 }
 
 pub(super) enum Order {
-    Spawn(ExecId, Box<Command>),
+    Spawn(ExecId, Box<Command>, Option<Duration>),
     Kill(ExecId),
 }
 
@@ -66,6 +66,7 @@ pub(super) async fn connect(executor: Executor, say: Say) -> std::io::Result<(Ag
                         Reply::Stop => say(CoreEvent::Stop),
                         Reply::Started { .. }
                         | Reply::Welcome { .. }
+                        | Reply::Kept { .. }
                         | Reply::Opened { .. }
                         | Reply::OpenFailed { .. } => {}
                     }
@@ -100,15 +101,22 @@ fn welcome(life: u32, runs: Vec<(ExecId, Vec<u8>)>) -> Welcome {
 }
 
 impl Agents {
-    pub(super) fn spawn(&self, exec: ExecId, op: Option<&OpRequest>, command: Command) {
+    /// `until`: on the clock of [`ccm::runtime::now`].
+    pub(super) fn spawn(
+        &self,
+        exec: ExecId,
+        op: Option<&OpRequest>,
+        command: Command,
+        until: Option<Duration>,
+    ) {
         match self {
             Agents::Process(client) => {
                 let note = op.map(OpRequest::to_note).unwrap_or_default();
                 // When the executor is gone the replies end too, and the core with them.
-                let _ = client.send(Request::Spawn { exec, note, command });
+                let _ = client.send(Request::Spawn { exec, note, command, until });
             }
             Agents::Thread { orders, wake } => {
-                let _ = orders.send(Order::Spawn(exec, Box::new(command)));
+                let _ = orders.send(Order::Spawn(exec, Box::new(command), until));
                 signal(wake);
             }
         }
@@ -161,8 +169,8 @@ fn run(mut processes: Processes, ordered: &Receiver<Order>, wake: &OwnedFd, say:
         }
         for order in orders {
             match order {
-                Order::Spawn(exec, command) => {
-                    processes.spawn(exec, &command, Instant::now());
+                Order::Spawn(exec, command, until) => {
+                    processes.spawn_until(exec, &command, Instant::now(), until);
                 }
                 Order::Kill(exec) => processes.kill(exec, Instant::now()),
             }

@@ -141,8 +141,8 @@ impl Run {
                     }
                 }
                 CoreAction::Persist { token, record } => self.disk.persist(token, record),
-                CoreAction::Spawn { exec, op, command, .. } => {
-                    self.agents.spawn(exec, op.as_deref(), *command);
+                CoreAction::Spawn { exec, op, command, until } => {
+                    self.agents.spawn(exec, op.as_deref(), *command, until);
                 }
                 CoreAction::Kill { exec } => self.agents.kill(exec),
                 CoreAction::Confirm { exec } => self.agents.confirm(exec),

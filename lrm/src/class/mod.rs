@@ -228,6 +228,8 @@ pub(crate) fn unless_exited(op: &OpRequest, outcome: &Outcome, who: &str) -> Res
             Verdict::new(rc::PERMISSION, OpStatus::Error, text.as_str())
         }
         End::Failed(SpawnError::Secrets(text)) => Verdict::new(rc::ARGS, OpStatus::NoSecrets, text.as_str()),
+        // Nothing was tried: this is no failure of the resource.
+        End::Failed(SpawnError::Late(text)) => Verdict::new(rc::ERROR, OpStatus::Invalid, text.as_str()),
         End::Failed(SpawnError::Other(text)) => Verdict::new(rc::ERROR, OpStatus::Error, text.as_str()),
     })
 }

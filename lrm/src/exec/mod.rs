@@ -130,6 +130,24 @@ impl Processes {
         }
     }
 
+    /// As [`Processes::spawn`], but not at or after this time of CLOCK_BOOTTIME. Whoever ordered it may have
+    /// been left behind since (protocol R6.4), and what was paused in between must find that out.
+    pub fn spawn_until(
+        &mut self,
+        exec: ExecId,
+        command: &Command,
+        now: Instant,
+        until: Option<Duration>,
+    ) -> Option<u32> {
+        if until.is_some_and(|until| boottime() >= until) {
+            let text = "this node may have been left behind since the order was given";
+            let end = End::Failed(SpawnError::Late(text.to_owned()));
+            self.ended.push_back((exec, Outcome::of(end, Duration::ZERO)));
+            return None;
+        }
+        self.spawn(exec, command, now)
+    }
+
     /// Kills a process and its group at once. Its end still comes.
     pub fn kill(&mut self, exec: ExecId, now: Instant) {
         if let Some(process) = self.running.get_mut(&exec)
@@ -219,6 +237,12 @@ impl Processes {
     pub fn take_ended(&mut self) -> Option<(ExecId, Outcome)> {
         self.ended.pop_front()
     }
+}
+
+/// CLOCK_BOOTTIME, which goes on while the machine sleeps (protocol R6.5).
+fn boottime() -> Duration {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(u64::try_from(t.tv_sec).unwrap_or(0), u32::try_from(t.tv_nsec).unwrap_or(0))
 }
 
 /// Closes the descriptors this process was started with beyond the standard ones, which every agent would

@@ -12,7 +12,7 @@ use super::alone::{Alone, Taken};
 use super::children::{Children, ClientOptions};
 use super::core::Core;
 use super::signals::listen;
-use super::wire::{Open, Reply, Request, VERSION};
+use super::wire::{Open, Reply, Request, SINCE_KEEP, VERSION};
 use super::{Power, User, dirs, open, status};
 use crate::exec::{self, Processes, Settings};
 use crate::{ExecId, Outcome};
@@ -57,6 +57,8 @@ impl Options {
 
 /// A core that has run for this long is healthy: the pause before its next start is short again.
 const HEALTHY: Duration = Duration::from_secs(60);
+/// Notes kept for the next life of the core.
+const NOTES: usize = 10_000;
 /// How long a core may take to end after its socket has.
 const DEAF: Duration = Duration::from_secs(5);
 /// How often a core that dies while it is asked to stop is started again to finish stopping.
@@ -144,6 +146,8 @@ struct Server {
     processes: Processes,
     /// Runs whose end has not been confirmed.
     kept: BTreeMap<ExecId, Kept>,
+    /// What the core wants its next life to know.
+    notes: BTreeMap<String, Vec<u8>>,
     generation: u32,
     /// Something was run for a core: there may be resources that need one.
     worked: bool,
@@ -169,6 +173,7 @@ impl Server {
         Server {
             processes: Processes::new(options.settings.clone()),
             kept: BTreeMap::new(),
+            notes: BTreeMap::new(),
             generation: 0,
             worked: false,
             core: None,
@@ -312,6 +317,11 @@ impl Server {
                     }
                 }
                 core.may_reboot = may_reboot;
+                if version >= SINCE_KEEP {
+                    for (key, note) in &self.notes {
+                        core.say(&Reply::Kept { key: key.clone(), note: note.clone() }, None);
+                    }
+                }
                 let runs = self.kept.iter().map(|(exec, kept)| (*exec, kept.note.clone())).collect();
                 core.say(&Reply::Welcome { version: VERSION, generation: self.generation, runs }, None);
                 for (exec, kept) in &self.kept {
@@ -323,7 +333,16 @@ impl Server {
                     core.say(&Reply::Stop, None);
                 }
             }
-            Request::Spawn { exec, note, command } => {
+            Request::Keep { key, note: Some(note) } => {
+                // A bound that no configuration reaches: what is forgotten is only forgotten.
+                if self.notes.len() < NOTES || self.notes.contains_key(&key) {
+                    self.notes.insert(key, note);
+                }
+            }
+            Request::Keep { key, note: None } => {
+                self.notes.remove(&key);
+            }
+            Request::Spawn { exec, note, command, until } => {
                 if self.kept.contains_key(&exec) {
                     let text = format!("run number {} exists already", exec.0);
                     let end = crate::End::Failed(crate::SpawnError::Other(text));
@@ -332,7 +351,7 @@ impl Server {
                 }
                 self.worked = true;
                 self.kept.insert(exec, Kept { note, outcome: None });
-                if let Some(pid) = self.processes.spawn(exec, &command, now) {
+                if let Some(pid) = self.processes.spawn_until(exec, &command, now, until) {
                     core.say(&Reply::Started { exec, pid }, None);
                 }
             }

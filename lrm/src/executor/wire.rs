@@ -14,7 +14,9 @@ use crate::{Command, End, ExecId, Outcome, Program, Secrets, SpawnError};
 
 /// What both ends must speak. They are the same binary, but a core may be started by an executor that
 /// was running when the binary was replaced.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+/// The first version that knows [`Request::Spawn::until`] and [`Request::Keep`].
+pub const SINCE_KEEP: u32 = 2;
 
 /// Longest message, in bytes, without its length: two outputs of the largest size and a note.
 pub const MESSAGE_MAX: usize = 1024 * 1024;
@@ -32,6 +34,14 @@ pub enum Request {
         exec: ExecId,
         note: Vec<u8>,
         command: Command,
+        /// Not to be started at or after this time of CLOCK_BOOTTIME: the node's lease has lapsed then, and
+        /// others may have taken over (protocol R6.4). Looked at right before the start.
+        until: Option<Duration>,
+    },
+    /// Remember this for the next life of the core; `None` forgets it.
+    Keep {
+        key: String,
+        note: Option<Vec<u8>>,
     },
     Kill {
         exec: ExecId,
@@ -119,6 +129,11 @@ pub enum Reply {
         /// Every run whose end has not been confirmed, with its note.
         runs: Vec<(ExecId, Vec<u8>)>,
     },
+    /// What an earlier life of the core asked to be kept; all of it comes before the welcome.
+    Kept {
+        key: String,
+        note: Vec<u8>,
+    },
     Started {
         exec: ExecId,
         pid: u32,
@@ -167,11 +182,20 @@ impl Request {
                 w.u32(*version);
                 w.u8(u8::from(*may_reboot));
             }
-            Request::Spawn { exec, note, command } => {
-                w.u8(2);
+            Request::Spawn { exec, note, command, until } => {
+                // An executor of version 1 understands a start without a limit.
+                w.u8(if until.is_some() { 9 } else { 2 });
                 w.u64(exec.0);
                 w.bytes(note);
                 write_command(&mut w, command);
+                if let Some(until) = until {
+                    write_duration(&mut w, *until);
+                }
+            }
+            Request::Keep { key, note } => {
+                w.u8(10);
+                w.str(key);
+                w.option(note.as_deref(), Writer::bytes);
             }
             Request::Kill { exec } => {
                 w.u8(3);
@@ -207,11 +231,13 @@ impl Request {
         let mut r = Reader::new(bytes);
         let request = match r.u8()? {
             1 => Request::Hello { version: r.u32()?, may_reboot: flag(&mut r)? },
-            2 => Request::Spawn {
+            kind @ (2 | 9) => Request::Spawn {
                 exec: ExecId(r.u64()?),
                 note: r.bytes()?.to_vec(),
                 command: read_command(&mut r)?,
+                until: if kind == 9 { Some(read_duration(&mut r)?) } else { None },
             },
+            10 => Request::Keep { key: r.str()?, note: r.option(|r| Ok(r.bytes()?.to_vec()))? },
             3 => Request::Kill { exec: ExecId(r.u64()?) },
             4 => Request::Confirm { exec: ExecId(r.u64()?) },
             5 => Request::Open { ticket: r.u64()?, what: read_open(&mut r)? },
@@ -264,6 +290,11 @@ impl Reply {
                 w.str(text);
             }
             Reply::Stop => w.u8(6),
+            Reply::Kept { key, note } => {
+                w.u8(7);
+                w.str(key);
+                w.bytes(note);
+            }
         }
         frame(w)
     }
@@ -288,6 +319,7 @@ impl Reply {
             4 => Reply::Opened { ticket: r.u64()?, with_fd: flag(&mut r)? },
             5 => Reply::OpenFailed { ticket: r.u64()?, errno: r.i32()?, text: r.str()? },
             6 => Reply::Stop,
+            7 => Reply::Kept { key: r.str()?, note: r.bytes()?.to_vec() },
             kind => return Err(WireError::Kind(kind)),
         };
         if r.is_empty() { Ok(reply) } else { Err(WireError::Trailing) }
@@ -399,6 +431,7 @@ fn write_outcome(w: &mut Writer, o: &Outcome) {
         End::Failed(SpawnError::Permission(text)) => error(w, 6, text),
         End::Failed(SpawnError::Other(text)) => error(w, 7, text),
         End::Failed(SpawnError::Secrets(text)) => error(w, 8, text),
+        End::Failed(SpawnError::Late(text)) => error(w, 9, text),
     }
     w.u64(o.program as u64);
     w.bytes(&o.stdout);
@@ -416,6 +449,7 @@ fn read_outcome(r: &mut Reader<'_>) -> Result<Outcome, WireError> {
         6 => End::Failed(SpawnError::Permission(r.str()?)),
         7 => End::Failed(SpawnError::Other(r.str()?)),
         8 => End::Failed(SpawnError::Secrets(r.str()?)),
+        9 => End::Failed(SpawnError::Late(r.str()?)),
         kind => return Err(WireError::Kind(kind)),
     };
     Ok(Outcome {
@@ -514,118 +548,4 @@ fn read_open(r: &mut Reader<'_>) -> Result<Open, WireError> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn requests() -> Vec<Request> {
-        let command = Command {
-            programs: vec![Program {
-                path: "/a/b".into(),
-                argv0: Some("x".into()),
-                args: vec!["start".into()],
-            }],
-            env: [("A".to_owned(), "b".to_owned())].into(),
-            stdin: b"k=v\n".to_vec(),
-            timeout: Some(Duration::from_millis(1500)),
-            output_limit: 100,
-            secrets: Some(Secrets { rsc: "db".into(), optional: true }),
-        };
-        let udp = Udp {
-            bind: "[fe80::1%3]:694".parse().unwrap(),
-            device: Some("eth0".into()),
-            broadcast: true,
-            reuse: false,
-            multicast: Some(Multicast {
-                group: "239.0.0.1".parse().unwrap(),
-                device: "eth0".into(),
-                ttl: 1,
-                loopback: false,
-            }),
-        };
-        vec![
-            Request::Hello { version: VERSION, may_reboot: true },
-            Request::Spawn { exec: ExecId(1 << 40), note: vec![1, 2], command },
-            Request::Kill { exec: ExecId(2) },
-            Request::Confirm { exec: ExecId(3) },
-            Request::Open { ticket: 4, what: Open::Udp(udp) },
-            Request::Open { ticket: 5, what: Open::Icmp { v6: true, device: None } },
-            Request::Open { ticket: 6, what: Open::Serial { path: "/dev/ttyS0".into(), baud: 19200 } },
-            Request::Open { ticket: 7, what: Open::Config { name: "authkeys".into() } },
-            Request::Open { ticket: 8, what: Open::Watchdog { path: "/dev/watchdog".into(), timeout_s: 31 } },
-            Request::Tickle,
-            Request::Reboot { reason: "x".into() },
-            Request::Bye { status: 6 },
-        ]
-    }
-
-    fn replies() -> Vec<Reply> {
-        let outcome = Outcome {
-            program: 1,
-            stdout: b"out".to_vec(),
-            stderr: b"\xff".to_vec(),
-            ..Outcome::of(End::Failed(SpawnError::Permission("no".into())), Duration::from_millis(7))
-        };
-        vec![
-            Reply::Welcome { version: VERSION, generation: 3, runs: vec![(ExecId(1), vec![9])] },
-            Reply::Started { exec: ExecId(1), pid: 77 },
-            Reply::Exited { exec: ExecId(1), outcome },
-            Reply::Exited { exec: ExecId(2), outcome: Outcome::of(End::Code(7), Duration::ZERO) },
-            Reply::Opened { ticket: 1, with_fd: true },
-            Reply::OpenFailed { ticket: 1, errno: 13, text: "no".into() },
-            Reply::Stop,
-        ]
-    }
-
-    #[test]
-    fn messages_read_back_as_they_were_written_however_they_arrive() {
-        let mut stream: Vec<u8> = Vec::new();
-        requests().iter().for_each(|m| stream.extend(m.encode().unwrap()));
-        let (mut arrived, mut read) = (Vec::new(), Vec::new());
-        for byte in stream {
-            arrived.push(byte);
-            if let Some(frame) = take_frame(&mut arrived).unwrap() {
-                read.push(Request::decode(&frame).unwrap());
-            }
-        }
-        assert_eq!(read, requests());
-        for reply in replies() {
-            let mut bytes = reply.encode().unwrap();
-            assert_eq!(Reply::decode(&take_frame(&mut bytes).unwrap().unwrap()).unwrap(), reply);
-        }
-    }
-
-    #[test]
-    fn a_length_beyond_the_limit_is_refused_before_it_is_waited_for() {
-        let mut arrived = u32::MAX.to_le_bytes().to_vec();
-        assert!(matches!(take_frame(&mut arrived), Err(WireError::TooLong(_))));
-    }
-
-    #[test]
-    fn bytes_that_are_cut_or_changed_never_panic() {
-        for message in requests() {
-            let bytes = message.encode().unwrap();
-            let body = &bytes[4..];
-            for end in 0..body.len() {
-                assert!(Request::decode(&body[..end]).is_err(), "{message:?} cut at {end}");
-            }
-            for at in 0..body.len() {
-                for bit in 0..8 {
-                    let mut changed = body.to_vec();
-                    changed[at] ^= 1 << bit;
-                    let _ = Request::decode(&changed);
-                    let _ = Reply::decode(&changed);
-                }
-            }
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn any_bytes_never_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
-            let _ = Request::decode(&bytes);
-            let _ = Reply::decode(&bytes);
-            let _ = crate::OpRequest::from_note(&bytes);
-        }
-    }
-}
+mod tests;

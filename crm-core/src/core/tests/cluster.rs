@@ -31,6 +31,8 @@ pub struct Node {
     pub exit: Option<i32>,
     /// The next write fails.
     pub broken_disk: bool,
+    /// Between an order and its execution so much time passes that the lease is gone.
+    pub stalled: bool,
     /// While paused: what would have been handled.
     waiting: Option<Vec<CoreEvent>>,
     body: BeatBody,
@@ -278,6 +280,13 @@ impl Cluster {
             CoreAction::Link(LinkCommand::Leave | LinkCommand::Nodes(_)) => {}
             CoreAction::Persist { token, record } => {
                 self.later(WRITE, Due::Written { node: i, inc, token, record: Box::new(record) });
+            }
+            CoreAction::Spawn { exec, until: Some(until), .. }
+                if self.nodes[i].stalled || until <= self.clock().mono =>
+            {
+                let error = lrm::SpawnError::Late("late".into());
+                let outcome = AgentOutcome::of(End::Failed(error), Duration::ZERO);
+                self.event(i, CoreEvent::Exited { exec, outcome });
             }
             CoreAction::Spawn { exec, op, command, .. } => {
                 self.later(AGENT, Due::Agent { node: i, inc, exec, op, command });

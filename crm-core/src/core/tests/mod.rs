@@ -308,6 +308,39 @@ fn a_paused_node_gives_way_when_it_wakes() {
     cluster.until(MINUTE, "one place", |c| c.places("ip").len() == 1);
 }
 
+/// The lease is looked at again right before an operation begins (R6.4). What was not begun is no failure: it
+/// leaves no trace, and is done once the node is well.
+#[test]
+fn what_was_ordered_too_late_is_not_begun_and_is_no_failure() {
+    let mut cluster = Cluster::new(2, PLAIN);
+    (cluster.nodes[0].stalled, cluster.nodes[1].stalled) = (true, true);
+    cluster.start_all();
+    cluster.seconds(20);
+    assert!(cluster.places("ip").is_empty());
+    for i in 0..2 {
+        assert!(cluster.nodes[i].log.iter().any(|(_, l)| l.contains("Cannot execute now")));
+        let text = cluster.core(i).cib().root().to_xml();
+        assert!(!text.contains("fail-count") && !text.contains("last_failure"), "{text}");
+        assert!(!text.contains("operation=\"start\""), "{text}");
+    }
+    (cluster.nodes[0].stalled, cluster.nodes[1].stalled) = (false, false);
+    cluster.until(MINUTE, "started", |c| c.settled(&[0, 1]) && c.places("ip").len() == 1);
+}
+
+/// A node that hears the others go on without it lets go before they take over, without any fencing (R7.18).
+#[test]
+fn a_node_that_is_put_out_lets_go_before_the_others_take_over() {
+    for (from, to) in [(0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)] {
+        let mut cluster = up(3, PLAIN);
+        cluster.never_twice = true;
+        cluster.cut.extend([(from, to), (to, from)]);
+        cluster.seconds(60);
+        assert_eq!(cluster.places("ip").len(), 1, "{from} {to}\n{}", cluster.describe());
+        cluster.heal();
+        cluster.until(MINUTE, "one view", |c| c.settled(&[0, 1, 2]) && c.places("ip").len() == 1);
+    }
+}
+
 /// The core is started again by its executor: what runs is found, and not started a second time.
 #[test]
 fn a_new_core_finds_what_still_runs() {
