@@ -444,11 +444,9 @@ impl Scene {
         let node = self.node(n);
         let st = self.st();
         // A failed instance bans its whole clone: then it was another one, or another member, that failed.
-        let own = self.failed_op(r, Some(n)).map(|(op, _)| (r, op));
-        let failed = own.or_else(|| {
-            let others = super::outcome::leaves(st, st.top_of(r)).into_iter();
-            others.filter_map(|l| self.failed_op(l, Some(n)).map(|(op, _)| (l, op))).next()
-        });
+        let near = super::outcome::leaves(st, r).into_iter();
+        let far = super::outcome::leaves(st, st.top_of(r)).into_iter();
+        let failed = near.chain(far).find_map(|l| self.failed_op(l, Some(n)).map(|(op, _)| (l, op)));
         let op = failed.map(|(_, op)| op);
         let last = failed.map(|(l, op)| {
             let text = words::failure(st, op, node);

@@ -241,7 +241,7 @@ impl Scene {
             // The first member decides for all; the others speak where they differ.
             if at == 0 || down || apart {
                 let part = self.explain(*m, node);
-                if at > 0 && down && out.parts.last().is_some_and(|p| p.after.is_empty() && at > 1) {
+                if at > 0 && down && out.parts.last().is_some_and(|p| p.after.is_empty()) {
                     // What comes after the first member that is down follows it.
                     continue;
                 }
