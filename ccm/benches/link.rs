@@ -1,5 +1,8 @@
 //! Figures of the messaging layer: `cargo bench -p ccm --bench link [PART…]`.
 //!
+//! `EVERBEAT_BIN=PATH cargo bench -p ccm --bench link node` measures a whole node of that binary instead,
+//! executor and core.
+//!
 //! Parts: `wire` (encode and sign, verify and decode), `machine` (one heartbeat through the link
 //! machine), `peers` (a real node that hears 63 synthetic ones, ten heartbeats a second each), `flood`
 //! (forged packets against that node), `bulk` (5 MB to five peers with 5 % loss), `death` (last packet
@@ -367,6 +370,79 @@ fn peers(flood: bool) {
     hearing.end();
 }
 
+/// A whole node, all its processes, that hears the synthetic peers.
+fn whole_node(binary: &str) {
+    let root = std::env::temp_dir().join(format!("everbeat-node-{}", std::process::id()));
+    let mut ha_cf = format!(
+        "keepalive 100ms\ndeadtime 2\ninitdead 5\nudpport {PORT}\nbindaddr {}\nnodename n0\ncrm respawn\n\
+         realtime off\nlogfile /ha-log\nlogfacility none\n",
+        address(2, 0)
+    );
+    for i in 0..64 {
+        ha_cf += &format!("node n{i}\n");
+        if i > 0 {
+            ha_cf += &format!("ucast lo {}\n", address(2, i));
+        }
+    }
+    let write = |path: &str, text: &str, mode: u32| {
+        use std::os::unix::fs::PermissionsExt;
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().expect("a directory")).expect("a temporary directory");
+        std::fs::write(&path, text).expect("a temporary file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("a temporary file");
+    };
+    write("etc/ha.d/ha.cf", &ha_cf, 0o644);
+    write("etc/ha.d/authkeys", "auth 1\n1 sha1 secretkey\n", 0o600);
+    let mut node = std::process::Command::new(binary)
+        .args(["start", "--core-as-root", "--status-port", "0", "--root"])
+        .arg(&root)
+        .env("EVERBEAT_NO_REBOOT", "1")
+        .spawn()
+        .expect("the binary");
+    let program = std::env::current_exe().expect("this program");
+    let mut others = std::process::Command::new(program).arg("synthetic").spawn().expect("a process");
+    let log = || std::fs::read_to_string(root.join("ha-log")).unwrap_or_default();
+    wait("63 links", Duration::from_secs(30), || log().matches(":lo up.").count() >= 63);
+    std::thread::sleep(Duration::from_secs(2));
+    let processes = family(node.id());
+    let ticks = || processes.iter().map(|pid| process(*pid).0).sum::<u64>();
+    let (start, before) = (Instant::now(), ticks());
+    std::thread::sleep(Duration::from_secs(10));
+    let used = (ticks() - before) as f64 / start.elapsed().as_secs_f64();
+    println!(
+        "a whole node, 63 peers: {used:.2} % of a core, resident {} KB in {} processes",
+        processes.iter().map(|pid| process(*pid).1).sum::<u64>(),
+        processes.len()
+    );
+    let _ = others.kill();
+    let _ = others.wait();
+    for pid in processes.iter().rev() {
+        let _ = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+    }
+    let _ = node.wait();
+    let _ = std::fs::remove_dir_all(&root);
+}
+
+/// Processor time in ticks (hundredths of a second) and resident memory in KB of a process.
+fn process(pid: u32) -> (u64, u64) {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<u64> = stat
+        .rsplit_once(") ")
+        .map(|(_, tail)| tail.split(' ').map(|f| f.parse().unwrap_or(0)).collect())
+        .unwrap_or_default();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find(|l| l.starts_with("VmRSS")).unwrap_or_default();
+    let resident = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+    (fields.get(11).unwrap_or(&0) + fields.get(12).unwrap_or(&0), resident)
+}
+
+/// The process and its children.
+fn family(pid: u32) -> Vec<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|c| c.parse().ok()).flat_map(family);
+    std::iter::once(pid).chain(children).collect()
+}
+
 fn bulk() {
     let loss = std::env::temp_dir().join(format!("everbeat-loss-{}", std::process::id()));
     std::fs::write(&loss, "rcvloss=0.05\n").expect("a temporary file");
@@ -449,6 +525,12 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     if wanted.iter().any(|w| w == "synthetic") {
         return synthetic(64);
+    }
+    if wanted.iter().any(|w| w == "node") {
+        return match std::env::var("EVERBEAT_BIN") {
+            Ok(binary) => whole_node(&binary),
+            Err(_) => println!("EVERBEAT_BIN is not set: no whole node is measured"),
+        };
     }
     let on = |part: &str| wanted.is_empty() || wanted.iter().any(|w| w == part);
     if on("wire") {
