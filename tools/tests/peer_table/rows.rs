@@ -105,8 +105,14 @@ const OLD: &str = r#"<cib crm_feature_set="3.0.7" validate-with="pacemaker-2.3" 
 </cib>
 "#;
 
-/// User daemon may read everything and set target-role, but not look at the property set.
-const ACL: &str = r#"<cib crm_feature_set="3.16.1" validate-with="pacemaker-3.9" epoch="5" num_updates="1" admin_epoch="0">
+/// A document in which user daemon may read everything and set target-role, but not look at the property set; in a
+/// version of the language.
+macro_rules! with_access_lists {
+    ($schema:literal) => {
+        concat!(
+            r#"<cib crm_feature_set="3.16.1" validate-with=""#,
+            $schema,
+            r#"" epoch="5" num_updates="1" admin_epoch="0">
   <configuration>
     <crm_config>
       <cluster_property_set id="opts">
@@ -138,7 +144,14 @@ const ACL: &str = r#"<cib crm_feature_set="3.16.1" validate-with="pacemaker-3.9"
   </configuration>
   <status/>
 </cib>
-"#;
+"#
+        )
+    };
+}
+
+const ACL: &str = with_access_lists!("pacemaker-3.9");
+
+const ACL_OLD: &str = with_access_lists!("pacemaker-2.10");
 
 const LOC3: &str = r#"<rsc_location id="loc3" rsc="ip" node="n1" score="1"/>"#;
 const DUMMY: &str = r#"<primitive id="new" class="ocf" provider="pacemaker" type="Dummy"/>"#;
@@ -685,6 +698,7 @@ pub const CIBADMIN: &[Row] = &[
     on(ACL, "acl-delete-allowed", &["-D", "-U", "daemon", "-X", r#"<nvpair id="p-role"/>"#]),
     on(ACL, "acl-delete-missing", &["-D", "-U", "daemon", "-X", r#"<nvpair id="nope"/>"#]),
     on(ACL, "acl-delete-all-denied", &["-d", "-f", "-U", "daemon", "-A", "//nvpair"]),
+    on(ACL_OLD, "acl-upgrade-denied", &["-u", "-f", "-U", "daemon"]),
     on(ACL, "acl-erase-denied", &["-E", "-f", "-U", "daemon"]),
     on(ACL, "acl-show-text", &["-Q", "--show-access=text", "-U", "daemon"]),
     on(ACL, "acl-show-color", &["-Q", "--show-access=color", "-U", "daemon"]),
