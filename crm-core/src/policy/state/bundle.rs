@@ -388,7 +388,7 @@ fn host_entries(spec: &Spec, addresses: &[Option<String>]) -> String {
     let mut out = String::new();
     for (i, a) in addresses.iter().enumerate() {
         let Some(a) = a else { continue };
-        if spec.add_host {
+        if spec.add_host && spec.agent != "rkt" {
             out.push_str(&format!(" --add-host={}-{i}:{a}", spec.id));
         } else {
             out.push_str(&format!(" --hosts-entry={a}={}-{i}", spec.id));
@@ -403,17 +403,19 @@ fn container(spec: &Spec, number: u32, address: Option<&str>, hosts: &str) -> El
     if spec.agent == "docker" {
         opts.push_str(" --restart=no");
     }
+    let rkt = spec.agent == "rkt";
+    let (host, environment) = if rkt { ("--hostname=", "--environment=") } else { ("-h ", "-e ") };
     if spec.ip_start.is_some() {
-        opts.push_str(&format!(" -h {}-{number}", spec.id));
+        opts.push_str(&format!(" {host}{}-{number}", spec.id));
     }
-    opts.push_str(" -e PCMK_stderr=1");
+    opts.push_str(&format!(" {environment}PCMK_stderr=1"));
     if let Some(n) = &spec.network {
         opts.push_str(&format!(" --net={n}"));
     }
     let port = spec.control_port.as_deref().unwrap_or("3121");
-    opts.push_str(&format!(" -e PCMK_remote_port={port}"));
+    opts.push_str(&format!(" {environment}PCMK_remote_port={port}"));
     let mut sources = Vec::new();
-    for m in &spec.mounts {
+    for (volume, m) in spec.mounts.iter().enumerate() {
         let source = if m.per_replica {
             let s = format!("{}/{}-{number}", m.source, spec.id);
             sources.push(s.clone());
@@ -421,13 +423,18 @@ fn container(spec: &Spec, number: u32, address: Option<&str>, hosts: &str) -> El
         } else {
             m.source.clone()
         };
-        opts.push_str(&format!(" -v {source}:{}", m.target));
-        if let Some(o) = &m.options {
-            opts.push_str(&format!(":{o}"));
+        let options = |sign: &str| m.options.as_ref().map(|o| format!("{sign}{o}")).unwrap_or_default();
+        if rkt {
+            opts.push_str(&format!(" --volume vol{volume},kind=host,source={source}{}", options(",")));
+            opts.push_str(&format!(" --mount volume=vol{volume},target={}", m.target));
+        } else {
+            opts.push_str(&format!(" -v {source}:{}{}", m.target, options(":")));
         }
     }
     for (port, inside) in &spec.ports {
         match address {
+            Some(a) if rkt => opts.push_str(&format!(" --port={inside}:{a}:{port}")),
+            None if rkt => opts.push_str(&format!(" --port={inside}:{port}")),
             Some(a) => opts.push_str(&format!(" -p {a}:{port}:{inside}")),
             None if spec.network.as_deref() != Some("host") => opts.push_str(&format!(" -p {port}:{inside}")),
             None => {}

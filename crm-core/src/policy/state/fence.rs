@@ -4,9 +4,17 @@ use super::{Effect, NodeIx, QuorumPolicy, State};
 
 impl State {
     /// Whether a node can be fenced (§2.3 of the state page).
+    ///
+    /// Guests that run on each other in a circle, or one on itself, cannot.
     pub fn can_fence(&self, node: Option<NodeIx>) -> bool {
+        self.can_fence_within(node, self.nodes.len())
+    }
+
+    /// [`Self::can_fence()`] for a guest that at most `deep` others are between.
+    fn can_fence_within(&self, node: Option<NodeIx>, deep: usize) -> bool {
         if let Some(container) = node.and_then(|n| self.container_of_node(n)) {
-            return self[container].running_on.iter().all(|h| self[*h].online || self.can_fence(Some(*h)));
+            let inner = |host: &NodeIx| deep > 0 && self.can_fence_within(Some(*host), deep - 1);
+            return self[container].running_on.iter().all(|h| self[*h].online || inner(h));
         }
         if !self.options.stonith_enabled || !self.have_fence_device {
             return false;
