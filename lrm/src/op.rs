@@ -153,6 +153,21 @@ pub struct OpRequest {
 }
 
 impl OpRequest {
+    /// The call by which an agent describes itself; no resource is meant.
+    pub fn meta_data(agent: &AgentRef, limit: Duration) -> OpRequest {
+        OpRequest {
+            rsc: "meta-data".to_owned(),
+            agent: agent.clone(),
+            action: "meta-data".to_owned(),
+            interval_ms: 0,
+            timeout_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
+            start_delay_ms: 0,
+            params: BTreeMap::new(),
+            key: String::new(),
+            expected_rc: 0,
+        }
+    }
+
     /// `RSC_ACTION_INTERVALMS`, as in the history.
     pub fn operation_key(&self) -> String {
         format!("{}_{}_{}", self.rsc, self.action, self.interval_ms)

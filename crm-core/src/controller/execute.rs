@@ -107,7 +107,7 @@ impl Controller {
             (ActionKind::Cluster, _) => out.push(done(true, rc::OK, "")),
             (_, "cancel") => self.cancel(&rsc, action, key, out),
             _ => match self.request(&rsc, action, &key) {
-                Ok(request) => self.begin(now, from, request, key, fatal_start, out),
+                Ok(request) => self.begin_when_known(now, from, request, key, fatal_start, out),
                 Err(reason) => {
                     self.log(Level::Error, LRMD, format!("{}: {reason}", action.operation_key), out);
                     self.refuse_for_good(now, action, &key, &reason, out);
@@ -136,7 +136,7 @@ impl Controller {
         })
     }
 
-    fn begin(
+    pub(super) fn begin(
         &mut self,
         now: Now,
         from: NodeId,
@@ -245,7 +245,9 @@ impl Controller {
         if result.status == OpStatus::Cancelled {
             self.cancel_done(&result.rsc, &result.action, result.interval_ms, out);
         }
-        let recorded = self.history.record(&self.config.name, &result);
+        let facts = self.facts(&result.agent).cloned();
+        let recorded = self.history.record(&self.config.name, &result, facts.as_ref());
+        self.ask_again(&result, out);
         let mut writes = Vec::new();
         if recorded.failed {
             let fatal_start = running.as_ref().is_none_or(|r| r.fatal_start);

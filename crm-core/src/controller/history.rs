@@ -9,6 +9,7 @@ use cib::Element;
 use indexmap::IndexMap;
 use lrm::{AgentRef, OpRequest, OpResult, OpStatus, rc};
 
+use super::agents::AgentFacts;
 use crate::transition::{Key, Magic};
 
 /// The operation history of one node.
@@ -117,7 +118,8 @@ impl History {
     }
 
     /// Takes the result of an operation.
-    pub fn record(&mut self, node: &str, result: &OpResult) -> Recorded {
+    /// `facts`: what the agent says of itself, where that is known.
+    pub fn record(&mut self, node: &str, result: &OpResult, facts: Option<&AgentFacts>) -> Recorded {
         if result.status == OpStatus::Cancelled {
             let id = self.id_of(&result.rsc, &result.action, result.interval_ms);
             if let Some(resource) = self.resources.get_mut(&result.rsc) {
@@ -161,7 +163,12 @@ impl History {
         } else {
             ids.push(main_id);
         }
-        let ops: Vec<Element> = ids.into_iter().map(|id| Entry { id, ..base.clone() }.element()).collect();
+        let further = facts.filter(|_| result.interval_ms == 0 && operation != "stop");
+        let make = |id| match further {
+            Some(facts) => facts.add_digests(Entry { id, ..base.clone() }.element(), &result.params),
+            None => Entry { id, ..base.clone() }.element(),
+        };
+        let ops: Vec<Element> = ids.into_iter().map(make).collect();
 
         let activation = self.activations + 1;
         let resource = self.resource(&result.rsc, &result.agent);
@@ -363,6 +370,15 @@ impl Entry<'_> {
 /// The digest of the parameters of an operation: all but what the cluster itself adds; the time-out of
 /// a recurring operation counts as a parameter (specification `scheduler-1-state.md` §9.2).
 pub fn digest(params: &BTreeMap<String, String>, interval_ms: u64) -> String {
+    digest_of(params, interval_ms, |_| true)
+}
+
+/// As [`digest`], over some of the parameters.
+pub(super) fn digest_of(
+    params: &BTreeMap<String, String>,
+    interval_ms: u64,
+    kept: impl Fn(&str) -> bool,
+) -> String {
     const NOT_PARAMETERS: [&str; 6] =
         ["id", "crm_feature_set", "op-digest", "on_node", "on_node_uuid", "pcmk_external_ip"];
     let mut element = Element::new("parameters");
@@ -372,7 +388,7 @@ pub fn digest(params: &BTreeMap<String, String>, interval_ms: u64) -> String {
         } else {
             !NOT_PARAMETERS.contains(&name.as_str())
         };
-        if counts {
+        if counts && kept(name) {
             element.set_attr(name, value.as_str());
         }
     }

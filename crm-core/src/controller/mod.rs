@@ -14,6 +14,7 @@
 //!
 //! Source: protocol §6, §14–16, §19; specification `membership.md` §4–11, `agents.md` §5.9, §5.13.
 
+pub mod agents;
 pub mod changes;
 mod duty;
 mod execute;
@@ -31,7 +32,7 @@ use ccm::bus::BusAddress;
 use ccm::group::{Level, OutReason, Outcome as ChangeOutcome, View, Visible};
 use ccm::seam::{Incarnation, NodeId, ViewId};
 use cib::Cib;
-use lrm::{OpRequest, OpResult};
+use lrm::{AgentRef, OpRequest, OpResult};
 
 use crate::attributes::{AttributeEvent, Attributes};
 use crate::message::{Ask, FenceRecord, Message};
@@ -41,6 +42,7 @@ use crate::policy::graph::{ActionId, Graph};
 use crate::status::{Activity, TransitionStatus};
 use crate::transition::Key;
 
+use agents::{AgentFacts, Agents};
 use duty::Duty;
 use execute::Running;
 use history::History;
@@ -101,6 +103,11 @@ pub enum ControllerEvent {
         token: u64,
         graph: Result<Graph, String>,
         complaints: Vec<String>,
+    },
+    /// The answer to [`ControllerAction::Describe`]; an error says why there is none.
+    Described {
+        agent: AgentRef,
+        facts: Result<AgentFacts, String>,
     },
     /// One of our own changes has an outcome.
     Changed {
@@ -164,6 +171,8 @@ pub enum ControllerAction {
         action: String,
         interval_ms: u64,
     },
+    /// Ask an agent for its meta-data; answer with [`ControllerEvent::Described`].
+    Describe(AgentRef),
     /// Forget a resource in the queue.
     Flush {
         rsc: String,
@@ -244,6 +253,7 @@ pub struct Controller {
     /// After being cut off: who took over may be heard by then.
     hold_until: Duration,
     history: History,
+    agents: Agents,
     attributes: Attributes,
     pending: BTreeMap<u64, Purpose>,
     next_token: u64,
@@ -289,6 +299,7 @@ impl Controller {
             settled: Duration::ZERO,
             hold_until: Duration::ZERO,
             history: History::default(),
+            agents: Agents::default(),
             attributes: Attributes::default(),
             pending: BTreeMap::new(),
             next_token: 1,
@@ -355,6 +366,7 @@ impl Controller {
             ControllerEvent::Planned { token, graph, complaints } => {
                 self.planned(now, token, graph, complaints, out);
             }
+            ControllerEvent::Described { agent, facts } => self.described(now, agent, facts, out),
             ControllerEvent::Changed { token, outcome } => self.changed(now, token, outcome, out),
             ControllerEvent::Fenced { action, record } => self.fenced(now, action, record, out),
             ControllerEvent::Asked { asker, ask } => self.asked(now, asker, ask, out),

@@ -44,6 +44,7 @@ use lrm::class::stonith::{FenceCall, FenceTarget};
 use lrm::{ExecId, OpRequest, Queue};
 
 use crate::client::{ClientRequest, Outcome, RequestError};
+use crate::controller::agents::AgentFacts;
 use crate::controller::{Asker, Controller, ControllerAction, ControllerConfig, ControllerEvent, options};
 use crate::fencing::{self, Fencing, FencingAction, FencingEvent, Members, Requester};
 use crate::message::{Ask, Message};
@@ -176,6 +177,20 @@ pub const EXIT_AGAIN: i32 = 75;
 /// Exit status of a core that must not be started again without an administrator.
 pub const EXIT_STAY_DOWN: i32 = 100;
 
+/// How long an agent may take to describe itself (specification `agents.md` §1.9.5).
+const METADATA: Duration = Duration::from_secs(5);
+
+fn read_facts(agent: &lrm::AgentRef, outcome: &lrm::Outcome) -> Result<AgentFacts, String> {
+    match &outcome.end {
+        lrm::End::Code(0) => AgentFacts::read(agent, &String::from_utf8_lossy(&outcome.stdout)),
+        lrm::End::Code(code) => Err(format!("it exits with status {code}")),
+        lrm::End::Timeout => Err(format!("it takes longer than {} s", METADATA.as_secs())),
+        lrm::End::Signal(signal) => Err(format!("it was ended by signal {signal}")),
+        lrm::End::Killed => Err("it was ended".to_owned()),
+        lrm::End::Failed(error) => Err(error.text().to_owned()),
+    }
+}
+
 /// One node.
 #[derive(Debug)]
 pub struct Core {
@@ -186,6 +201,8 @@ pub struct Core {
     fencing: Fencing,
     /// Fence agents that run here: process → job.
     fence_runs: BTreeMap<ExecId, u64>,
+    /// Agents that describe themselves at the moment.
+    descriptions: BTreeMap<ExecId, lrm::AgentRef>,
     queue: Queue,
     /// Operations at one time where `node-action-limit` does not say.
     operations: usize,
@@ -254,6 +271,7 @@ impl Core {
             controller,
             fencing: Fencing::new(group.id, group.incarnation, &group.name),
             fence_runs: BTreeMap::new(),
+            descriptions: BTreeMap::new(),
             queue: Queue::new(roots, operations, life),
             operations,
             group: Group::new(group, loaded, seed),
@@ -323,6 +341,13 @@ impl Core {
                 if let Some(job) = self.fence_runs.remove(&exec) {
                     out.push(CoreAction::Confirm { exec });
                     self.steps.push_back(Step::Fencing(FencingEvent::Exited { job, outcome }));
+                }
+            }
+            CoreEvent::Exited { exec, outcome } if self.descriptions.contains_key(&exec) => {
+                if let Some(agent) = self.descriptions.remove(&exec) {
+                    out.push(CoreAction::Confirm { exec });
+                    let facts = read_facts(&agent, &outcome);
+                    self.steps.push_back(Step::Controller(ControllerEvent::Described { agent, facts }));
                 }
             }
             CoreEvent::Exited { exec, outcome } => {
@@ -572,6 +597,7 @@ impl Core {
             ControllerAction::Cancel { rsc, action, interval_ms } => {
                 self.steps.push_back(Step::Queue(lrm::Event::Cancel { rsc, action, interval_ms }));
             }
+            ControllerAction::Describe(agent) => self.describe(agent, out),
             ControllerAction::Flush { rsc } => self.steps.push_back(Step::Queue(lrm::Event::Flush { rsc })),
             ControllerAction::Plan { token, cib, situation } => {
                 out.push(CoreAction::Plan { token, cib, situation });
@@ -660,6 +686,22 @@ impl Core {
                 let end = lrm::End::Failed(lrm::SpawnError::Other(error.to_string()));
                 let outcome = lrm::Outcome::of(end, Duration::ZERO);
                 self.steps.push_back(Step::Fencing(FencingEvent::Exited { job, outcome }));
+            }
+        }
+    }
+
+    /// Has an agent print its meta-data.
+    fn describe(&mut self, agent: lrm::AgentRef, out: &mut Vec<CoreAction>) {
+        match lrm::class::prepare(&OpRequest::meta_data(&agent, METADATA), self.queue.roots()) {
+            lrm::class::Prepared::Run(command) => {
+                let exec = self.queue.next_exec();
+                self.descriptions.insert(exec, agent);
+                let command = Box::new(command);
+                out.push(CoreAction::Spawn { exec, op: None, command, until: None });
+            }
+            lrm::class::Prepared::Answer(_) => {
+                let facts = Err("its class knows no meta-data".to_owned());
+                self.steps.push_back(Step::Controller(ControllerEvent::Described { agent, facts }));
             }
         }
     }
