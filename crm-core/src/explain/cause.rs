@@ -314,7 +314,6 @@ impl Scene {
 
     /// Why a resource leaves a node that could run something.
     fn leaves_node(&self, r: ResourceIx, from: NodeIx, seen: &mut Vec<ResourceIx>) -> Vec<Fact> {
-        let st = self.st();
         let first = self.book.addends(r, from).iter().find(|a| a.score <= -INFINITY);
         let Some(first) = first else {
             if let Some((chosen, step)) = self.book.decided(r, from) {
@@ -352,7 +351,6 @@ impl Scene {
         {
             facts.push(self.named(o, why));
         }
-        let _ = st;
         facts
     }
 

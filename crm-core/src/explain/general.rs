@@ -325,15 +325,14 @@ impl Scene {
         }
         let mut facts = Vec::new();
         for n in st.node_order.iter().copied() {
-            facts.extend(self.forbids_deeply(leaf, n, seen).map(|f| (n, f)));
+            facts.extend(self.forbids_deeply(leaf, n, seen));
         }
         let mut facts = facts.into_iter();
-        let (n, first) = facts.next()?;
-        let rest: Vec<Fact> = facts.map(|(_, f)| f).collect();
+        let first = facts.next()?;
+        let rest: Vec<Fact> = facts.collect();
         if rest.is_empty() || rest.iter().all(|f| f.text == first.text) {
             return Some(first);
         }
-        let _ = n;
         let mut texts = vec![first.text.clone()];
         for f in rest {
             if !texts.contains(&f.text) {

@@ -15,6 +15,7 @@ mod lint;
 pub mod outcome;
 mod reasons;
 mod remedy;
+mod room;
 mod scene;
 mod sentences;
 pub mod text;

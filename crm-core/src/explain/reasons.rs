@@ -407,15 +407,14 @@ impl Scene {
     fn clone_limit(&self, r: ResourceIx, n: NodeIx) -> Fact {
         let st = self.st();
         let node = self.node(n);
-        let Some(p) = st[r].parent else {
+        if st[r].parent.is_none() {
             return Fact::new("clone-limit", format!("the limits of its clone leave no place on {node}"));
-        };
+        }
         let top = st.top_of(r);
         let id = st[top].config_id();
         let (max, per_node) = st[top].clone_info().map_or((0, 1), |c| (c.max, c.node_max));
         let here =
             st[top].children.iter().filter(|c| st.planned_nodes(**c).iter().any(|a| a.node == n)).count();
-        let _ = p;
         if i32::try_from(here).unwrap_or(i32::MAX) >= per_node {
             return Fact::new(
                 "clone-node-max",

@@ -383,9 +383,7 @@ impl Run {
                         let Some(action) = by_id(*id).map(|s| &s.action) else { continue };
                         let resource = action.resource.as_ref().map_or("", |r| r.id.as_str());
                         let node = action.on_node.as_deref().unwrap_or_default();
-                        let (_, words) =
-                            (rc, format!("{} of {resource} on {node} (rc {rc})", action.operation));
-                        step.failed.push(words);
+                        step.failed.push(format!("{} of {resource} on {node} (rc {rc})", action.operation));
                         let is_fatal = action.operation == "stop"
                             || action.operation == "start" && scene.st().options.start_failure_fatal;
                         if is_fatal {
