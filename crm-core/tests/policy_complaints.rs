@@ -1,7 +1,7 @@
 //! What the planner says about wrong configurations: its verdict, and the code of its complaint.
 //!
-//! The verdicts are those of `crm_verify` 2.1.5. With `EVERBEAT_PEER` set, the installed `crm_verify` is
-//! asked again about every case.
+//! The verdicts are those of `crm_verify` 2.1.5. Where it is installed, it is asked
+//! again about every case; with `CI=true` it must be.
 
 #![allow(clippy::unwrap_used)]
 
@@ -567,7 +567,52 @@ const CASES: &[Case] = &[
         "warning",
         "utilization-invalid",
     ),
+    case(
+        "order-circle",
+        &[("constraints", "<rsc_order id='k' first='r' then='s'/><rsc_order id='l' first='s' then='r'/>")],
+        "clean",
+        "order-circular",
+    ),
+    case(
+        "order-no-circle",
+        &[(
+            "constraints",
+            "<rsc_order id='k' first='r' then='s'/><rsc_order id='l' first='s' then='r' kind='Optional'/>",
+        )],
+        "clean",
+        "",
+    ),
+    case(
+        "colocation-circle",
+        &[
+            ("resources", "<primitive id='x' class='ocf' provider='pacemaker' type='Dummy'/>"),
+            (
+                "constraints",
+                "<rsc_colocation id='k' rsc='r' with-rsc='s' score='INFINITY'/><rsc_colocation id='l' rsc='s' \
+                 with-rsc='x' score='INFINITY'/><rsc_colocation id='m' rsc='x' with-rsc='r' score='INFINITY'/>",
+            ),
+        ],
+        "clean",
+        "colocation-circular",
+    ),
 ];
+
+#[test]
+fn a_circle_is_reported_with_its_members_in_order() {
+    let find = |name: &str, code: &str| {
+        let case = CASES.iter().find(|case| case.name == name).unwrap();
+        let plan = plan(&cib::Cib::parse(&document(case)).unwrap(), &Situation::default());
+        let found: Vec<_> = plan.complaints.into_iter().filter(|c| c.code == code).collect();
+        found.into_iter().map(|c| (c.text, c.ids)).collect::<Vec<_>>()
+    };
+    let found = find("order-circle", "order-circular");
+    assert_eq!(found[0].0, "Orderings form a circle: start r -> start s -> start r");
+    assert_eq!(found[0].1, ["r", "s"]);
+    let found = find("colocation-circle", "colocation-circular");
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].0, "Colocations form a circle: r -> s -> x -> r");
+    assert!(find("order-no-circle", "order-circular").is_empty());
+}
 
 fn document(case: &Case) -> String {
     let part = |name: &str| -> String {
@@ -600,7 +645,8 @@ fn document(case: &Case) -> String {
 fn peer(text: &str) -> Option<String> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
-    let out = std::process::Command::new("crm_verify").arg("-VVx").arg(file.path()).output().unwrap();
+    let out =
+        std::process::Command::new("/usr/sbin/crm_verify").arg("-VVx").arg(file.path()).output().unwrap();
     let said = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
     // Without a status it was killed by one of its own assertions.
     out.status.code()?;
@@ -617,7 +663,12 @@ fn peer(text: &str) -> Option<String> {
 
 #[test]
 fn wrong_configurations_get_the_verdict_of_the_peer() {
-    let ask = std::env::var_os("EVERBEAT_PEER").is_some();
+    let ask = std::path::Path::new("/usr/sbin/crm_verify").exists();
+    if !ask {
+        let missing = "crm_verify is not installed (Debian: pacemaker-cli-utils)";
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing}");
+        eprintln!("LEFT OUT: the peer's verdicts: {missing}");
+    }
     let mut wrong = Vec::new();
     for case in CASES {
         let text = document(case);

@@ -6,17 +6,10 @@
 
 use std::path::{Path, PathBuf};
 
-use cib::{Cib, Element};
-use crm_core::policy::{Situation, plan};
+use cib::Element;
 
-/// The body: text in, nothing but an answer out.
-fn body(text: &str) {
-    let Ok(cib) = Cib::parse(text) else { return };
-    let situation = Situation { now: 1_795_176_000, scores: true, ..Situation::default() };
-    let once = plan(&cib, &situation);
-    let again = plan(&cib, &situation);
-    assert_eq!(once.graph, again.graph, "the same input gave two plans");
-}
+#[path = "../fuzz/bodies.rs"]
+mod bodies;
 
 struct Dice(u64);
 
@@ -119,7 +112,7 @@ fn whatever_parses_is_planned() {
             mutate(&mut root, &mut dice);
         }
         let text = root.to_xml();
-        let done = std::panic::catch_unwind(|| body(&text));
+        let done = std::panic::catch_unwind(|| bodies::plan_text(&text));
         assert!(done.is_ok(), "seed {seed}, {}", file.display());
     }
 }

@@ -1,4 +1,4 @@
-//! The policy engine against recorded decisions of Pacemaker 2.1.5.
+//! The policy engine against recorded decisions of Pacemaker 2.1.5, and its commands against the installed ones.
 //!
 //! `conformance/scheduler.passing` lists what agrees, one `CASE LEVEL` a line; it only grows. The cases
 //! lie beside the checkout, or where `EVERBEAT_CONFORMANCE` says.
@@ -150,4 +150,92 @@ fn the_policy_engine_decides_what_is_recorded() {
         let _ = writeln!(text, "{line}");
     }
     assert!(broken.is_empty(), "agreed before and differ now:\n{text}");
+}
+
+/// Verdict and exit status of a configuration check.
+fn verdict(program: &Path, words: &[&str], file: &Path) -> (&'static str, Option<i32>) {
+    let out = std::process::Command::new(program).args(words).arg("-x").arg(file).output().unwrap();
+    let said = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
+    let verdict = if said.contains("Errors found") {
+        "error"
+    } else if said.contains("Warnings found") {
+        "warning"
+    } else {
+        "clean"
+    };
+    (verdict, out.status.code())
+}
+
+/// What a command prints, and its exit status; the envelope of XML quotes the command line, which differs.
+fn printed(program: &Path, words: &[&str], file: &Path) -> (String, Option<i32>) {
+    let mut command = std::process::Command::new(program);
+    command.args(words).arg("-x").arg(file).env("LC_ALL", "C").env("TZ", "UTC");
+    let out = command.output().unwrap();
+    let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+    let quotes = |line: &&str| !line.contains("<pacemaker-result") && !line.contains("last-failure-");
+    // The reference escapes an exit reason twice in XML: DIFFERENCES.md.
+    let text: String = text.split_inclusive('\n').filter(quotes).collect();
+    (text.replace("&amp;", "&"), out.status.code())
+}
+
+/// Asks both programs about every file, on all processors; what differs.
+fn compare(files: &[PathBuf], ask: &(impl Fn(&Path) -> Option<String> + Sync)) -> Vec<String> {
+    let next = AtomicUsize::new(0);
+    let differ = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Some(text) = ask(file) {
+                        differ.lock().unwrap().push(format!("{}: {text}", file.display()));
+                    }
+                }
+            });
+        }
+    });
+    let mut differ = differ.into_inner().unwrap();
+    differ.sort();
+    differ
+}
+
+fn inputs(test: &str) -> Option<Vec<PathBuf>> {
+    if !need::programs_are_there(test, &["/usr/sbin/crm_verify", "/usr/sbin/crm_simulate"]) {
+        return None;
+    }
+    let folder = need::conformance(test)?.join("scheduler/xml");
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    Some(files)
+}
+
+#[test]
+fn crm_verify_judges_every_input_as_the_peer_does() {
+    let Some(files) = inputs("crm_verify_judges_every_input_as_the_peer_does") else { return };
+    let binary = everbeat_tests::binary::everbeat();
+    let differ = compare(&files, &|file| {
+        let ours = verdict(&binary, &["crm_verify"], file);
+        let peer = verdict(Path::new("/usr/sbin/crm_verify"), &[], file);
+        (ours != peer).then(|| format!("{ours:?}, the peer {peer:?}"))
+    });
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
+}
+
+#[test]
+fn crm_simulate_prints_what_the_peer_prints() {
+    let Some(files) = inputs("crm_simulate_prints_what_the_peer_prints") else { return };
+    let binary = everbeat_tests::binary::everbeat();
+    let forms: [&[&str]; 3] = [&["-S", "--output-as=xml"], &["-S"], &["-A"]];
+    // Each input in one form; together every form meets every third input.
+    let form = |file: &Path| {
+        let at = files.iter().position(|f| f == file).unwrap();
+        *forms.get(at % forms.len()).unwrap()
+    };
+    let differ = compare(&files, &|file| {
+        let words = form(file);
+        let ours = printed(&binary, &[&["crm_simulate"], words].concat(), file);
+        let peer = printed(Path::new("/usr/sbin/crm_simulate"), words, file);
+        (ours != peer).then(|| format!("{words:?}: ours\n{}\nthe peer\n{}", ours.0, peer.0))
+    });
+    assert!(differ.is_empty(), "{} differ, the first:\n{}", differ.len(), differ.first().unwrap());
 }

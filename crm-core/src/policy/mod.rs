@@ -4,6 +4,7 @@
 //! ([`state`]), decides where everything goes ([`placement`]), and makes the transition to that
 //! ([`transition`]).
 
+mod circles;
 pub mod complaint;
 pub mod dates;
 pub mod graph;

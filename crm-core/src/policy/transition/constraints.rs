@@ -6,6 +6,8 @@ use super::Work;
 use super::arena::End;
 use super::flags::{ActionFlags, EdgeFlags};
 use super::task::{Key, Task};
+use crate::policy::circles::circles;
+use crate::policy::complaint::Severity;
 use crate::policy::ix::{ActionIx, ResourceIx};
 use crate::policy::state::rules::{self, Input, Notes};
 use crate::policy::state::{EffectPhase, Role, Variant};
@@ -86,6 +88,57 @@ impl Work<'_> {
             let at = u32::try_from(at).unwrap_or(u32::MAX);
             self.replay_effects(|phase| phase == EffectPhase::Constraint(at));
         }
+        self.circular_constraints();
+    }
+
+    /// Says which mandatory orderings and colocations run in a circle.
+    fn circular_constraints(&mut self) {
+        let mut arrows = Vec::new();
+        for ordering in &self.actions.orderings {
+            let end = |end: &End| match &end.key {
+                Some(Key::Op(task, 0)) => end.resource.map(|r| (r, task.clone())),
+                _ => None,
+            };
+            let (Some(first), Some(then)) = (end(&ordering.first), end(&ordering.then)) else { continue };
+            if ordering.flags.has(EdgeFlags::I_THEN) {
+                arrows.push((first, then));
+            }
+        }
+        for circle in circles(&arrows) {
+            let steps: Vec<String> =
+                circle.iter().map(|(r, task)| format!("{} {}", task.as_str(), self.st[*r].id)).collect();
+            let members = circle.iter().map(|(r, _)| *r).collect();
+            self.circle("order-circular", "Orderings", members, &steps, "remove one of these orderings");
+        }
+        let must = |c: &&crate::policy::state::Colocation| c.score >= INFINITY && c.attribute.is_none();
+        let arrows: Vec<_> =
+            self.st.colocations.iter().filter(must).map(|c| (c.dependent, c.primary)).collect();
+        for circle in circles(&arrows) {
+            let names: Vec<String> = circle.iter().map(|r| self.st[*r].id.clone()).collect();
+            self.circle(
+                "colocation-circular",
+                "Colocations",
+                circle,
+                &names,
+                "remove one of these colocations",
+            );
+        }
+    }
+
+    fn circle(
+        &mut self,
+        code: &'static str,
+        what: &str,
+        members: Vec<ResourceIx>,
+        steps: &[String],
+        remedy: &'static str,
+    ) {
+        let ids: Vec<&str> = members.iter().map(|r| self.st[*r].id.as_str()).collect();
+        let back = steps.first().map(String::as_str).unwrap_or_default();
+        let text = format!("{what} form a circle: {} -> {back}", steps.join(" -> "));
+        let ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        self.st.complaints.add(Severity::LogWarning, code, &ids, text, remedy);
     }
 
     fn lifetime_applies(&mut self, constraint: &Element) -> bool {
