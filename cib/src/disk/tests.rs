@@ -340,6 +340,28 @@ fn a_document_is_placed_only_where_no_node_runs_and_the_next_start_sees_it() {
 }
 
 #[test]
+fn a_file_edited_while_the_store_is_open_is_kept_by_the_checkpoint() {
+    let disk = MemoryStore::new();
+    let (mut store, _) = CibStore::open(disk.clone()).unwrap();
+    store.checkpoint(&document(5)).unwrap();
+    let edited = document(50).to_xml();
+    put(&disk, "cib.xml", &edited);
+    let reports = store.checkpoint(&document(6)).unwrap();
+    assert!(reports.iter().any(|text| text.contains("by hand while the cluster was active")), "{reports:?}");
+    assert_eq!(disk.clone().read("cib.xml.auto.1").unwrap(), edited.as_bytes());
+}
+
+#[test]
+fn a_record_of_another_place_or_log_is_none() {
+    let records = |generation, number| {
+        let mut bytes = frame::log_header(3);
+        frame::record(generation, number, Kind::Entry, b"x", &mut bytes);
+        frame::read_log(&bytes, 3).unwrap().records.len()
+    };
+    assert_eq!((records(3, 0), records(3, 1), records(2, 0)), (1, 0, 0));
+}
+
+#[test]
 fn checkpoints_keep_numbered_backups() {
     let disk = MemoryStore::new();
     let (mut store, _) = CibStore::open(disk.clone()).unwrap();
