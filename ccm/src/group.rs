@@ -137,6 +137,8 @@ pub struct Group {
     want: Option<Want>,
     /// Something that the wanted set depends on changed.
     dirty: bool,
+    /// The wanted set was not looked for since, because nothing could have come of it.
+    want_stale: bool,
     backoff_until: Duration,
     failures: u32,
     /// First time an active view was heard while booting (R7.17).
@@ -165,8 +167,8 @@ pub struct Group {
     /// Volatile half of the view switched to, taken when it is active.
     pending_status: Option<(ViewId, StatusPart)>,
     last_dc_logged: Option<NodeId>,
-    /// Names told to the link.
-    told_nodes: Vec<String>,
+    /// The voters as the link was told them.
+    told_nodes: Option<Electorate>,
     /// Said that the software here is too old for the cluster.
     told_old: bool,
     /// `Installed` that came before its Install was here (R7.11).
@@ -224,6 +226,7 @@ impl Group {
             seen: ceiling,
             want: None,
             dirty: true,
+            want_stale: false,
             backoff_until: Duration::ZERO,
             failures: 0,
             heard_active: None,
@@ -242,7 +245,7 @@ impl Group {
             activation: None,
             pending_status: None,
             last_dc_logged: None,
-            told_nodes: Vec::new(),
+            told_nodes: None,
             told_old: false,
             early: BTreeMap::new(),
             born: ViewId::default(),

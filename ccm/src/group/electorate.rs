@@ -47,8 +47,13 @@ impl Group {
     }
 
     /// Whom a start waits for (R7.17): the voters of the history, else the nodes of ha.cf.
-    pub(super) fn expected(&self) -> Vec<String> {
-        self.electorate().voters.into_iter().map(|v| v.name).collect()
+    pub(super) fn expected(&self) -> Vec<&str> {
+        let voters = &self.state.durable.electorate.voters;
+        if voters.is_empty() {
+            self.config.nodes.iter().map(|n| n.name.as_str()).collect()
+        } else {
+            voters.iter().map(|v| v.name.as_str()).collect()
+        }
     }
 
     /// Whether a node that speaks this feature set has fallen behind the cluster (R11.3).
@@ -59,6 +64,9 @@ impl Group {
     /// Tells the link who may speak: the names of ha.cf and the voters, without those taken out.
     pub(super) fn tell_nodes(&mut self) {
         let electorate = &self.state.durable.electorate;
+        if self.told_nodes.as_ref() == Some(electorate) {
+            return;
+        }
         let configured = self.config.nodes.iter().map(|n| &n.name).filter(|n| {
             !electorate.removed.iter().any(|r| r.eq_ignore_ascii_case(n))
                 || electorate.voters.iter().any(|v| v.name.eq_ignore_ascii_case(n))
@@ -69,10 +77,8 @@ impl Group {
                 names.push(name.clone());
             }
         }
-        if self.told_nodes != names {
-            self.told_nodes.clone_from(&names);
-            self.out.push(GroupAction::Link(LinkCommand::Nodes(names)));
-        }
+        self.told_nodes = Some(electorate.clone());
+        self.out.push(GroupAction::Link(LinkCommand::Nodes(names)));
     }
 
     /// R15.1: the electorate is born in the first writable view; identities are filled in as nodes

@@ -302,6 +302,33 @@ fn slow_disk_is_left_out() {
     assert_eq!(net.view(asker).unwrap().out[0].reason, OutReason::Ejected);
 }
 
+/// Heartbeat stopped at 16 nodes; 64 form one view in one round, write, and lose one without falling apart.
+#[test]
+fn sixteen_and_sixty_four_nodes() {
+    for n in [16, 64] {
+        let mut net = Net::tuned(n, |c| c.deadtime = Duration::from_secs(16));
+        net.start_all();
+        let all: Vec<usize> = (0..n).collect();
+        net.form(&all);
+        let epoch = net.view(0).unwrap().id.epoch;
+        assert!(epoch <= 3, "{epoch} numbers for the first view of {n}");
+        net.done(n - 1, option("a", "1"));
+        net.run(Duration::from_secs(1));
+        assert!(net.nodes.iter().all(|x| {
+            let cib = x.group.as_ref().unwrap().visible();
+            value(cib, "a").as_deref() == Some("1")
+        }));
+        let dead = net.nodes.iter().position(|x| x.id == net.view(0).unwrap().dc).unwrap();
+        net.crash(dead);
+        let before = net.now;
+        let rest: Vec<usize> = (0..n).filter(|i| *i != dead).collect();
+        net.form(&rest);
+        let config = net.group(rest[0]).config();
+        let limit = config.deadtime + config.beat() * 3;
+        assert!(net.now - before < limit, "{n} nodes: {:?}", net.now - before);
+    }
+}
+
 /// A long log is folded into the document; a restart finds everything, and nothing changes for the
 /// others.
 #[test]

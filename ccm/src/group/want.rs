@@ -94,8 +94,9 @@ impl Group {
         // A node that was held down may be asked again: nothing else needs to happen for that.
         self.dirty |= self.hold_ends.is_some_and(|at| at <= self.now);
         self.hold_ends = self.held_down.values().map(|h| h.until).filter(|t| *t > self.now).min();
-        if self.dirty {
-            self.dirty = false;
+        self.want_stale |= std::mem::take(&mut self.dirty);
+        if self.want_stale && self.may_be_due() {
+            self.want_stale = false;
             let since = self.want.as_ref().map(|w| w.since);
             self.want = self.wanted().map(|mut w| {
                 w.since = since.unwrap_or(self.now);
@@ -111,7 +112,30 @@ impl Group {
 
     pub(super) fn want_deadline(&self) -> Option<Duration> {
         let held = self.held_down.values().map(|h| h.until).filter(|t| *t > self.now).min();
-        self.want_due().into_iter().chain(held).min()
+        let stale = self.want_stale.then(|| self.boot_ends()).flatten();
+        self.want_due().into_iter().chain(held).chain(stale).min()
+    }
+
+    /// Whether looking for the best set can lead to anything now. A start with many nodes changes what is
+    /// known with every beat of each, long before all are there.
+    fn may_be_due(&self) -> bool {
+        let Some(ends) = self.boot_ends() else { return true };
+        let expected = self.expected();
+        let there = self.edges.up_peers().filter(|p| p.info.edges.len() + 1 >= expected.len()).count();
+        self.now >= ends
+            || self.heard_active.is_some()
+            || (there + 1 >= expected.len()
+                && expected.iter().all(|name| {
+                    name.eq_ignore_ascii_case(&self.config.name)
+                        || self.edges.up_peers().any(|p| p.name.eq_ignore_ascii_case(name))
+                }))
+    }
+
+    fn boot_ends(&self) -> Option<Duration> {
+        match &self.phase {
+            Phase::Boot { until } => Some(*until),
+            _ => None,
+        }
     }
 
     fn want_due(&self) -> Option<Duration> {
@@ -166,20 +190,12 @@ impl Group {
         let electorate = self.electorate();
         loop {
             let root = nodes.iter().position(|n| n.id == me)?;
-            let mut graph = Graph::new(nodes.len());
-            for (i, a) in nodes.iter().enumerate() {
-                for (j, b) in nodes.iter().enumerate().take(i) {
-                    // Own edges as they are, those of others as both ends say (R5.3).
-                    let up = if a.id == me || b.id == me {
-                        true
-                    } else {
-                        a.info.edges.contains(&b.id) && b.info.edges.contains(&a.id)
-                    };
-                    if up {
-                        graph.connect(i, j);
-                    }
-                }
-            }
+            // Own edges as they are, those of others as both ends say (R5.3).
+            let says: Vec<u64> = nodes
+                .iter()
+                .map(|n| if n.id == me { u64::MAX } else { mask_of(&n.info.edges, &nodes) | 1 << root })
+                .collect();
+            let graph = Graph::mutual(&says);
             let mine: Vec<NodeId> =
                 self.view.as_ref().map(|v| v.members.iter().map(|m| m.id).collect()).unwrap_or_default();
             let set = graph.best(root, |mask| {
@@ -309,6 +325,11 @@ impl Group {
         let rank = order.iter().position(|m| m.id == self.config.id).unwrap_or(0);
         u32::try_from(rank).unwrap_or(RANK_LIMIT).min(RANK_LIMIT)
     }
+}
+
+/// The nodes named, as bits; `nodes` are ordered by identity.
+fn mask_of(ids: &[NodeId], nodes: &[Seen]) -> u64 {
+    ids.iter().filter_map(|id| nodes.binary_search_by_key(id, |n| n.id).ok()).fold(0, |mask, i| mask | 1 << i)
 }
 
 /// The value of a set as far as beats tell (R8.3).

@@ -18,6 +18,19 @@ impl Graph {
         Self { adjacent: vec![0; nodes.min(NODE_LIMIT)] }
     }
 
+    /// Of what each node says whom it hears: an edge is where both say so.
+    pub fn mutual(says: &[u64]) -> Self {
+        let mut graph = Self::new(says.len());
+        for (a, heard) in says.iter().enumerate().take(NODE_LIMIT) {
+            for b in bits(*heard).take_while(|b| *b < a) {
+                if says.get(b).is_some_and(|back| back & (1 << a) != 0) {
+                    graph.connect(a, b);
+                }
+            }
+        }
+        graph
+    }
+
     /// Marks that `a` and `b` hear each other.
     pub fn connect(&mut self, a: usize, b: usize) {
         if a != b && a < self.adjacent.len() && b < self.adjacent.len() {
