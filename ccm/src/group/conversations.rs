@@ -3,7 +3,7 @@
 //! read before they are committed.
 //!
 //! ```text
-//! nodes N [fencing] [ping] [ignore] [autojoin] [alone]   before anything else
+//! nodes N [fencing] [ping] [ignore] [autojoin] [alone] [strangers] [lists]   before anything else
 //! start I… | crash I… | leave I…                 I: number of a node, or all
 //! form I…                                        runs until exactly these are active together
 //! run SECONDS
@@ -12,6 +12,7 @@
 //! add I NAME | remove I NAME | dismiss I
 //! carrier I on|off | ping I on|off | fenced I J | slow I SECONDS | fail I
 //! bus I TEXT
+//! session I J                                    it ends and is opened anew
 //! feature I SET | corrupt I | big I NAME BYTES | rate I BYTES | import I NAME=VALUE
 //! watch                                          then `show` says how long nobody could work
 //! show | backups | read I | local I
@@ -48,6 +49,20 @@ fn ignore(c: &mut GroupConfig) {
 
 fn alone(c: &mut GroupConfig) {
     c.nodes.truncate(if c.name == "n1" { 1 } else { 2 });
+}
+
+/// Every node knows of itself only, and lets everybody in.
+fn strangers(c: &mut GroupConfig) {
+    c.autojoin = true;
+    let name = c.name.clone();
+    c.nodes.retain(|n| n.name == name);
+}
+
+/// The first node was not told of the third.
+fn lists(c: &mut GroupConfig) {
+    if c.name == "n1" {
+        c.nodes.truncate(2);
+    }
 }
 
 fn autojoin(c: &mut GroupConfig) {
@@ -160,6 +175,7 @@ impl Talk {
                 let (name, value) = rest[1].split_once('=').unwrap();
                 self.net.edit(Self::number(rest[0]), name, value);
             }
+            "session" => self.net.new_session(Self::number(rest[0]), Self::number(rest[1])),
             "watch" => self.net.watch = Some(Watch::default()),
             "local" => {
                 let i = Self::number(rest[0]);
@@ -298,6 +314,8 @@ fn play(script: &str) -> String {
                     Some(&"ignore") => ignore,
                     Some(&"autojoin") => autojoin,
                     Some(&"alone") => alone,
+                    Some(&"strangers") => strangers,
+                    Some(&"lists") => lists,
                     _ => |_| {},
                 };
                 talk = Some(Talk { net: Net::tuned(n, tune), out: String::new(), shown: vec![0; n] });

@@ -89,6 +89,7 @@ impl Group {
         let mut next = self.electorate();
         let mut changed = present.voters.is_empty();
         let mut renewed: Vec<String> = Vec::new();
+        let mut voteless: Vec<String> = Vec::new();
         for m in &view.members {
             // R15.9: the node behind this name has lost its identity, and the old one is not here.
             if !next.voters.iter().any(|v| v.is(m.id, &m.name))
@@ -108,7 +109,8 @@ impl Group {
                     next.voters.push(Voter { name: m.name.clone(), id: Some(m.id), votes: 1 });
                     changed = true;
                 }
-                None => {}
+                // R17.5: the lists of the nodes differ; what the cluster agreed on counts.
+                None => voteless.push(m.name.clone()),
             }
         }
         // R11.3: every voter has been seen at the level of this view or above: nobody falls back below it.
@@ -125,7 +127,12 @@ impl Group {
             next.floor.clone_from(&level);
             changed = true;
         }
-        if changed && view.held == 0 {
+        let idle = view.held == 0;
+        for name in voteless {
+            let text = format!("node {name} is a member without a vote: hb_addnode {name} gives it one");
+            self.log(Level::Warning, text);
+        }
+        if changed && idle {
             next.voters.sort();
             next.number += 1;
             self.append(Op::Electorate(next), None);

@@ -386,6 +386,20 @@ impl Net {
         }
     }
 
+    /// The session of two nodes ends, with what was on its way in it, and another one is opened.
+    pub fn new_session(&mut self, a: usize, b: usize) {
+        self.sessions.remove(&(a.min(b), a.max(b)));
+        self.queue.retain(|_, due| {
+            !matches!(due, Due::Message { from, to, .. } if (*from, *to) == (a, b) || (*from, *to) == (b, a))
+        });
+        for (me, peer) in [(a, b), (b, a)] {
+            let (peer, inc) = (self.nodes[peer].id, self.nodes[peer].inc);
+            let why = "overrun";
+            self.input(me, GroupInput::Link(LinkEvent::SessionLost { peer, inc, why }));
+        }
+        self.later(LATENCY, Due::Session { a, b });
+    }
+
     /// Memory of this node lies: its document is another one from now on.
     pub fn corrupt(&mut self, i: usize) {
         let group = self.nodes[i].group.as_mut().unwrap();

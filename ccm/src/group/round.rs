@@ -284,7 +284,7 @@ impl Group {
                 if let Some((held, text)) = for_good(why) {
                     let text = format!("{} {text}", self.name_of(from));
                     self.log(Level::Error, text);
-                    self.hold_down(from, held);
+                    self.hold_for_good(from, held);
                 }
                 self.poll_round();
             }
@@ -383,6 +383,12 @@ impl Group {
         self.held_down.insert(id, Held { until, times, why: why.to_owned() });
     }
 
+    /// What no attempt changes: not invited before it has started again.
+    fn hold_for_good(&mut self, id: NodeId, why: &'static str) {
+        let until = self.now + self.config.deadtime * 10_000;
+        self.held_down.insert(id, Held { until, times: 0, why: why.to_owned() });
+    }
+
     fn held_names(&self) -> Vec<(NodeId, String)> {
         self.held_down
             .iter()
@@ -406,7 +412,7 @@ impl Group {
             let text =
                 format!("{} belongs to another cluster of the same name: it is not let in", self.name_of(id));
             self.log(Level::Error, text);
-            self.hold_down(id, "it belongs to another cluster");
+            self.hold_for_good(id, "it belongs to another cluster");
         }
     }
 

@@ -10,6 +10,7 @@ use crate::sabotage::{self, Rule};
 
 /// Entries of a view that are not committed yet (R12.12).
 const WINDOW: usize = 256;
+const WINDOW_BYTES: usize = 4 << 20;
 /// Requests of one origin waiting at the DC (R18.1).
 const QUEUE_LIMIT: usize = 64;
 
@@ -36,7 +37,8 @@ impl Group {
                 return; // not active, frozen, suspended or not the DC
             }
             let Some(view) = &mut self.view else { return };
-            if view.tentative.len() >= WINDOW || view.broken.is_some() {
+            let bytes: usize = view.tentative.iter().map(|t| t.bytes).sum();
+            if view.tentative.len() >= WINDOW || bytes >= WINDOW_BYTES || view.broken.is_some() {
                 return;
             }
             let next = view

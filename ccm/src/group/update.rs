@@ -32,6 +32,8 @@ pub struct Tentative {
     pub forced: bool,
     pub void: bool,
     pub electorate: Option<Electorate>,
+    /// Length of a durable entry.
+    pub bytes: usize,
     pub since: Duration,
 }
 
@@ -146,6 +148,7 @@ impl Group {
         self.state.apply(entry)?;
         let cib = self.state.cib();
         let durable = entry.op.durable();
+        let bytes = if durable { entry_bytes(entry) } else { Vec::new() };
         let Some(view) = &mut self.view else { return Ok(()) };
         match &entry.op {
             Op::Dismiss(None) => self.record.kept.clear(),
@@ -165,11 +168,11 @@ impl Group {
                 Op::Electorate(e) => Some(e.clone()),
                 _ => None,
             },
+            bytes: bytes.len(),
             since: self.now,
         });
         if durable {
             view.unsynced.push_back(entry.stamp.n);
-            let bytes = entry_bytes(entry);
             self.transfers.note(entry, bytes.len());
             self.disk.push(Job::Append { entries: vec![bytes], upto: entry.stamp });
         }
