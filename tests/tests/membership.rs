@@ -54,14 +54,22 @@ fn nodes_are_added_and_taken_out_at_run_time() {
     let _beta = site.start("beta").unwrap();
     members(&site, "alpha", &["alpha", "beta"]);
     members(&site, "beta", &["alpha", "beta"]);
-    let gamma = site.start("gamma").unwrap();
+    let dc = good(&site, "beta", "crmadmin -D");
+    let dc = dc.trim().strip_prefix("Designated Controller is: ").unwrap_or_default().to_owned();
+    assert_eq!(good(&site, "alpha", "crmadmin -q -E").trim(), dc);
+    site.wait_until("alpha", &format!("crmadmin -S {dc}"), SOON, |text| text.contains("S_IDLE"));
+    for node in ["alpha", "beta"] {
+        assert!(site.log(node).contains(&format!("Set DC to {dc} (3.")), "{}", site.report());
+    }
+    let mut gamma = site.start("gamma").unwrap();
     good(&site, "beta", "hb_addnode gamma");
     members(&site, "alpha", &["alpha", "beta", "gamma"]);
     let (text, status) = typed(&site, "alpha", "hb_delnode gamma");
     assert_eq!(status, 16, "{text}");
     assert!(text.contains("is a member"), "{text}");
     members(&site, "gamma", &["alpha", "beta", "gamma"]);
-    stop(&site, "gamma", gamma);
+    good(&site, "gamma", "crmadmin -K gamma");
+    assert!(gamma.status(SOON).success(), "{}", site.report());
     members(&site, "alpha", &["alpha", "beta"]);
     good(&site, "alpha", "hb_delnode gamma");
     let (text, status) = typed(&site, "alpha", "hb_delnode delta");
