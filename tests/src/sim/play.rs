@@ -556,11 +556,9 @@ impl Sim {
             Fault::PingBack(i) => self.feed(i, |m, _| m.ping = true)?,
             Fault::AddNode(n) => self.electorate(Change::AddNode { name: format!("g{n}"), votes: 1 })?,
             Fault::RemoveNode(n) => {
-                let name = if n < self.machines.len() {
-                    format!("n{}", n + 1)
-                } else {
-                    format!("g{}", n - self.machines.len())
-                };
+                // A machine that was taken out stays out until it is added again (R15.8), and could not be
+                // in the view that everything ends in: only voters without a machine are taken out.
+                let name = format!("g{}", n.checked_sub(self.machines.len()).unwrap_or(n % 3));
                 self.electorate(Change::RemoveNode { name })?;
             }
             Fault::Votes(i, votes) => {
