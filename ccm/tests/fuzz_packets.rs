@@ -1,34 +1,22 @@
 //! Mutated packets against decoders and the link machine: never a panic, and no growth.
 //!
 //! Signed with `crc`, which anyone can do, so that mutations get past the signature and into frames,
-//! sessions and streams. `EVERBEAT_FUZZ=10000000 cargo test --release -p ccm --test fuzz_packets` is the
+//! sessions and streams. The bodies are those of the fuzz targets (`fuzz/`). `EVERBEAT_FUZZ=10000000 cargo test --release -p ccm --test fuzz_packets` is the
 //! long run; the usual one takes a few seconds.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../fuzz/bodies.rs"]
+mod bodies;
+
 use std::time::{Duration, Instant};
 
+use bodies::{keys, link, resign};
 use ccm::link::rng::Rng;
-use ccm::link::{Link, LinkAction, LinkConfig, LinkInput, MediumInfo};
+use ccm::link::{LinkAction, LinkInput};
 use ccm::seam::{BeatBody, Incarnation, LinkCommand, NodeId};
+use ccm::wire::Packet;
 use ccm::wire::compress::Algorithm;
 use ccm::wire::envelope::{self, AuthField, Format};
-use ccm::wire::{Keys, Method, Packet};
-
-fn keys() -> Keys {
-    Keys::single(Method::Crc, b"").unwrap()
-}
-
-fn link(i: u8, seed: u64) -> Link {
-    let inc = Incarnation { generation: 1, boot: u64::from(i) };
-    let mut c = LinkConfig::simple(NodeId([i; 16]), &format!("n{i}"), inc, keys(), &["n1", "n2", "n3", "n4"]);
-    c.keepalive = Duration::from_millis(100);
-    c.deadtime = Duration::from_secs(1);
-    let mut line = MediumInfo::network("ttyS0");
-    line.format = Format::Classic;
-    line.forward = true;
-    c.media = vec![MediumInfo::network("eth0"), line.clone(), line];
-    Link::new(c, seed)
-}
 
 /// Packets of two machines that talk, and some of a real Heartbeat's kinds.
 fn corpus() -> Vec<Vec<u8>> {
@@ -114,21 +102,6 @@ fn mutate(packet: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8> {
     bytes
 }
 
-fn resign(bytes: &mut Vec<u8>) {
-    let keys = keys();
-    if let Some(at) = bytes.windows(4).rposition(|w| w == b"%%%\n") {
-        bytes.truncate(at + 4);
-        let signature = keys.sign(&[bytes]);
-        bytes.extend_from_slice(format!("{}:{signature},", signature.len()).as_bytes());
-    } else if let Some(at) = bytes.windows(6).position(|w| w == b"\nauth=") {
-        let end = bytes.iter().skip(at + 1).position(|&b| b == b'\n').map_or(bytes.len(), |n| at + 1 + n);
-        let (Some(before), Some(after)) = (bytes.get(4..=at), bytes.get(end + 1..)) else { return };
-        let close = after.windows(4).rposition(|w| w == b"<<<\n").unwrap_or(after.len());
-        let signature = keys.sign(&[before, after.get(..close).unwrap_or_default()]);
-        bytes.splice(at + 6..end, signature.into_bytes());
-    }
-}
-
 fn resident_kb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|l| l.starts_with("VmRSS")).unwrap_or_default();
@@ -179,4 +152,34 @@ fn mutated_packets_neither_break_nor_grow() {
     assert!(acted > rounds / 1000, "the mutations never get past the signature");
     assert!(most < 600, "one packet caused {most} actions");
     assert!(end < middle + 8192, "grew from {middle} KB to {end} KB");
+}
+
+/// The bodies of the fuzz targets over the same packets, damaged, and over what they are made of.
+#[test]
+fn bodies_of_the_fuzz_targets() {
+    let rounds: u64 = std::env::var("EVERBEAT_FUZZ").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000);
+    let seed = std::env::var("EVERBEAT_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
+    println!("EVERBEAT_SEED={seed} EVERBEAT_FUZZ={rounds}");
+    let corpus = corpus();
+    let mut rng = Rng::new(seed);
+    let text = b"<nvpair id=\"a\" name=\"b\" value=\"c\"/>".repeat(500);
+    let packed: Vec<Vec<u8>> =
+        [Algorithm::Zlib, Algorithm::Bz2].iter().map(|a| a.pack(&text).unwrap()).collect();
+    let bomb = Algorithm::Bz2.pack(&vec![0; 64 << 20]).unwrap();
+    bodies::decompress(&bomb);
+    for round in 0..rounds / 4 {
+        let pick = |rng: &mut Rng| &corpus[rng.below(corpus.len() as u64) as usize];
+        let bytes = mutate(pick(&mut rng), pick(&mut rng), &mut rng);
+        bodies::decode(&bytes);
+        bodies::defragment(&(0..rng.below(400)).map(|_| rng.draw() as u8).collect::<Vec<_>>());
+        if round % 40 == 0 {
+            let which = packed.get(rng.below(3) as usize).unwrap_or(&bomb);
+            let mut damaged = mutate(which, &bytes, &mut rng);
+            bodies::decompress(&damaged);
+            damaged.insert(0, rng.below(4) as u8);
+            bodies::decompress(&damaged);
+            let several: Vec<Vec<u8>> = (0..4).map(|_| mutate(pick(&mut rng), &bytes, &mut rng)).collect();
+            bodies::machine(&several.join(&b"----\n"[..]));
+        }
+    }
 }

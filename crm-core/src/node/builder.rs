@@ -57,6 +57,7 @@ pub struct NodeBuilder {
     roots: Option<lrm::Roots>,
     opener: Option<Box<dyn Opener>>,
     operations: Option<usize>,
+    new_keys: Option<watch::Receiver<AuthKeys>>,
 }
 
 impl NodeBuilder {
@@ -70,7 +71,16 @@ impl NodeBuilder {
             roots: None,
             opener: None,
             operations: None,
+            new_keys: None,
         }
+    }
+
+    /// Keys that take the place of the present ones whenever they change; sessions go on. Keys that are
+    /// to be changed must be known to every node before one signs with them.
+    #[must_use]
+    pub fn new_keys(mut self, keys: watch::Receiver<AuthKeys>) -> Self {
+        self.new_keys = Some(keys);
+        self
     }
 
     /// This node's name in `ha.cf`; default: what the machine is called.
@@ -226,6 +236,20 @@ impl NodeBuilder {
                 let _ = ended_out.send(Some(end));
             })
             .map_err(|source| StartError::Io { what: "starting the core's thread", source })?;
+        if let Some(mut new_keys) = self.new_keys {
+            let inputs = inputs.clone();
+            tokio::spawn(async move {
+                while new_keys.changed().await.is_ok() {
+                    let keys = ccm::link::keys(&new_keys.borrow_and_update());
+                    match keys {
+                        Ok(keys) => _ = inputs.send(Input::Keys(keys)),
+                        Err(error) => {
+                            tracing::error!(target: "heartbeat", "the new keys are not used: {error}")
+                        }
+                    }
+                }
+            });
+        }
         let requests = Mutex::new(inputs);
         let node = NodeHandle::new(
             Arc::new(move |request, answer| {

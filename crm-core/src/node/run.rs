@@ -28,6 +28,8 @@ pub(super) enum Input {
     /// The heartbeat thread has queued events.
     Link,
     Event(Box<CoreEvent>),
+    /// `authkeys` was read again.
+    Keys(ccm::wire::Keys),
     Client(Box<ClientRequest>, Answer),
 }
 
@@ -78,6 +80,8 @@ impl Run {
             let wait = self.core.deadline().map_or(LONGEST, |at| at.saturating_sub(mono()).min(LONGEST));
             match self.received.recv_timeout(wait) {
                 Ok(Input::Link) => self.take_link(&mut clients, &mut end),
+                // Without the thread the next command ends this node.
+                Ok(Input::Keys(keys)) => _ = self.link.keys(keys),
                 Ok(Input::Event(event)) => self.step(*event, &mut clients, &mut end),
                 Ok(Input::Client(request, answer)) => {
                     let id = next_client;

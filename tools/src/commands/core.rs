@@ -17,6 +17,7 @@ use crm_core::node::{Executor, Node, NodeHandle};
 use lrm::executor::wire::{Open, Request};
 use lrm::executor::{Client, connect_stdin};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::api::management::Management;
 use crate::api::server::{bind_unix, serve_tcp, serve_unix, status_address};
@@ -123,9 +124,11 @@ async fn serve(
     let timeout_s = config.deadtime.value.as_millis().saturating_add(10).div_ceil(1000);
     let timeout_s = u32::try_from(timeout_s).unwrap_or(u32::MAX);
     watchdog(config_watchdog, timeout_s, arguments, &client).await;
+    let new_keys = watch_keys(paths, keys.clone(), client.clone());
     let mut builder = Node::builder(config, keys)
         .name(&name)
         .root(root.clone())
+        .new_keys(new_keys)
         .executor(Executor::Process(client, replies));
     if let Some(root) = &root {
         builder = builder.agents(agents_below(root)?);
@@ -219,6 +222,42 @@ fn refuse(problems: Vec<ConfigProblem>) -> Refused {
         tracing::error!("{problem}");
     }
     Refused(exit_status(&problems))
+}
+
+/// Reads `authkeys` again whenever the file has changed and is a second old. A wrong file is said and
+/// changes nothing.
+fn watch_keys(paths: &Paths, present: AuthKeys, client: Client) -> watch::Receiver<AuthKeys> {
+    let (sender, receiver) = watch::channel(present);
+    let paths = paths.clone();
+    tokio::spawn(async move {
+        let look = || {
+            let data = std::fs::metadata(paths.authkeys()).ok()?;
+            Some((data.ino(), data.len(), data.mtime(), data.mtime_nsec()))
+        };
+        let (mut used, mut before) = (look(), look());
+        while !sender.is_closed() {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            let found = look();
+            if found != used && found == before && found.is_some() {
+                used = found;
+                match keys(&paths, &client).await {
+                    Ok(keys) => {
+                        tracing::info!(target: "heartbeat", "Rereading authentication file.");
+                        if sender.send(keys).is_err() {
+                            return;
+                        }
+                    }
+                    Err(problems) => {
+                        for problem in problems {
+                            tracing::error!(target: "heartbeat", "{problem}; the keys in use are kept");
+                        }
+                    }
+                }
+            }
+            before = found;
+        }
+    });
+    receiver
 }
 
 /// The keys. They are root's alone: where this process may not read them, the executor opens the file.

@@ -33,7 +33,7 @@ struct Arguments {
     /// Say whether the node runs: exit status 0 if it does, 3 if not.
     #[arg(short = 's', long = "status", conflicts_with = "reload")]
     status: bool,
-    /// Check the files; they are read at a start only, so this asks for one.
+    /// Check the files. A running node reads changed keys by itself, ha.cf at its start only.
     #[arg(short = 'r', long = "reload")]
     reload: bool,
     /// Print the version.
@@ -99,7 +99,10 @@ fn reload(root: &Path) -> u8 {
         eprintln!("heartbeat: it is not running");
         return EXIT_STOPPED;
     }
-    eprintln!("heartbeat: the files are good, but are read at a start only: heartbeat -k, then heartbeat");
+    eprintln!(
+        "heartbeat: the files are good; changed keys are in use within seconds, but ha.cf is read at a start only: \
+         heartbeat -k, then heartbeat"
+    );
     exit::ERROR
 }
 
