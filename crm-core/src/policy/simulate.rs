@@ -303,7 +303,7 @@ pub fn record(
     merge_twins(list);
     let Some(history) = first_child(list, |e| e.id() == Some(name.as_str())) else { return };
     let call = if known.is_some() { 1 + last_call(history) } else { 1 };
-    add_result(history, &name, call, entry);
+    add_result(history, names.last().copied().unwrap_or(&name), call, entry);
 }
 
 /// The operations of histories that share an id go into the first of them too.
@@ -361,6 +361,7 @@ fn add_result(resource: &mut Element, name: &str, call: i64, entry: &Entry<'_>) 
     if task == "notify" {
         interval = 0;
     }
+    let key = if task == "notify" { format!("{name}_notify_0") } else { key };
     let uuid = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
     let transition = format!("{call}:-1:{}:{uuid}", entry.target_rc);
     for id in ids {
@@ -385,7 +386,10 @@ fn add_result(resource: &mut Element, name: &str, call: i64, entry: &Entry<'_>) 
             op.set_attr("migrate_source", source);
             op.set_attr("migrate_target", target);
         }
-        resource.retain_children(|e| e.id() != Some(id.as_str()));
-        resource.push(op);
+        // What an earlier entry of this name had besides stays, and so does its place.
+        match first_child(resource, |e| e.id() == Some(id.as_str())) {
+            Some(old) => op.attrs().for_each(|(name, value)| old.set_attr(name, value)),
+            None => resource.push(op),
+        }
     }
 }

@@ -217,7 +217,7 @@ impl<'a> Session<'a> {
             pending,
             attributes: self.options.show_attributes,
             fail_counts: self.options.show_fail_counts,
-            failures: false,
+            failures: self.options.show_fail_counts,
             active_only: false,
         }
     }

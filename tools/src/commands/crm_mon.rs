@@ -145,7 +145,7 @@ fn page(arguments: &Arguments, view: &View, live: Option<&ClusterState>) -> Stri
     if arguments.failcounts {
         status::fail_counts(&mut list, st);
     }
-    if !st.failed_ops.is_empty() {
+    if status::shown_failures(st).next().is_some() {
         list.blank();
         status::failures_in_words(&mut list, st);
     }

@@ -40,7 +40,7 @@ impl List {
         }
     }
 
-    /// `Label: text`; the label only in fancy lists.
+    /// `Label: text`; the label (of a list of nodes) only in fancy lists.
     pub fn labelled(&mut self, label: &str, text: &str) {
         if self.fancy {
             self.item(&format!("{label}: {text}"));

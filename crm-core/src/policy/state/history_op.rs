@@ -68,14 +68,21 @@ pub fn rc_text(code: i64) -> &'static str {
 }
 
 /// A transition key taken apart: action, transition, expected result, who made it.
+///
+/// The reference scans the key as C's `scanf` does: blanks may stand before each field, and of the last one
+/// the first word counts, 36 bytes at most.
 pub fn parse_transition_key(key: &str) -> Option<(i64, i64, i64, &str)> {
     let mut parts = key.splitn(4, ':');
-    let action = parts.next()?.parse().ok()?;
-    let transition = parts.next()?.parse().ok()?;
-    let expected = parts.next()?.parse().ok()?;
-    let uuid = parts.next()?;
-    (uuid.len() == 36).then_some((action, transition, expected, uuid))
+    let mut number = || parts.next()?.trim_start_matches(BLANKS).parse::<i32>().ok().map(i64::from);
+    let (action, transition, expected) = (number()?, number()?, number()?);
+    let uuid = parts.next()?.trim_start_matches(BLANKS).split(BLANKS).next()?;
+    let end = (0..=uuid.len().min(36)).rev().find(|at| uuid.is_char_boundary(*at))?;
+    let uuid = uuid.get(..end)?;
+    (!uuid.is_empty()).then_some((action, transition, expected, uuid))
 }
+
+/// What C calls white space.
+const BLANKS: [char; 6] = [' ', '\t', '\n', '\r', '\u{b}', '\u{c}'];
 
 /// The result an entry was expected to have; −1 where that is not recorded.
 pub fn expected_rc(op: &Element) -> i64 {
@@ -575,14 +582,14 @@ impl<L: Ledger> Builder<'_, L> {
         }
     }
 
-    /// Adds to the failed operations, once for each key and node, for online nodes.
+    /// Adds to the failed operations, once for each key and node, for online nodes. Entries without a key
+    /// (before Heartbeat 2.1) count as one, as in the reference.
     fn record_failed(&mut self, n: NodeIx, r: ResourceIx, op: &Element) {
         if !self.s[n].online {
             return;
         }
-        let key = |e: &Element| e.attr("operation_key").or_else(|| e.id()).unwrap_or("").to_owned();
-        let this = key(op);
-        if self.s.failed_ops.iter().any(|f| f.node == n && key(&f.op) == this) {
+        let key = op.attr("operation_key");
+        if self.s.failed_ops.iter().any(|f| f.node == n && f.op.attr("operation_key") == key) {
             return;
         }
         let resource = self.s[r].id.clone();

@@ -2,9 +2,11 @@
 
 use super::Tag;
 use crate::policy::ix::{NodeIx, ResourceIx};
-use crate::policy::render::status::{
-    Show, has_provider, health, hidden, long_time, pending_state, printable_id, shown_role, status_text,
-};
+use crate::policy::render::status::Show;
+use crate::policy::render::status::extras::{Failing, Shown, failing, has_history, shown_attributes};
+use crate::policy::render::status::failures::{shown_failures, status_text};
+use crate::policy::render::status::nodes::health;
+use crate::policy::render::status::resource::{has_provider, pending_state, printable_id, shown_role};
 use crate::policy::simulator::text::utc_time;
 use crate::policy::state::{FailedOp, State, Variant, history_op};
 use crate::policy::values;
@@ -33,64 +35,41 @@ pub fn status(name: &str, st: &State, show: Show) -> Tag {
             tag.push(Tag::new("node_attributes").with_children(nodes));
         }
     }
-    if show.fail_counts && !st.top.is_empty() {
+    if show.fail_counts && has_history(st) {
         tag.push(fail_counts(st));
     }
-    if show.fail_counts && !st.failed_ops.is_empty() {
-        tag.push(Tag::new("failures").with_children(st.failed_ops.iter().map(|f| failure(st, f))));
+    if show.failures && shown_failures(st).next().is_some() {
+        tag.push(Tag::new("failures").with_children(shown_failures(st).map(|f| failure(st, f))));
     }
     tag
 }
 
 /// The attributes of a node that is online, by name; nothing for a node without any.
 fn attributes(st: &State, n: NodeIx) -> Option<Tag> {
-    let node = &st[n];
-    let mut own: Vec<(&String, &String)> = node.attributes.iter().filter(|(name, _)| !hidden(name)).collect();
-    if !node.online || own.is_empty() {
-        return None;
-    }
-    own.sort();
-    let own =
-        own.into_iter().map(|(name, value)| Tag::new("attribute").with("name", name).with("value", value));
-    Some(Tag::new("node").with("name", &node.name).with_children(own))
+    let own = shown_attributes(st, n);
+    let one = |own: Shown<'_>| {
+        let tag = Tag::new("attribute").with("name", own.name).with("value", own.value);
+        tag.with_some("expected", own.expected.map(|value| value.to_string()))
+    };
+    let tag = Tag::new("node").with("name", &st[n].name);
+    (!own.is_empty()).then(|| tag.with_children(own.into_iter().map(one)))
 }
 
 /// `<node_history>`: resources with failures, by node.
 fn fail_counts(st: &State) -> Tag {
-    let mut st = st.clone();
-    let mut tag = Tag::new("node_history");
-    for n in st.node_order.clone() {
-        let mut own = Vec::new();
-        for r in st.top.clone() {
-            collect_fail_counts(&mut st, n, r, &mut own);
-        }
-        if !own.is_empty() {
-            tag.push(Tag::new("node").with("name", &st[n].name).with_children(own));
-        }
-    }
-    tag
-}
-
-fn collect_fail_counts(st: &mut State, n: NodeIx, r: ResourceIx, out: &mut Vec<Tag>) {
-    for c in st[r].children.clone() {
-        collect_fail_counts(st, n, c, out);
-    }
-    if !st[r].is_primitive() {
-        return;
-    }
-    let count = st.fail_count(n, r, false, false, None);
-    if count.count <= 0 {
-        return;
-    }
-    let last = (count.last > 0).then(|| long_time(count.last, st.utc_offset));
-    out.push(
+    let one = |own: Failing| {
         Tag::new("resource_history")
-            .with("id", printable_id(st, r))
+            .with("id", own.name)
+            // Whatever history brought into the state counts as known.
             .with_flag("orphan", false)
-            .with("migration-threshold", st[r].migration_threshold.to_string())
-            .with("fail-count", count.count.to_string())
-            .with_some("last-failure", last),
-    );
+            .with("migration-threshold", own.threshold.to_string())
+            .with("fail-count", own.count.to_string())
+            .with_some("last-failure", own.last)
+    };
+    let nodes = failing(st)
+        .into_iter()
+        .map(|(n, own)| Tag::new("node").with("name", &st[n].name).with_children(own.into_iter().map(one)));
+    Tag::new("node_history").with_children(nodes)
 }
 
 /// One failed action.
@@ -111,8 +90,8 @@ fn failure(st: &State, failed: &FailedOp) -> Tag {
         .with("status", status_text(status));
     let Some(at) = op.attr("last-rc-change").map(|t| values::scan_or(t, 0)) else { return tag };
     tag.with("last-rc-change", utc_time(at))
-        .with("queued", op.attr("queue-time").unwrap_or("0"))
-        .with("exec", op.attr("exec-time").unwrap_or("0"))
+        .with_some("queued", op.attr("queue-time"))
+        .with_some("exec", op.attr("exec-time"))
         .with("interval", values::history_ms(op.attr("interval")).to_string())
         .with("task", op.attr("operation").unwrap_or_default())
 }
