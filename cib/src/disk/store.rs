@@ -41,7 +41,7 @@ pub struct DirStore {
     /// The file written last, so that a log costs one `write` and one `fdatasync` an append.
     open: Option<(String, File)>,
     /// The directory, locked.
-    lock: Option<File>,
+    lock: Option<DirectoryLock>,
 }
 
 impl DirStore {
@@ -78,12 +78,25 @@ impl DirStore {
     }
 }
 
+/// The lock on a directory, until it is dropped.
+#[derive(Debug)]
+struct DirectoryLock(File);
+
+impl Drop for DirectoryLock {
+    /// Said, not only closed: a process that is just being started elsewhere in this program still has a copy
+    /// of the descriptor, and closing ours would leave the directory locked for that moment.
+    fn drop(&mut self) {
+        // Nothing can be done about a failure, and the end of the process unlocks anyway.
+        let _ = rustix::fs::flock(&self.0, rustix::fs::FlockOperation::Unlock);
+    }
+}
+
 impl Store for DirStore {
     fn lock(&mut self) -> io::Result<()> {
         if self.lock.is_none() {
             let directory = File::open(&self.directory)?;
             rustix::fs::flock(&directory, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
-            self.lock = Some(directory);
+            self.lock = Some(DirectoryLock(directory));
         }
         Ok(())
     }

@@ -64,6 +64,10 @@ impl Drop for Alone {
         if let Err(e) = self.file.set_len(0) {
             tracing::warn!("emptying {PID_FILE}: {e}");
         }
+        // Said, not only closed: a process that is just being started still has a copy of the descriptor.
+        if let Err(e) = flock(&self.file, FlockOperation::Unlock) {
+            tracing::warn!("unlocking {PID_FILE}: {e}");
+        }
     }
 }
 
