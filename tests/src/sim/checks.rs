@@ -74,6 +74,8 @@ pub struct Checks {
     bus: BTreeMap<(usize, NodeId, u64), u64>,
     /// Machines whose disk has forgotten: nobody can tell what a majority with them knew.
     forgotten: BTreeSet<NodeId>,
+    /// Starts of machines whose disk has forgotten since: what they acknowledged may still be on its way.
+    forgotten_starts: BTreeSet<(NodeId, Incarnation)>,
 }
 
 impl Checks {
@@ -88,6 +90,7 @@ impl Checks {
             rejected: BTreeMap::new(),
             bus: BTreeMap::new(),
             forgotten: BTreeSet::new(),
+            forgotten_starts: BTreeSet::new(),
         }
     }
 
@@ -145,6 +148,8 @@ impl Checks {
     /// The disk of a machine went back in time or was emptied.
     pub fn forgot(&mut self, i: usize) {
         self.forgotten.insert(id(i));
+        let starts = self.views.values().flat_map(|v| &v.members).filter(|(m, _)| *m == id(i));
+        self.forgotten_starts.extend(starts.copied());
         for a in &mut self.acknowledged {
             if a.members.contains(&id(i)) {
                 a.forgotten.insert(id(i));
@@ -304,7 +309,12 @@ impl Checks {
                     view,
                     members: named.members.iter().map(|(id, _)| *id).collect(),
                     exclusive: named.exclusive,
-                    forgotten: BTreeSet::new(),
+                    forgotten: named
+                        .members
+                        .iter()
+                        .filter(|m| self.forgotten_starts.contains(m))
+                        .map(|(id, _)| *id)
+                        .collect(),
                 });
             }
             Outcome::Rejected { .. } | Outcome::NoQuorum { .. } | Outcome::Busy => {
