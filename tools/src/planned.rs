@@ -102,6 +102,25 @@ pub fn modern(cib: Cib) -> Cib {
     modern.unwrap_or(cib)
 }
 
+/// Runs a command that asks the planner: its arguments are parsed, what it says is done, a failure is told in
+/// the name of `everbeat SUBCOMMAND`. Answers the exit status.
+pub fn answer<A: clap::Parser>(
+    subcommand: &str,
+    name: &str,
+    arguments: Vec<std::ffi::OsString>,
+    act: impl FnOnce(&A, &str) -> Result<u8, Failure>,
+) -> u8 {
+    let typed = request(name, &arguments);
+    let arguments = match crate::commands::parse::<A>(name, arguments) {
+        Ok(arguments) => arguments,
+        Err(status) => return status,
+    };
+    act(&arguments, &typed).unwrap_or_else(|(text, status)| {
+        eprintln!("everbeat {subcommand}: {text}");
+        status
+    })
+}
+
 /// The command line as it was typed.
 pub fn request(name: &str, arguments: &[std::ffi::OsString]) -> String {
     let words = arguments.iter().map(|word| word.to_string_lossy().into_owned());

@@ -6,7 +6,7 @@ use clap::Parser;
 use crm_core::explain::{self, constraints};
 
 use crate::exit;
-use crate::planned::{Failure, Input, request};
+use crate::planned::{Failure, Input, answer};
 
 /// Read the constraints aloud: each as one sentence, below it the pairs that the planner makes of it, and
 /// after "!" what is wrong with it: contradictory, circular, shadowed by a stronger one, left over from
@@ -31,18 +31,7 @@ struct Arguments {
 }
 
 pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
-    let typed = request(name, &arguments);
-    let arguments = match super::parse::<Arguments>(name, arguments) {
-        Ok(arguments) => arguments,
-        Err(status) => return status,
-    };
-    match act(&arguments, &typed) {
-        Ok(status) => status,
-        Err((text, status)) => {
-            eprintln!("everbeat constraints: {text}");
-            status
-        }
-    }
+    answer("constraints", name, arguments, act)
 }
 
 fn act(arguments: &Arguments, typed: &str) -> Result<u8, Failure> {

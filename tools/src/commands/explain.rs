@@ -6,7 +6,7 @@ use clap::Parser;
 use crm_core::explain::{self, Tree, text};
 
 use crate::exit;
-use crate::planned::{Failure, Input, request};
+use crate::planned::{Failure, Input, answer};
 
 /// Say where a resource runs and why, why it does not run elsewhere, why the cluster is about to do what it
 /// does, and, where the resource does not run, the smallest change that would let it run: found by trying
@@ -32,18 +32,7 @@ struct Arguments {
 }
 
 pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
-    let typed = request(name, &arguments);
-    let arguments = match super::parse::<Arguments>(name, arguments) {
-        Ok(arguments) => arguments,
-        Err(status) => return status,
-    };
-    match act(&arguments, &typed) {
-        Ok(status) => status,
-        Err((text, status)) => {
-            eprintln!("everbeat explain: {text}");
-            status
-        }
-    }
+    answer("explain", name, arguments, act)
 }
 
 fn act(arguments: &Arguments, typed: &str) -> Result<u8, Failure> {

@@ -8,7 +8,7 @@ use clap::Parser;
 use crm_core::explain::{self, Change, Fate};
 
 use crate::exit;
-use crate::planned::{Failure, Input, modern, read_file, request};
+use crate::planned::{Failure, Input, answer, modern, read_file};
 
 /// Say what the cluster would do if something happened, or if its configuration were another: which nodes it
 /// would fence, what it would move, restart, stop, and why, transition by transition until it comes to rest.
@@ -67,18 +67,7 @@ struct Arguments {
 }
 
 pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
-    let typed = request(name, &arguments);
-    let arguments = match super::parse::<Arguments>(name, arguments) {
-        Ok(arguments) => arguments,
-        Err(status) => return status,
-    };
-    match act(&arguments, &typed) {
-        Ok(status) => status,
-        Err((text, status)) => {
-            eprintln!("everbeat what-if: {text}");
-            status
-        }
-    }
+    answer("what-if", name, arguments, act)
 }
 
 fn act(arguments: &Arguments, typed: &str) -> Result<u8, Failure> {
