@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use ccm::seam::{Beat, BeatBody, Heard, Incarnation};
-use lrm::{End, Outcome as AgentOutcome};
+use ccm::group::{GroupConfig, Loaded};
+use ccm::seam::{Beat, BeatBody, Heard, Incarnation, LinkCommand, Record};
+use lrm::{End, OpRequest, Outcome as AgentOutcome};
 
 use super::super::*;
+use crate::client::{Outcome, RequestError};
 
 pub const LATENCY: Duration = Duration::from_millis(1);
 pub const WRITE: Duration = Duration::from_millis(3);

@@ -6,6 +6,7 @@ mod connectivity;
 use cluster::{AGENT, Cluster, DEADTIME};
 
 use super::*;
+use crate::client::RequestError;
 
 const PLAIN: &str = "<crm_config><cluster_property_set id='o'><nvpair id='o1' name='stonith-enabled' value='false'/>\
     </cluster_property_set></crm_config><nodes/><resources>\
