@@ -23,6 +23,8 @@ pub struct Plan {
     pub complaints: Vec<Complaint>,
     /// Scores and capacities in the order in which they were found, if the situation asked for them.
     pub scores: Vec<ScoreLine>,
+    /// What came up before resources were assigned to nodes, and after; for the user of a tool.
+    pub remarks: (Vec<String>, Vec<String>),
     /// The working state as the plan leaves it.
     pub state: State,
     pub actions: Actions,
@@ -50,6 +52,7 @@ pub fn plan_state<L: Ledger>(mut state: State, ledger: &mut L) -> Plan {
     placement::prepare(&mut state, ledger);
     let mut work = Work::new(&mut state);
     work.before_assignment();
+    let before = std::mem::take(&mut work.st.remarks);
     placement::assign(work.st, ledger);
     let (summary, graph) = deep(|| {
         work.after_assignment();
@@ -59,7 +62,8 @@ pub fn plan_state<L: Ledger>(mut state: State, ledger: &mut L) -> Plan {
     let actions = work.actions;
     let scores = std::mem::take(&mut state.score_lines);
     let complaints = std::mem::take(&mut state.complaints).into_vec();
-    Plan { graph, summary, complaints, scores, state, actions }
+    let remarks = (before, std::mem::take(&mut state.remarks));
+    Plan { remarks, graph, summary, complaints, scores, state, actions }
 }
 
 /// Bytes of stack for following orderings: each step of a chain is a few calls deep.

@@ -141,6 +141,8 @@ impl<'a> Session<'a> {
         let mut state = build(&self.cib, &self.situation, &mut NoLedger);
         let mut printed = false;
         self.date();
+        let remarks = std::mem::take(&mut state.remarks);
+        self.remarks(&remarks);
         if self.show() {
             if state.options.maintenance_mode {
                 printed = true;
@@ -183,6 +185,8 @@ impl<'a> Session<'a> {
             }
             self.date();
             state = build(&self.cib, &self.situation, &mut NoLedger);
+            let remarks = std::mem::take(&mut state.remarks);
+            self.remarks(&remarks);
         }
         self.out.input = Some(self.cib.clone());
         if !self.plans {
@@ -248,6 +252,7 @@ impl<'a> Session<'a> {
             (true, false) => "allocations",
             _ => "utilizations",
         });
+        self.remarks(&plan.remarks.0);
         for line in &plan.scores {
             let wanted = match line {
                 super::placement::lines::ScoreLine::Allocation { .. }
@@ -264,6 +269,14 @@ impl<'a> Session<'a> {
         }
         if self.options.xml {
             self.out.sections.push(section);
+        }
+        self.remarks(&plan.remarks.1);
+    }
+
+    /// Planning shows its remarks only where it shows scores.
+    fn remarks(&mut self, lines: &[String]) {
+        for line in lines.iter().filter(|_| !self.options.quiet) {
+            self.list.line(line);
         }
     }
 
@@ -292,10 +305,13 @@ impl<'a> Session<'a> {
         }
         self.cib = outcome.cib;
         if self.show() || self.options.xml {
-            let state = build(&self.cib, &self.situation, &mut NoLedger);
+            // What may be missing from an input is not missing from what was made of it.
+            let situation = Situation { sanitized: false, ..self.situation.clone() };
+            let state = build(&self.cib, &situation, &mut NoLedger);
             self.status_xml("revised_cluster_status", &state, false);
             if self.show() {
                 self.date();
+                self.remarks(&state.remarks);
                 self.list.blank();
                 self.status("Revised Cluster Status", &state, false);
             }

@@ -177,6 +177,30 @@ pub fn compare_versions(a: &str, b: &str) -> std::cmp::Ordering {
     }
 }
 
+/// An interval in words: `1m30s`, `1.500s`, `60s` (not a minute: only what is over fills the next unit).
+pub fn readable_interval(ms: u32) -> String {
+    let mut text = String::new();
+    let mut left = ms;
+    for (unit, letter) in [(86_400_000, 'd'), (3_600_000, 'h'), (60_000, 'm')] {
+        if left > unit {
+            text.push_str(&format!("{}{letter}", left / unit));
+            left %= unit;
+        }
+    }
+    if left > 1000 {
+        text.push_str(&format!("{}", left / 1000));
+        if !left.is_multiple_of(1000) {
+            text.push_str(&format!(".{:03}", left % 1000));
+        }
+        text.push('s');
+    } else if left > 0 {
+        text.push_str(&format!("{left}ms"));
+    } else if text.is_empty() {
+        text.push_str("0s");
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,5 +257,25 @@ mod tests {
     fn versions_compare_by_number() {
         assert!(compare_versions("1.10", "1.9").is_gt());
         assert!(compare_versions("1.10", "1.10.0").is_eq());
+    }
+
+    #[test]
+    fn intervals_as_the_reference_words_them() {
+        let texts = [
+            (0, "0s"),
+            (1, "1ms"),
+            (1000, "1000ms"),
+            (1001, "1.001s"),
+            (60_000, "60s"),
+            (61_000, "1m1000ms"),
+            (90_500, "1m30.500s"),
+            (3_600_000, "60m"),
+            (3_700_000, "1h1m40s"),
+            (90_061_001, "1d1h1m1.001s"),
+            (172_800_000, "2d"),
+        ];
+        for (ms, text) in texts {
+            assert_eq!(readable_interval(ms), text);
+        }
     }
 }

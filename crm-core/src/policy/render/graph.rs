@@ -111,11 +111,16 @@ fn full(out: &mut String, action: &GraphAction) {
         if let Some(long) = &resource.long_id {
             put(out, "long-id", long);
         }
-        put(out, "class", &resource.class);
+        // What only history knows may lack both.
+        if !resource.class.is_empty() {
+            put(out, "class", &resource.class);
+        }
         if let Some(provider) = &resource.provider {
             put(out, "provider", provider);
         }
-        put(out, "type", &resource.agent);
+        if !resource.agent.is_empty() {
+            put(out, "type", &resource.agent);
+        }
         out.push_str("/>\n");
     }
     let digit = |name: &str| name.starts_with(|c: char| c.is_ascii_digit());

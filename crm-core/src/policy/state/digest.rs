@@ -37,6 +37,17 @@ pub enum DigestMatch {
     PrivateOnly,
 }
 
+/// Digests of all unfencing devices, as an action of fencing carries them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnfencingDigests {
+    /// `DEVICE:AGENT:DIGEST,` of each, over all parameters.
+    pub all: String,
+    /// The same over those that are not secret.
+    pub secure: String,
+    /// The node was unfenced with another definition of one of them.
+    pub changed: bool,
+}
+
 type Parameters = BTreeMap<String, String>;
 
 fn md5(parameters: &Parameters) -> String {
@@ -130,8 +141,9 @@ impl State {
             None => Some(" passwd password user "),
         };
         let secure = list.map(|list| {
-            let version = entry.and_then(|e| e.attr("crm_feature_set")).unwrap_or("");
-            let new = !version.is_empty() && values::compare_versions(version, "3.16.0").is_ge();
+            // Without history it is computed as of today.
+            let version = entry.map(|e| e.attr("crm_feature_set").unwrap_or(""));
+            let new = version.is_none_or(|v| !v.is_empty() && values::compare_versions(v, "3.16.0").is_ge());
             let mut some = if new {
                 all.clone()
             } else {
@@ -179,5 +191,57 @@ impl State {
             return DigestMatch::Restart;
         }
         DigestMatch::All
+    }
+
+    /// The digests of every unfencing device for the action `op` (`on`, or a way of fencing) of a node,
+    /// compared with those the node was unfenced with; what follows is remarked once for each action.
+    pub fn unfencing_digests(&mut self, node: NodeIx, op: &str) -> UnfencingDigests {
+        let mut devices = Vec::new();
+        for &r in &self.top {
+            self.unfencing_devices(r, &mut devices);
+        }
+        let mut found = UnfencingDigests::default();
+        let mut remarks = Vec::new();
+        // The reference lists them last found first.
+        for device in devices.into_iter().rev() {
+            let digests = self.digests(device, "stonith-on", 0, Some(node), None, &Table::new());
+            let secure = digests.secure.as_deref().unwrap_or_default();
+            let (id, agent, name) = (&self[device].id, self[device].agent(), &self[node].name);
+            let all = format!("{id}:{agent}:{},", digests.all);
+            let knows = |name: &str, item: &str| self[node].attribute(name).map(|known| known.contains(item));
+            if knows("#digests-all", &all) == Some(false) {
+                if knows("#digests-secure", &format!("{id}:{agent}:{secure},")) == Some(true) {
+                    remarks.push(format!("Only 'private' parameters to {id} for unfencing {name} changed"));
+                } else {
+                    found.changed = true;
+                    if self.sanitized {
+                        remarks.push(format!(
+                            "Parameters to {id} for unfencing {name} changed, try '{id}:{agent}:{secure}'"
+                        ));
+                    }
+                    // Whatever kind of node it is.
+                    remarks.push(format!(
+                        "notice: Unfencing Pacemaker Remote node {name} because the definition of {id} changed"
+                    ));
+                }
+            }
+            found.all.push_str(&all);
+            found.secure.push_str(&format!("{id}:{agent}:{secure},"));
+        }
+        if self.compared_unfencing.insert((node, op.to_owned())) {
+            self.remarks.append(&mut remarks);
+        }
+        found
+    }
+
+    fn unfencing_devices(&self, r: ResourceIx, devices: &mut Vec<ResourceIx>) {
+        let rsc = &self[r];
+        if rsc.flags.fence_device && rsc.meta("provides").is_some_and(|v| v.eq_ignore_ascii_case("unfencing"))
+        {
+            devices.push(r);
+        }
+        for &child in &rsc.children {
+            self.unfencing_devices(child, devices);
+        }
     }
 }

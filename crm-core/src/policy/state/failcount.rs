@@ -139,6 +139,9 @@ impl State {
         if self.phase == EffectPhase::Status {
             let waits = self.options.stonith_enabled && self[r].remote_reconnect_ms > 0;
             let after_fencing = self[r].remote_node.filter(|_| waits);
+            if let Some(remote) = after_fencing {
+                self.compare_unfencing(remote);
+            }
             self.effect(super::Effect::ClearFailCount { resource: r, node, reason, after_fencing });
         }
     }

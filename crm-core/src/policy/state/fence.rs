@@ -28,7 +28,16 @@ impl State {
     /// Marks a node to be fenced, and notes the (optional) action that goes with it.
     pub fn fence_node(&mut self, n: NodeIx, reason: &str, priority_delay: bool) {
         if self.declare_unclean(n, reason) {
+            self.compare_unfencing(n);
             self.effect(Effect::Fence { node: n, reason: reason.to_owned(), priority_delay });
+        }
+    }
+
+    /// What is to be remarked about unfencing devices when the action that fences a node is made.
+    pub fn compare_unfencing(&mut self, n: NodeIx) {
+        let op = self.options.stonith_action;
+        if self.unfencing && !self.compared_unfencing.contains(&(n, op.to_owned())) {
+            self.unfencing_digests(n, op);
         }
     }
 

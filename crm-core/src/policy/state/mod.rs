@@ -197,6 +197,12 @@ pub struct State {
     /// Earliest time (epoch seconds) at which time alone may change the plan.
     pub recheck_by: Option<i64>,
     pub complaints: Complaints,
+    /// Lines for the user of a tool, in the order in which they came up.
+    pub remarks: Vec<String>,
+    /// The interval that was last put into words.
+    pub(crate) last_interval: String,
+    /// Fencing actions (node and way) whose devices have been compared with what the node knows.
+    pub(crate) compared_unfencing: std::collections::BTreeSet<(NodeIx, String)>,
     /// What `crm_simulate -s` prints, collected where the situation asks for it.
     pub score_lines: Vec<crate::policy::placement::lines::ScoreLine>,
     pub collect_scores: bool,

@@ -205,9 +205,6 @@ impl State {
                 .filter_map(|op| op.attr("on-fail"))
                 .find(|v| !v.eq_ignore_ascii_case("demote"))
                 .map(str::to_owned);
-            if let Some(v) = &value {
-                meta.insert("on-fail".to_owned(), v.clone());
-            }
         } else if is(&value, "demote") {
             let role = meta.get("role").map_or(Role::Unknown, |v| Role::parse(v));
             let allowed =

@@ -123,7 +123,7 @@ impl<L: Ledger> Builder<'_, L> {
         let shutdown = self.shutdown_requested(n);
         let in_ccm = is_true(e.attr("in_ccm"));
         let crmd = e.attr("crmd").is_some_and(|v| v.eq_ignore_ascii_case("online"));
-        let join = e.attr("join").unwrap_or("down").to_owned();
+        let join = e.attr("join").unwrap_or_default().to_owned();
         let joined = |w: &str| join.eq_ignore_ascii_case(w);
         let expected = e.attr("expected").unwrap_or("down");
         let member_expected = expected.eq_ignore_ascii_case("member");

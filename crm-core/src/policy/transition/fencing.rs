@@ -5,7 +5,7 @@ use super::arena::Needs;
 use super::flags::{ActionFlags, EdgeFlags};
 use super::task::{Key, Task};
 use crate::policy::ix::{ActionIx, NodeIx, ResourceIx};
-use crate::policy::state::{Node, NodeKind, Role, Table, Variant};
+use crate::policy::state::{Node, NodeKind, Role, Variant};
 
 impl Work<'_> {
     /// The action that fences (or unfences, with `on`) a node, made if it is not there.
@@ -29,8 +29,14 @@ impl Work<'_> {
                 meta.set("on_node", name);
                 meta.set("on_node_uuid", id);
                 meta.set("stonith_action", op.to_owned());
-                if self.st.unfencing && !self.unfencing_digests(ix, node) {
-                    optional = false;
+                if self.st.unfencing {
+                    let digests = self.st.unfencing_digests(node, op);
+                    let meta = &mut self.actions[ix].meta;
+                    meta.set("digests-all", digests.all);
+                    meta.set("digests-secure", digests.secure);
+                    if digests.changed {
+                        optional = false;
+                    }
                 }
                 ix
             }
@@ -49,49 +55,6 @@ impl Work<'_> {
             self.set_reason(ix, reason, false);
         }
         ix
-    }
-
-    /// Notes the digests of every unfencing device in the action; false if a remote node was unfenced
-    /// with other definitions.
-    fn unfencing_digests(&mut self, ix: ActionIx, node: NodeIx) -> bool {
-        let mut devices = Vec::new();
-        for &r in &self.st.top {
-            self.unfencing_devices(r, &mut devices);
-        }
-        let (mut all, mut secure) = (String::new(), String::new());
-        let mut unchanged = true;
-        // The reference lists them last found first.
-        for device in devices.into_iter().rev() {
-            let digests = self.st.digests(device, "stonith-on", 0, Some(node), None, &Table::new());
-            let rsc = &self.st[device];
-            let item = |digest: &str| format!("{}:{}:{digest},", rsc.id, rsc.agent());
-            let now_all = item(&digests.all);
-            let now_secure = item(digests.secure.as_deref().unwrap_or_default());
-            if self.st[node].is_remote_kind() {
-                let knows =
-                    |name: &str, item: &str| self.st[node].attribute(name).map(|known| known.contains(item));
-                if let Some(same) = knows("#digests-all", &now_all) {
-                    unchanged &= same || knows("#digests-secure", &now_secure) == Some(true);
-                }
-            }
-            all.push_str(&now_all);
-            secure.push_str(&now_secure);
-        }
-        let meta = &mut self.actions[ix].meta;
-        meta.set("digests-all", all);
-        meta.set("digests-secure", secure);
-        unchanged
-    }
-
-    fn unfencing_devices(&self, r: ResourceIx, devices: &mut Vec<ResourceIx>) {
-        let rsc = &self.st[r];
-        if rsc.flags.fence_device && rsc.meta("provides").is_some_and(|v| v.eq_ignore_ascii_case("unfencing"))
-        {
-            devices.push(r);
-        }
-        for &child in &rsc.children {
-            self.unfencing_devices(child, devices);
-        }
     }
 
     /// Seconds by which the fencing of a node is held back, so that the more important side wins.

@@ -174,7 +174,11 @@ impl Work<'_> {
             task = Task::Start;
         }
         match outcome {
-            DigestMatch::Match | DigestMatch::PrivateOnly => false,
+            DigestMatch::Match => false,
+            DigestMatch::PrivateOnly => {
+                self.remark_private(r, node, op, interval);
+                false
+            }
             DigestMatch::Restart => {
                 self.force_restart(r, task, interval);
                 self.trigger_unfencing_by(r, None, "Device parameters changed");
@@ -196,6 +200,22 @@ impl Work<'_> {
                 true
             }
         }
+    }
+
+    fn remark_private(&mut self, r: ResourceIx, node: NodeIx, op: &Element, interval: u32) {
+        // The reference keeps the text of the last interval, and has none for none.
+        if interval > 0 || self.st.last_interval.is_empty() {
+            self.st.last_interval = values::readable_interval(interval);
+        }
+        let remark = format!(
+            "Only 'private' parameters to {}-interval {} for {} on {} changed: {}",
+            self.st.last_interval,
+            op.attr("operation").unwrap_or_default(),
+            self.st[r].id,
+            self.st[node].name,
+            op.attr("transition-magic").unwrap_or("(null)")
+        );
+        self.st.remarks.push(remark);
     }
 
     /// A required action without a node: the start it becomes drags the stop with it.
@@ -240,7 +260,9 @@ impl Work<'_> {
         reason: &str,
     ) {
         let cancel = self.cancel_action(r, task, interval, node);
-        if let Some(call) = op.attr("call-id") {
+        // Two entries may have run it: the first that is found names the call.
+        if let Some(call) = op.attr("call-id").filter(|_| self.actions[cancel].meta.get("call-id").is_none())
+        {
             self.actions[cancel].meta.set("call-id", call);
         }
         let _ = reason;

@@ -93,7 +93,7 @@ fn printed_alone(
 ) -> bool {
     let partly = st.is_active(i, false);
     if st[r].flags.unique {
-        return partly || !st[i].flags.orphan;
+        return partly || !st[r].flags.orphan;
     }
     let pending = st[i].pending_task.as_deref();
     if show.pending && pending.is_some_and(|t| t != "probe") {
