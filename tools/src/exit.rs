@@ -18,6 +18,8 @@ pub const DATA: u8 = 65;
 pub const NOINPUT: u8 = 66;
 /// "Host does not exist".
 pub const NOHOST: u8 = 68;
+/// "Internal software bug".
+pub const SOFTWARE: u8 = 70;
 /// "Operating system error occurred".
 pub const OSERR: u8 = 71;
 /// "System file not available".
@@ -46,3 +48,33 @@ pub const EXISTS: u8 = 108;
 pub const MULTIPLE: u8 = 109;
 /// "Timeout occurred".
 pub const TIMEOUT: u8 = 124;
+
+/// What Pacemaker 2.1.5 calls an exit status.
+pub fn text(status: u8) -> &'static str {
+    match status {
+        OK => "OK",
+        UNIMPLEMENTED => "Unimplemented",
+        PERMISSION => "Insufficient privileges",
+        CONFIG => "Not configured",
+        USAGE => "Incorrect usage",
+        DATA => "Invalid data given",
+        NOINPUT => "Input file not available",
+        NOHOST => "Host does not exist",
+        SOFTWARE => "Internal software bug",
+        OSERR => "Operating system error occurred",
+        OSFILE => "System file not available",
+        CANTCREATE => "Cannot create output file",
+        IO => "I/O error occurred",
+        TEMPFAIL => "Temporary failure, try again",
+        PROTOCOL => "Protocol violated",
+        BAD_CONFIG => "Invalid configuration",
+        DISCONNECT => "Not connected",
+        NOSUCH => "No such object",
+        QUORUM => "Quorum required",
+        UNSAFE => "Operation not safe",
+        EXISTS => "Requested item already exists",
+        MULTIPLE => "Multiple items match request",
+        TIMEOUT => "Timeout occurred",
+        _ => "Error occurred",
+    }
+}

@@ -93,13 +93,13 @@ pub fn read_file(file: &Path) -> Result<Cib, Failure> {
     Cib::parse(&text).map_err(|error| (format!("(standard input):{error}"), exit::DATA))
 }
 
-/// A document in the Heartbeat 2.x dialect is planned in the modern one.
+/// A document in an older language is planned in the newest, where it can be brought there.
 pub fn modern(cib: Cib) -> Cib {
-    if !cib::dialect::is_heartbeat_2(cib.root()) {
+    if !cib::dialect::is_older(cib.root()) {
         return cib;
     }
-    let modern = cib::dialect::upgrade(cib.root()).ok().and_then(|done| Cib::from_root(done.root).ok());
-    modern.unwrap_or(cib)
+    let modern = cib::dialect::acceptable(cib.root()).ok().flatten();
+    modern.and_then(|done| Cib::from_root(done.root).ok()).unwrap_or(cib)
 }
 
 /// Runs a command that asks the planner: its arguments are parsed, what it says is done, a failure is told in

@@ -21,11 +21,7 @@ pub fn situation() -> Situation {
 impl View {
     /// Reads a document; one in an older language is upgraded first, where it can be.
     pub fn new(cib: &Cib) -> Self {
-        let modern = cib::dialect::is_heartbeat_2(cib.root())
-            .then(|| cib::dialect::upgrade(cib.root()).ok())
-            .flatten()
-            .and_then(|upgraded| Cib::from_root(upgraded.root).ok());
-        let cib = modern.unwrap_or_else(|| cib.clone());
+        let cib = crate::planned::modern(cib.clone());
         Self { state: build::build(&cib, &situation(), &mut NoLedger), cib }
     }
 

@@ -9,6 +9,7 @@
 //! meanings that the classic style sheet lost (unitless times are milliseconds, several rules in one
 //! set, `symmetrical` colocations).
 
+mod acceptable;
 mod acls;
 mod change;
 mod constraints;
@@ -18,6 +19,7 @@ mod major3;
 mod names;
 mod resources;
 
+pub use acceptable::{Unacceptable, acceptable, is_older, is_unchecked};
 pub use change::{Change, Level};
 
 use crate::Element;

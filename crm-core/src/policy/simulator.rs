@@ -31,6 +31,8 @@ pub struct Options {
     pub utilization: bool,
     /// Nothing but scores and capacities (`-Q`).
     pub quiet: bool,
+    /// Titles and bullets where scores are shown, too (`--text-fancy`).
+    pub fancy: bool,
     /// The same as elements, too (`--output-as=xml`), in [`Output::sections`]; `quiet` does not concern
     /// them.
     pub xml: bool,
@@ -108,7 +110,7 @@ impl<'a> Session<'a> {
             situation.now = at;
             date_line = Some(format!("Using the original execution date of: {}", text::utc_time(at)));
         }
-        let fancy = !options.scores && !options.utilization;
+        let fancy = options.fancy || !options.scores && !options.utilization;
         Session {
             options,
             situation,
@@ -132,7 +134,7 @@ impl<'a> Session<'a> {
     }
 
     fn go(&mut self) {
-        if self.cib.root().attr("validate-with").is_some_and(|v| v.eq_ignore_ascii_case("none")) {
+        if cib::dialect::is_unchecked(self.cib.root()) {
             self.out.notes.push_str(
                 "Schema validation of configuration is disabled (enabling is encouraged and prevents \
                  common misconfigurations)\n",
@@ -247,6 +249,13 @@ impl<'a> Session<'a> {
         if self.show() {
             self.list.blank();
         }
+        if self.show() && self.options.fancy {
+            self.list.begin(match (self.options.scores, self.options.utilization) {
+                (true, true) => "Allocation Scores and Utilization Information",
+                (true, false) => "Allocation Scores",
+                _ => "Utilization Information",
+            });
+        }
         let mut section = Tag::new(match (self.options.scores, self.options.utilization) {
             (true, true) => "allocations_utilizations",
             (true, false) => "allocations",
@@ -264,8 +273,11 @@ impl<'a> Session<'a> {
                     section.push(xml::actions::score_line(&plan.state, line));
                 }
                 let line = render::scores::score_line(&plan.state, line);
-                self.list.line(&line);
+                self.list.item(&line);
             }
+        }
+        if self.show() && self.options.fancy {
+            self.list.end();
         }
         if self.options.xml {
             self.out.sections.push(section);

@@ -82,7 +82,7 @@ pub const COMMANDS: &[Command] = &[
     classic("crm_diff", "compare configurations, or apply a difference", crm_diff::run),
     classic("crm_shadow", "try changes on a copy of the configuration", crm_shadow::run),
     classic("crm_simulate", "what would the cluster do?", crm_simulate::run),
-    classic("ptest", "the old name of crm_simulate", crm_simulate::run),
+    classic("ptest", "the old name of crm_simulate", crm_simulate::run_ptest),
     classic("crm_standby", "put a node in standby, or end that", crm_attribute::run_standby),
     classic("crm_resource", "where resources are; moving, cleaning and changing them", crm_resource::run),
     classic("crm_mon", "the state of the cluster, once or as it changes", crm_mon::run),

@@ -1,18 +1,21 @@
 //! `crm_simulate` (and `ptest`, its old name): what would the cluster do?
 
+mod input;
+mod profile;
+mod ptest;
+
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use cib::Cib;
 use clap::Parser;
+use crm_core::policy::dates;
 use crm_core::policy::render::xml;
 use crm_core::policy::simulator::{self, Injections, Options};
 
 use crate::exit;
-use crate::source::{Source, replace_file};
+use crate::source::replace_file;
 
 /// Show what the cluster would do: now, or after changes that you name.
 #[derive(Parser)]
@@ -42,14 +45,14 @@ struct Arguments {
     /// Only what was asked for.
     #[arg(short = 'Q', long)]
     quiet: bool,
-    /// The running cluster's configuration (the default).
-    #[arg(short = 'L', long)]
+    /// The running cluster's configuration.
+    #[arg(short = 'L', long, overrides_with_all = ["xml_file", "xml_pipe"])]
     live_check: bool,
     /// The configuration in this file.
-    #[arg(short = 'x', long, value_name = "FILE")]
+    #[arg(short = 'x', long, value_name = "FILE", overrides_with_all = ["live_check", "xml_pipe"])]
     xml_file: Option<PathBuf>,
-    /// The configuration on standard input.
-    #[arg(short = 'p', long)]
+    /// The configuration on standard input (the default).
+    #[arg(short = 'p', long, overrides_with_all = ["live_check", "xml_file"])]
     xml_pipe: bool,
     /// Time and plan every file of this directory.
     #[arg(short = 'P', long, value_name = "DIR")]
@@ -108,9 +111,12 @@ struct Arguments {
     /// In the drawing: actions that are not needed, too.
     #[arg(short = 'a', long)]
     all_actions: bool,
-    /// The form of what is printed: text or xml.
+    /// The form of what is printed: text, xml, or none.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output_as: String,
+    /// Titles and bullets also where scores are shown.
+    #[arg(long)]
+    text_fancy: bool,
     /// Print to this file; - is standard output.
     #[arg(long, value_name = "DEST", default_value = "-")]
     output_to: PathBuf,
@@ -119,8 +125,27 @@ struct Arguments {
     verbose: u8,
 }
 
-/// Message and exit status.
-type Failure = (String, u8);
+/// Why nothing was planned: the exit status, and what is said about it.
+struct Failure {
+    status: u8,
+    /// The last one is said in the name of the program.
+    lines: Vec<String>,
+}
+
+impl Failure {
+    fn new(status: u8, text: String) -> Self {
+        Failure { status, lines: vec![text] }
+    }
+
+    fn tell(&self, name: &str) {
+        if let Some((last, before)) = self.lines.split_last() {
+            before.iter().for_each(|line| eprintln!("{line}"));
+            eprintln!("{name}: {last}");
+        }
+    }
+}
+
+pub use ptest::run as run_ptest;
 
 pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
     let request = request(name, &arguments);
@@ -128,17 +153,26 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
-    if !matches!(arguments.output_as.as_str(), "text" | "xml") {
-        eprintln!("{name}: \"{}\" is no output format here: expected text or xml", arguments.output_as);
+    act(name, &arguments, &request)
+}
+
+fn act(name: &str, arguments: &Arguments, request: &str) -> u8 {
+    if !matches!(arguments.output_as.as_str(), "text" | "xml" | "none") {
+        eprintln!("{name}: \"{}\" is no output format here: expected text, xml or none", arguments.output_as);
         return exit::NOSUCH;
     }
     let result = match &arguments.profile {
-        Some(dir) => profile(dir, arguments.repeat),
-        None => simulate(&arguments, &request),
+        Some(dir) => profile::run(arguments, dir, request),
+        None => simulate(arguments, request),
     };
-    result.unwrap_or_else(|(text, status)| {
-        eprintln!("{name}: {text}");
-        status
+    result.unwrap_or_else(|failure| {
+        if arguments.output_as == "xml" {
+            let code = failure.status.into();
+            let document = xml::document(request, Vec::new(), code, exit::text(failure.status), "");
+            let _ = print(arguments, &document);
+        }
+        failure.tell(name);
+        failure.status
     })
 }
 
@@ -154,19 +188,32 @@ fn print(arguments: &Arguments, text: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let file = &arguments.output_to;
-    fs::write(file, text).map_err(|error| (format!("{}: {error}", file.display()), exit::CANTCREATE))
+    fs::write(file, text).map_err(|error| cannot_create(file, &error))
+}
+
+fn cannot_create(file: &std::path::Path, error: &std::io::Error) -> Failure {
+    Failure::new(exit::CANTCREATE, format!("{}: {error}", file.display()))
 }
 
 fn simulate(arguments: &Arguments, request: &str) -> Result<u8, Failure> {
-    let cib = read(arguments)?;
+    let cib = input::read(arguments)?;
     let situation = crate::view::situation();
+    if let Some(text) = &arguments.set_datetime {
+        let now = dates::Moment { epoch: situation.now, offset: situation.utc_offset };
+        if dates::parse(text, now).is_none() {
+            let text = format!("\"{text}\" is no moment like 2026-11-20 12:00:00Z");
+            return Err(Failure::new(exit::USAGE, text));
+        }
+    }
     let out = simulator::run(&cib, &options(arguments), situation.now, situation.utc_offset);
     eprint!("{}", out.notes);
     if arguments.output_as == "xml" {
-        let message = if out.code == 0 { "OK" } else { "Error occurred" };
+        let message = exit::text(u8::try_from(out.code).unwrap_or(exit::ERROR));
         print(arguments, &xml::document(request, out.sections, out.code, message, &out.stderr))?;
     } else {
-        print(arguments, &out.stdout)?;
+        if arguments.output_as == "text" {
+            print(arguments, &out.stdout)?;
+        }
         eprint!("{}", out.stderr);
     }
     let in_place = arguments.xml_file.as_ref().filter(|_| arguments.in_place);
@@ -179,38 +226,14 @@ fn simulate(arguments: &Arguments, request: &str) -> Result<u8, Failure> {
         (in_place, xml(&out.cib)),
     ] {
         if let (Some(file), Some(text)) = (file, text) {
-            replace_file(file, text.as_bytes())
-                .map_err(|error| (format!("{}: {error}", file.display()), exit::CANTCREATE))?;
+            if file.as_os_str() == "-" {
+                print!("{text}");
+                continue;
+            }
+            replace_file(file, text.as_bytes()).map_err(|error| cannot_create(file, &error))?;
         }
     }
     Ok(u8::try_from(out.code).unwrap_or(exit::ERROR))
-}
-
-fn read(arguments: &Arguments) -> Result<Cib, Failure> {
-    let (place, text) = if let Some(file) = &arguments.xml_file {
-        let place = file.display().to_string();
-        let text = fs::read_to_string(file).map_err(|error| (format!("{place}: {error}"), exit::NOSUCH))?;
-        (place, text)
-    } else if arguments.xml_pipe {
-        let mut text = String::new();
-        let read = std::io::stdin().read_to_string(&mut text);
-        read.map_err(|error| (format!("standard input: {error}"), exit::IO))?;
-        ("(standard input)".into(), text)
-    } else {
-        let found = Source::open("crm_simulate").and_then(|mut source| source.cib());
-        return found.map_err(|error| (error.to_string(), error.exit()));
-    };
-    let cib = Cib::parse(&text).map_err(|error| (format!("{place}:{error}"), exit::DATA))?;
-    Ok(upgraded(cib))
-}
-
-/// A document in the Heartbeat 2.x dialect is planned in the modern one.
-fn upgraded(cib: Cib) -> Cib {
-    if !cib::dialect::is_heartbeat_2(cib.root()) {
-        return cib;
-    }
-    let modern = cib::dialect::upgrade(cib.root()).ok().and_then(|done| Cib::from_root(done.root).ok());
-    modern.unwrap_or(cib)
 }
 
 fn options(arguments: &Arguments) -> Options {
@@ -223,6 +246,7 @@ fn options(arguments: &Arguments) -> Options {
         scores: arguments.show_scores,
         utilization: arguments.show_utilization,
         quiet: arguments.quiet,
+        fancy: arguments.text_fancy,
         xml: arguments.output_as == "xml",
         date: arguments.set_datetime.clone(),
         injections: Injections {
@@ -243,35 +267,4 @@ fn options(arguments: &Arguments) -> Options {
         dot_ids: arguments.verbose > 0,
         graph: arguments.save_graph.is_some(),
     }
-}
-
-/// Plans every CIB of a directory and says how long it took.
-fn profile(dir: &PathBuf, repeat: u32) -> Result<u8, Failure> {
-    let failed = |error: std::io::Error| (format!("{}: {error}", dir.display()), exit::NOSUCH);
-    let mut files: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(dir).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "xml") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    let situation = crate::view::situation();
-    let options = Options { run: true, quiet: true, ..Options::default() };
-    for file in files {
-        let text = fs::read_to_string(&file).map_err(failed)?;
-        let cib = match Cib::parse(&text) {
-            Ok(cib) => upgraded(cib),
-            Err(error) => {
-                eprintln!("crm_simulate: {}:{error}", file.display());
-                continue;
-            }
-        };
-        let began = Instant::now();
-        for _ in 0..repeat {
-            simulator::run(&cib, &options, situation.now, situation.utc_offset);
-        }
-        println!("* Testing {} ... {:.2} secs", file.display(), began.elapsed().as_secs_f64());
-    }
-    Ok(exit::OK)
 }
