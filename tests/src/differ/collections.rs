@@ -44,7 +44,9 @@ pub fn clone(d: &mut Draw) -> Element {
     let id = d.id("c");
     d.families += 1;
     let shape = if unique { Shape::Unique(max.max(1)) } else { Shape::Anonymous };
-    let around = Around { shape, promotable, family: d.families, ocf: unique || promotable };
+    // Agents of some classes may be neither unique nor promotable: it is an error, or is ignored.
+    let ocf = (unique || promotable) && d.percent(95);
+    let around = Around { shape, promotable, family: d.families, ocf };
     let mut pairs = if d.percent(50) { meta(d, promotable) } else { Vec::new() };
     if max != nodes || d.percent(20) {
         pairs.push(("clone-max".into(), max.to_string()));
@@ -170,6 +172,13 @@ pub fn bundle(d: &mut Draw) -> Element {
         let child = primitive(d, around);
         if let Some(leaf) = d.leaves.last_mut() {
             leaf.bundle = Some(id.clone());
+        }
+        let mut child = child;
+        if d.percent(25) {
+            let pairs = [("container-attribute-target".to_owned(), "host".to_owned())];
+            if let Some(set) = d.set("meta_attributes", &pairs) {
+                child.push(set);
+            }
         }
         bundle.push(child);
     }

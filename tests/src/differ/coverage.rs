@@ -68,7 +68,24 @@ pub const FEATURES: &[&str] = &[
     "node_state@join=banned",
     "node_state@join=pending",
     "node_state@expected=down",
+    "nv node-health-base",
+    "nv node-health-green",
+    "nv node-health-yellow",
+    "nv node-health-red",
+    "nv stonith-timeout",
+    "nv cluster-delay",
+    "nv batch-limit",
+    "nv resource-stickiness=#default",
+    "nvpair@id-ref",
+    "meta_attributes@id-ref",
+    "meta_attributes@score",
+    "instance_attributes@id-ref",
+    "utilization@id-ref",
+    "cluster_property_set@score",
     "utilization",
+    "primitive@class=service",
+    "primitive@class=nagios",
+    "primitive@class=upstart",
     "primitive@class=lsb",
     "primitive@class=systemd",
     "primitive@class=stonith",
@@ -88,6 +105,20 @@ pub const FEATURES: &[&str] = &[
     "storage-mapping@source-dir-root",
     "nv remote-node",
     "nv remote-addr",
+    "nv remote-port",
+    "nv remote-connect-timeout",
+    "nv remote-allow-migrate",
+    "nv container",
+    "nv container-attribute-target=host",
+    "network@host-netmask",
+    "network@host-interface",
+    "storage-mapping@source-dir",
+    "storage-mapping@options",
+    "podman@network",
+    "podman@options",
+    "podman@run-command",
+    "podman@promoted-max",
+    "podman@replicas-per-host",
     "nv reconnect_interval",
     "nv provides=unfencing",
     "nv requires=unfencing",
@@ -107,6 +138,12 @@ pub const FEATURES: &[&str] = &[
     "nv promoted-max",
     "nv master-max",
     "nv promoted-node-max",
+    "nv master-node-max",
+    "nv maintenance=true",
+    "nv multiple-active",
+    "nv target-role=Slave",
+    "nv target-role=Master",
+    "nv pcmk_monitor_timeout",
     "nv priority",
     "nv resource-stickiness",
     "nv target-role=Stopped",
@@ -134,6 +171,12 @@ pub const FEATURES: &[&str] = &[
     "op@enabled=false",
     "op@interval-origin",
     "op@start-delay",
+    "op@record-pending",
+    "op@name=backup",
+    "op@name=notify",
+    "op@name=migrate_to",
+    "op@role=Started",
+    "operations@id-ref",
     "op@role=Stopped",
     "op@role=Promoted",
     "op@role=Unpromoted",
@@ -152,6 +195,12 @@ pub const FEATURES: &[&str] = &[
     "expression@operation=not_defined",
     "expression@operation=lt",
     "expression@operation=gte",
+    "expression@operation=gt",
+    "expression@operation=lte",
+    "expression@operation=eq",
+    "expression@operation=ne",
+    "expression@type=string",
+    "expression@value-source=literal",
     "expression@type=number",
     "expression@type=integer",
     "expression@type=version",
@@ -162,6 +211,24 @@ pub const FEATURES: &[&str] = &[
     "date_expression@operation=in_range",
     "date_expression@operation=date_spec",
     "duration",
+    "duration@years",
+    "duration@months",
+    "duration@weeks",
+    "duration@days",
+    "duration@hours",
+    "duration@minutes",
+    "duration@seconds",
+    "date_spec@years",
+    "date_spec@months",
+    "date_spec@monthdays",
+    "date_spec@hours",
+    "date_spec@minutes",
+    "date_spec@seconds",
+    "date_spec@yeardays",
+    "date_spec@weekyears",
+    "date_spec@weeks",
+    "date_spec@weekdays",
+    "date_spec@moon",
     "rsc_expression",
     "op_expression",
     "lifetime",
@@ -199,6 +266,9 @@ pub const FEATURES: &[&str] = &[
     "nv last-failure-",
     "nv master-",
     "lrm_resource@shutdown-lock",
+    "lrm_resource@container",
+    "lrm_rsc_op@on_node",
+    "history notify rc 0 status 0",
     "lrm_rsc_op@op-restart-digest",
     "lrm_rsc_op@op-secure-digest",
     "history monitor rc 7 status 0",
@@ -224,6 +294,9 @@ pub const FEATURES: &[&str] = &[
     "history migrate_from rc 0 status 0",
     "history migrate_from rc 1 status 0",
 ];
+
+/// Seeds that a run has to have before a thing it never met counts as missed.
+pub const ENOUGH: u64 = 5000;
 
 /// Decisions: words that one line of the output must have had, all of them.
 pub const DECISIONS: &[&[&str]] = &[
@@ -360,6 +433,7 @@ fn wanted() -> impl Iterator<Item = String> {
 
 /// Attributes whose values are a small choice.
 const CHOICES: &[&str] = &[
+    "name",
     "operation",
     "type",
     "value-source",
@@ -398,9 +472,15 @@ fn features(root: &Element) -> BTreeSet<String> {
         let name = e.name();
         if name == "nvpair" {
             let (name, value) = (e.attr("name").unwrap_or_default(), e.attr("value").unwrap_or_default());
-            let stem =
-                ["fail-count-", "last-failure-", "master-"].iter().find(|stem| name.starts_with(**stem));
+            let limit = matches!(name, "master-max" | "master-node-max");
+            let stem = ["fail-count-", "last-failure-", "master-"]
+                .iter()
+                .find(|stem| !limit && name.starts_with(**stem));
             let name = stem.map_or(name, |stem| *stem);
+            if e.attr("id-ref").is_some() {
+                set.insert("nvpair@id-ref".to_owned());
+                continue;
+            }
             set.insert(format!("nv {name}"));
             if stem.is_none() {
                 set.insert(format!("nv {name}={value}"));

@@ -123,6 +123,8 @@ pub struct Leaf {
 #[derive(Debug)]
 pub struct Draw {
     pub chance: Chance,
+    /// The cluster has quorum.
+    pub quorum: bool,
     pub themes: Themes,
     pub nodes: Vec<Node>,
     pub named: Vec<Named>,
@@ -132,6 +134,12 @@ pub struct Draw {
     pub sets: Vec<String>,
     pub rules: Vec<String>,
     pub templates: Vec<(String, Leaf)>,
+    /// Sets of name-value pairs that others may refer to: element, id.
+    pub pair_sets: Vec<(String, String)>,
+    /// Pairs that others may refer to: name, id.
+    pub pairs: Vec<(String, String)>,
+    /// Lists of operations that others may refer to.
+    pub operations: Vec<(String, Vec<Recurring>)>,
     pub families: usize,
     numbers: usize,
 }
@@ -171,6 +179,7 @@ impl Draw {
         };
         Self {
             chance,
+            quorum: true,
             themes,
             nodes: Vec::new(),
             named: Vec::new(),
@@ -180,6 +189,9 @@ impl Draw {
             sets: Vec::new(),
             rules: Vec::new(),
             templates: Vec::new(),
+            pair_sets: Vec::new(),
+            pairs: Vec::new(),
+            operations: Vec::new(),
             families: 0,
             numbers: 0,
         }
@@ -209,7 +221,15 @@ impl Draw {
     }
 
     pub fn nvpair(&mut self, name: &str, value: &str) -> Element {
+        let earlier: Vec<String> =
+            self.pairs.iter().filter(|(n, _)| n == name).map(|(_, id)| id.clone()).collect();
+        if self.percent(2)
+            && let Some(id) = self.one_of(&earlier)
+        {
+            return el("nvpair", &[("id-ref", &id), ("name", name)]);
+        }
         let id = self.id("nv");
+        self.pairs.push((name.to_owned(), id.clone()));
         el("nvpair", &[("id", &id), ("name", name), ("value", value)])
     }
 
@@ -224,7 +244,19 @@ impl Draw {
             let pair = self.nvpair(name, value);
             set.push(pair);
         }
+        self.pair_sets.push((element.to_owned(), id));
         Some(set)
+    }
+
+    /// Sometimes lets an element have a set that an earlier one has.
+    pub fn shared_set(&mut self, e: &mut Element, element: &str) {
+        let earlier: Vec<String> =
+            self.pair_sets.iter().filter(|(name, _)| name == element).map(|(_, id)| id.clone()).collect();
+        if self.percent(3)
+            && let Some(id) = self.one_of(&earlier)
+        {
+            e.push(el(element, &[("id-ref", &id)]));
+        }
     }
 
     /// A score as people write them, with the odd strange one.

@@ -181,11 +181,11 @@ fn plot(d: &mut Draw, leaf: &Leaf, runs: bool, nth: usize) -> Option<Plot> {
     }
     if d.themes.failures && d.percent(28) {
         return Some(match d.chance.below(12) {
+            0..=4 if leaf.promotable && d.percent(25) => Plot::PromoteFailed,
             0..=4 => Plot::MonitorFailed,
             5 | 6 => Plot::StartFailed,
             7 => Plot::StopFailed,
-            8 if leaf.promotable => Plot::PromoteFailed,
-            9 if leaf.promotable => Plot::DemoteFailed,
+            8 if leaf.promotable => Plot::DemoteFailed,
             10 => Plot::Degraded,
             11 => Plot::Reported,
             _ => Plot::ProbeFailed,
@@ -320,8 +320,27 @@ impl Writer<'_> {
             let at = self.d.one_of(&[20, 400, 9000]).unwrap_or(20);
             e.set_attr("shutdown-lock", (super::draw::NOW - at).to_string());
         }
+        if self.story.name.starts_with("gone") && self.d.percent(25) {
+            let hosts: Vec<String> = self.d.leaves.iter().map(|l| l.id.clone()).collect();
+            if let Some(host) = self.d.one_of(&hosts) {
+                e.set_attr("container", host);
+            }
+        }
         self.call = self.d.between(1, 40);
         let mut ops = self.operations();
+        if self.d.themes.notify && self.leaf.shape != Shape::Single && self.d.percent(8) {
+            let key = format!("{}_post_notify_start_0", self.story.name);
+            let mut op = self.result(Result::new(key.clone(), "notify", 0, 0, 0));
+            op.set_attr("operation_key", key);
+            ops.push(op);
+        }
+        // A result takes the place of the one before it that has its id.
+        let ids: Vec<String> = ops.iter().map(|op| op.id().unwrap_or_default().to_owned()).collect();
+        let mut at = 0;
+        ops.retain(|_| {
+            at += 1;
+            !ids.iter().skip(at).any(|later| Some(later) == ids.get(at - 1))
+        });
         if self.d.percent(10) {
             ops.reverse();
         }
@@ -444,11 +463,12 @@ impl Writer<'_> {
         let promoted = self.leaf.promotable && self.d.percent(50);
         let mut list = vec![self.last(if promoted { "promote" } else { "start" }, 0, 0)];
         let expected = if promoted { 8 } else { 0 };
-        let rc = self.d.one_of(&[1, 7, 7, 5, 9, 8, 0, 6]).unwrap_or(1);
+        let rc = self.d.one_of(&[1, 7, 7, 7, 5, 9, 8, 0, 6]).unwrap_or(1);
         let status = self.d.one_of(&[0, 0, 0, 2, 4]).unwrap_or(0);
-        let ms = self.leaf.recurring.first().map_or(10_000, |r| r.ms);
+        let of_role = |r: &&Recurring| promoted == matches!(r.role.as_deref(), Some("Promoted" | "Master"));
+        let failed = self.leaf.recurring.iter().find(of_role).or(self.leaf.recurring.first());
+        let (ms, timeout_ms) = failed.map_or((10_000, 20_000), |r| (r.ms, r.timeout_ms));
         let key = format!("{}_monitor_{ms}", self.story.name);
-        let timeout_ms = self.leaf.recurring.first().map_or(20_000, |r| r.timeout_ms);
         if self.d.percent(75) {
             list.push(self.recurring("monitor", ms, expected, timeout_ms));
         }
@@ -573,6 +593,9 @@ impl Writer<'_> {
         op.set_attr("rc-code", result.rc.to_string());
         op.set_attr("op-status", result.status.to_string());
         op.set_attr("interval", result.ms.to_string());
+        if d.percent(90) {
+            op.set_attr("on_node", self.story.node.as_str());
+        }
         if d.percent(96) {
             op.set_attr("last-rc-change", (NOW - ago - 50 + self.call).to_string());
         }

@@ -38,7 +38,8 @@ pub fn generate(seed: u64) -> Element {
         ],
     );
     root.set_attr("execution-date", NOW.to_string());
-    root.set_attr("have-quorum", if d.percent(86) { "1" } else { "0" });
+    d.quorum = d.percent(83);
+    root.set_attr("have-quorum", if d.quorum { "1" } else { "0" });
     if d.percent(5) {
         root.set_attr("no-quorum-panic", "1");
     }

@@ -34,6 +34,12 @@ fn options(d: &mut Draw) -> Vec<(String, String)> {
             pairs.push(((*name).into(), d.pick(values).into()));
         }
     }
+    if !d.quorum && d.percent(20) {
+        // What makes a partition without quorum do the most.
+        d.themes.fencing = true;
+        pairs.retain(|(name, _)| name != "no-quorum-policy");
+        pairs.push(("no-quorum-policy".into(), "suicide".into()));
+    }
     let fencing = if d.themes.fencing { "true" } else { "false" };
     pairs.push(("stonith-enabled".into(), fencing.into()));
     if d.themes.opt_in {

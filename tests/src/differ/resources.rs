@@ -15,6 +15,9 @@ const AGENTS: &[(&str, Option<&str>, &str)] = &[
     ("service", None, "cron"),
 ];
 
+/// Classes that are rare, and cannot do all that others can.
+const RARE_AGENTS: &[(&str, Option<&str>, &str)] = &[("nagios", None, "check_tcp"), ("upstart", None, "job")];
+
 const PROMOTABLE: (&str, Option<&str>, &str) = ("ocf", Some("pacemaker"), "Stateful");
 
 /// What the caller of [`primitive`] knows.
@@ -112,6 +115,8 @@ pub fn primitive(d: &mut Draw, around: Around) -> Element {
         PROMOTABLE
     } else if around.ocf {
         d.one_of(&AGENTS[..3]).unwrap_or(AGENTS[0])
+    } else if d.percent(3) {
+        d.one_of(RARE_AGENTS).unwrap_or(AGENTS[0])
     } else {
         d.one_of(AGENTS).unwrap_or(AGENTS[0])
     };
@@ -148,6 +153,20 @@ pub fn primitive(d: &mut Draw, around: Around) -> Element {
         }
     };
     contents(d, &mut e, &mut leaf);
+    let hosts: Vec<String> = d
+        .leaves
+        .iter()
+        .filter(|l| l.shape == Shape::Single && l.agent != "remote")
+        .map(|l| l.id.clone())
+        .collect();
+    if d.themes.guests && around.shape == Shape::Single && d.percent(12) {
+        if let Some(host) = d.one_of(&hosts) {
+            let pairs = [("container".to_owned(), host)];
+            if let Some(set) = d.set("meta_attributes", &pairs) {
+                e.push(set);
+            }
+        }
+    }
     d.leaves.push(leaf);
     if d.themes.guests && around.shape == Shape::Single && d.percent(30) {
         guest(d, &mut e);
@@ -166,10 +185,12 @@ fn contents(d: &mut Draw, e: &mut Element, leaf: &mut Leaf) {
         e.push(set);
         leaf.parameters.extend(own);
     }
+    d.shared_set(e, "instance_attributes");
     let pairs = meta(d, false);
     if let Some(set) = meta_set(d, &pairs) {
         e.push(set);
     }
+    d.shared_set(e, "meta_attributes");
     if let Some(operations) = operations(d, leaf) {
         e.push(operations);
     }
@@ -181,6 +202,7 @@ fn contents(d: &mut Draw, e: &mut Element, leaf: &mut Leaf) {
         if let Some(set) = d.set("utilization", &pairs) {
             e.push(set);
         }
+        d.shared_set(e, "utilization");
     }
 }
 
@@ -205,13 +227,13 @@ pub fn meta(d: &mut Draw, promotable: bool) -> Vec<(String, String)> {
     let roles: &[&str] = if promotable {
         &["Started", "Stopped", "Unpromoted", "Promoted", "Slave", "Master"]
     } else {
-        &["Started", "Stopped", "Stopped", "default"]
+        &["Started", "Stopped", "Stopped", "default", "Promoted"]
     };
     for (name, percent, values) in [
         ("priority", 7, &["10", "1", "-10", "INFINITY"][..]),
-        ("resource-stickiness", 7, &["0", "1", "100", "INFINITY", "-10", "default"][..]),
+        ("resource-stickiness", 7, &["0", "1", "100", "INFINITY", "-10", "default", "#default"][..]),
         ("target-role", 4, roles),
-        ("is-managed", 3, &["false", "false", "true", "default"][..]),
+        ("is-managed", 3, &["false", "false", "true", "default", "#default"][..]),
         ("maintenance", 2, &["true", "false"][..]),
         ("migration-threshold", 5, &["0", "1", "2", "3", "-1", "INFINITY"][..]),
         ("failure-timeout", 4, &["10s", "10min", "PT1H", "20d"][..]),
@@ -243,6 +265,13 @@ fn operations(d: &mut Draw, leaf: &mut Leaf) -> Option<Element> {
     if d.percent(12) {
         return None;
     }
+    let earlier = d.operations.clone();
+    if d.percent(4)
+        && let Some((id, recurring)) = d.one_of(&earlier)
+    {
+        leaf.recurring = recurring;
+        return Some(el("operations", &[("id-ref", &id)]));
+    }
     let mut list: Vec<Element> = Vec::new();
     let mut monitors: Vec<(u64, Option<&str>)> = Vec::new();
     if leaf.promotable {
@@ -266,12 +295,19 @@ fn operations(d: &mut Draw, leaf: &mut Leaf) -> Option<Element> {
             continue;
         }
         let id = d.id("op");
-        let text = if d.percent(20) { format!("{ms}ms") } else { format!("{}s", ms / 1000) };
+        let text = match d.chance.below(20) {
+            0..=3 => format!("{ms}ms"),
+            4 => format!("PT{}S", ms / 1000),
+            _ => format!("{}s", ms / 1000),
+        };
         let mut op = el("op", &[("id", &id), ("name", "monitor"), ("interval", &text)]);
         if let Some(role) = role {
             op.set_attr("role", role);
         }
         let timeout_ms = decorate(d, &mut op, true);
+        if d.themes.failures && matches!(role, Some("Promoted" | "Master")) && d.percent(45) {
+            op.set_attr("on-fail", "demote");
+        }
         let enabled = op.attr("enabled") != Some("false");
         if enabled && !leaf.recurring.iter().any(|r| r.ms == ms) {
             leaf.recurring.push(Recurring {
@@ -292,10 +328,24 @@ fn operations(d: &mut Draw, leaf: &mut Leaf) -> Option<Element> {
             list.push(op);
         }
     }
+    for (name, interval, percent) in [("backup", "1h", 2), ("start", "25s", 2)] {
+        // What no agent is asked for by itself; and a start that repeats, which is not allowed.
+        if d.percent(percent) {
+            let id = d.id("op");
+            let mut op = el("op", &[("id", &id), ("name", name), ("interval", interval)]);
+            decorate(d, &mut op, true);
+            list.push(op);
+        }
+    }
     if list.is_empty() {
         return None;
     }
     let mut operations = Element::new("operations");
+    if d.percent(20) {
+        let id = d.id("ops");
+        operations.set_attr("id", id.as_str());
+        d.operations.push((id, leaf.recurring.clone()));
+    }
     list.into_iter().for_each(|op| operations.push(op));
     Some(operations)
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::compare::{Verdict, compare};
+use super::compare::{self, Verdict, compare};
 use super::coverage::Coverage;
 use super::reference::Reference;
 use super::{generate, shrink};
@@ -59,25 +59,61 @@ impl Report {
     }
 }
 
+/// Plans seeds without the reference until everything wanted was met, or there are no more: what was met, and
+/// how many seeds it took.
+pub fn cover(seeds: Range<u64>) -> (Coverage, u64) {
+    /// Seeds between two looks at what is missing.
+    const STEP: u64 = 200;
+    let total = Mutex::new(Coverage::default());
+    let mut from = seeds.start;
+    while from < seeds.end {
+        let to = (from + STEP).min(seeds.end);
+        let next = AtomicU64::new(from);
+        on_all_processors(|| {
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= to {
+                    return;
+                }
+                let root = generate(seed);
+                let planned = compare::ours(&root);
+                if let (Ok(output), Ok(mut total)) = (planned, total.lock()) {
+                    total.note(&root, &output);
+                }
+            }
+        });
+        from = to;
+        if total.lock().is_ok_and(|total| total.missing().is_empty()) {
+            break;
+        }
+    }
+    (total.into_inner().unwrap_or_default(), from - seeds.start)
+}
+
+/// Runs the same work in a thread for each processor.
+fn on_all_processors(work: impl Fn() + Sync) {
+    let work = &work;
+    std::thread::scope(|scope| {
+        let count = std::thread::available_parallelism().map_or(1, usize::from);
+        for _ in 0..count {
+            let started = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+            if let Err(error) = started {
+                eprintln!("no thread: {error}");
+            }
+        }
+    });
+}
+
 impl Session {
     /// Compares all seeds on all processors.
     pub fn run(&self) -> Report {
         let next = AtomicU64::new(self.seeds.start);
         let total = Mutex::new(Report::default());
         let shrunk = AtomicU64::new(0);
-        let work = || {
+        on_all_processors(|| {
             let report = self.work(&next, &shrunk);
             if let Ok(mut total) = total.lock() {
                 total.add(report);
-            }
-        };
-        std::thread::scope(|scope| {
-            let count = std::thread::available_parallelism().map_or(1, usize::from);
-            for _ in 0..count {
-                let started = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
-                if let Err(error) = started {
-                    eprintln!("no thread: {error}");
-                }
             }
         });
         total.into_inner().unwrap_or_default()
@@ -129,7 +165,7 @@ impl Session {
                 let nth = shrunk.fetch_add(1, Ordering::Relaxed);
                 let mut small = None;
                 if self.shrink && usize::try_from(nth).is_ok_and(|nth| nth < self.shrink_at_most) {
-                    let root = shrink::shrink(reference, &root, &verdict.levels());
+                    let root = shrink::shrink(reference, &root, levels);
                     self.save(&format!("seed-{seed}.small.xml"), &root.to_xml());
                     small = Some(root.to_xml());
                 }

@@ -1,6 +1,6 @@
 //! Makes a CIB that both programs plan differently as small as it gets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cib::Element;
 
@@ -12,19 +12,25 @@ const TRIES: usize = 2500;
 
 struct Shrinker<'a> {
     reference: &'a Reference,
-    levels: BTreeSet<Level>,
+    /// The first level that differed.
+    level: Level,
+    /// What one side said more there.
+    lines: BTreeSet<String>,
     tries: usize,
 }
 
 impl Shrinker<'_> {
-    /// Whether a smaller CIB is valid and still differs in one of the levels that differed first.
+    /// Whether a smaller CIB is valid and still has one of the differences the first one had: any difference
+    /// would do for a search, but leads away from what was to be explained.
     fn still(&mut self, root: &Element) -> bool {
         if self.tries >= TRIES {
             return false;
         }
         self.tries += 1;
         match compare(self.reference, root) {
-            Ok(verdict @ Verdict::Differ(..)) => !verdict.levels().is_disjoint(&self.levels),
+            Ok(Verdict::Differ(levels, _)) => levels
+                .get(&self.level)
+                .is_some_and(|text| text.lines().any(|line| self.lines.contains(&shape(line)))),
             _ => false,
         }
     }
@@ -51,6 +57,10 @@ impl Shrinker<'_> {
 
     fn attributes(&mut self, root: &mut Element, path: &mut Vec<usize>) -> bool {
         let mut changed = false;
+        // A history entry without its attributes is nothing that was ever written.
+        if root.at(path).is_some_and(|e| e.name().starts_with("lrm_")) {
+            return false;
+        }
         let names: Vec<String> =
             root.at(path).map(|e| e.attrs().map(|(name, _)| name.to_owned()).collect()).unwrap_or_default();
         for name in names {
@@ -78,10 +88,17 @@ impl Shrinker<'_> {
     }
 }
 
-/// A smaller CIB that differs in one of the same levels.
-pub fn shrink(reference: &Reference, root: &Element, levels: &BTreeSet<Level>) -> Element {
+/// A line of a difference without the widths of its columns.
+fn shape(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A smaller CIB that still has one of the differences, in the first level that has any.
+pub fn shrink(reference: &Reference, root: &Element, levels: &BTreeMap<Level, String>) -> Element {
     let mut root = root.clone();
-    let mut shrinker = Shrinker { reference, levels: levels.clone(), tries: 0 };
+    let Some((level, text)) = levels.first_key_value() else { return root };
+    let lines = text.lines().map(shape).collect();
+    let mut shrinker = Shrinker { reference, level: *level, lines, tries: 0 };
     loop {
         let fewer = shrinker.elements(&mut root, &mut Vec::new());
         let shorter = shrinker.attributes(&mut root, &mut Vec::new());

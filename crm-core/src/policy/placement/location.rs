@@ -130,7 +130,7 @@ impl<L: Ledger> Placer<'_, L> {
             let expanded = rules::expand(&root, rule, &mut notes).cloned();
             self.s.absorb(notes);
             if let Some(rule) = expanded {
-                self.rule_location(&id, &rule, r, filter, discovery, matches);
+                self.rule_location(&id, &rule, r, discovery, matches);
             }
         }
         if !any {
@@ -147,13 +147,13 @@ impl<L: Ledger> Placer<'_, L> {
         id: &str,
         rule: &Element,
         r: ResourceIx,
-        constraint_filter: Role,
         discovery: Discovery,
         matches: &[String],
     ) {
         let rule_id = rule.id().unwrap_or("").to_owned();
+        // The role of the constraint around it says nothing (Pacemaker 2.1.5 behaviour).
         let filter = match rule.attr("role") {
-            None => constraint_filter,
+            None => Role::Unknown,
             Some(text) => match Role::parse(text) {
                 Role::Unknown => {
                     self.s.complaints.error(
@@ -282,6 +282,7 @@ impl<L: Ledger> Placer<'_, L> {
         };
         for (n, score) in &location.nodes {
             let score = if zero { 0 } else { *score };
+            let own_discovery = self.s[*n].discovery;
             let row = &mut self.s[r].table;
             match row.get_mut(*n) {
                 Some(e) => {
@@ -289,7 +290,8 @@ impl<L: Ledger> Placer<'_, L> {
                     self.ledger.note(r, *n, Change::Add(score), source);
                 }
                 None => {
-                    row.insert(*n, score, Discovery::Always);
+                    // Nodes of bundles are not probed for what is not theirs, a constraint or not.
+                    row.insert(*n, score, own_discovery);
                     self.ledger.note(r, *n, Change::Enter(score), source);
                 }
             }

@@ -46,6 +46,8 @@ pub mod rc {
     pub const FAILED_PROMOTED: i64 = 9;
     pub const DEGRADED: i64 = 190;
     pub const DEGRADED_PROMOTED: i64 = 191;
+    /// Of an operation that has not ended.
+    pub const PENDING: i64 = 193;
 }
 
 /// The words of an agent's result.

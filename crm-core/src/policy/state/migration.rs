@@ -107,6 +107,10 @@ impl<L: Ledger> Builder<'_, L> {
         }
         self.s[r].role = Role::Started;
         let target_node = self.s.node_by_name(&target);
+        if target_node.is_some_and(|t| self.s[t].online) && self.unknown_at(&id, &target) {
+            // Nothing is known of it there: the probe that will come first says where it is.
+            return;
+        }
         let on_target = target_node.filter(|t| !target_newer && self.s[*t].online);
         if from_status != status::PENDING {
             match on_target {
@@ -135,8 +139,9 @@ impl<L: Ledger> Builder<'_, L> {
         f.allow_migrate = false;
     }
 
+    /// No operation of the resource has ended on the node.
     fn unknown_at(&self, resource: &str, node: &str) -> bool {
-        self.history_at(resource, node).is_empty()
+        self.history_at(resource, node).iter().all(|e| number(e, "rc-code") == rc::PENDING)
     }
 
     /// A migrate_to that failed.

@@ -7,7 +7,7 @@ pub mod nodes;
 pub mod resource;
 
 use super::List;
-use crate::policy::state::{Role, State};
+use crate::policy::state::State;
 
 pub use extras::{attributes, fail_counts};
 pub use failures::{failures, failures_in_words, long_time, shown_failures};
@@ -56,10 +56,7 @@ pub fn resources(list: &mut List, st: &State, show: Show) {
         // A collective of which only blocked or unmanaged parts are active, on nodes that are down, is not
         // counted as being on any node, and the reference leaves it out.
         let nowhere = active && st[r].running_on.is_empty();
-        if (st[r].flags.orphan && !active && st[r].role <= Role::Stopped)
-            || (show.active_only && !active)
-            || nowhere
-        {
+        if (st[r].flags.orphan && !active) || (show.active_only && !active) || nowhere {
             continue;
         }
         any = true;

@@ -15,7 +15,8 @@ fn node_word(st: &State, n: NodeIx) -> &'static str {
     }
 }
 
-/// Red (−1), yellow (0) or green (1); words decide before scores do.
+/// Red (−1), yellow (0) or green (1). The words red and yellow decide before scores do; green is a score like
+/// others, red itself where `node-health-red` is not below it (Pacemaker 2.1.5 behaviour).
 pub(in crate::policy::render) fn health(st: &State, n: NodeIx) -> i32 {
     if st.options.health_strategy == HealthStrategy::None {
         return 1;
@@ -28,9 +29,6 @@ pub(in crate::policy::render) fn health(st: &State, n: NodeIx) -> i32 {
         }
         if is("yellow") {
             return 0;
-        }
-        if is("green") {
-            return 1;
         }
         let score = values::parse_score(Some(value), scores);
         if score <= scores.red {
