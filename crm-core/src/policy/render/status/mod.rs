@@ -56,7 +56,7 @@ pub fn resources(list: &mut List, st: &State, show: Show) {
         // A collective of which only blocked or unmanaged parts are active, on nodes that are down, is not
         // counted as being on any node, and the reference leaves it out.
         let nowhere = active && st[r].running_on.is_empty();
-        if (st[r].flags.orphan && !active) || (show.active_only && !active) || nowhere {
+        if !active && (st[r].flags.orphan || show.active_only) || nowhere {
             continue;
         }
         any = true;
