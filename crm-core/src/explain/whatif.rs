@@ -312,7 +312,9 @@ impl Run {
             operations: vec![format!("{name}_monitor_{interval}@{node}={rc}")],
             ..inject::Injections::default()
         };
-        inject::apply(&mut self.cib, &injections, self.situation.now, &mut |_| {});
+        let agent = st[leaf].xml.clone();
+        let find = |_: &str| Some(agent.clone());
+        inject::apply(&mut self.cib, &injections, self.situation.now, &find, &mut |_| {});
         Ok(())
     }
 

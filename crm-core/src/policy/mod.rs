@@ -18,6 +18,7 @@ pub mod simulate;
 pub mod simulator;
 pub mod state;
 pub mod transition;
+mod twins;
 pub mod values;
 
 pub use complaint::{Complaint, Complaints, Severity};

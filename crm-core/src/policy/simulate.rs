@@ -1,11 +1,15 @@
 //! Applies a plan to a CIB: what would be, if every action did what the plan expects of it.
 
+use std::collections::BTreeMap;
+
 use cib::{Cib, Element};
 
 use super::Plan;
 use super::graph::{ActionId, ActionKind, Graph, GraphAction, Synapse};
 use super::render::actions::shown;
-use super::state::State as Working;
+use super::simulator::version::{Counter, count, counted};
+use super::state::{State as Working, digest};
+use super::twins;
 
 /// An action that fails in a simulation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +48,7 @@ pub fn run(cib: &Cib, plan: &Plan, failures: &[Failure], now: i64) -> Outcome {
         events: Vec::new(),
         done: vec![State::Waiting; graph.synapses.len()],
         abort_priority: 0,
+        twins: BTreeMap::new(),
         now,
     };
     let position = positions(graph);
@@ -102,6 +107,8 @@ struct Run<'a> {
     events: Vec<Event>,
     done: Vec<State>,
     abort_priority: i32,
+    /// By node id: whether its state has elements of one name and id. Results add none.
+    twins: BTreeMap<String, bool>,
     now: i64,
 }
 
@@ -125,17 +132,23 @@ impl Run<'_> {
     }
 
     fn fence(&mut self, node: &str, uuid: Option<&str>) {
-        let Some(state) = node_state(self.cib.root_mut(), node, uuid) else { return };
-        for (name, value) in [
-            ("in_ccm", "false"),
-            ("crmd", "offline"),
-            ("join", "down"),
-            ("expected", "down"),
-            ("crm-debug-origin", "simulate_fencing_action"),
-        ] {
-            state.set_attr(name, value);
-        }
-        state.retain_children(|child| child.name() != "lrm" && child.name() != "transient_attributes");
+        let root = self.cib.root_mut();
+        counted(root, Counter::Status, |root| {
+            let Some(state) = node_state(root, node, uuid) else { return };
+            for (name, value) in [
+                ("in_ccm", "false"),
+                ("crmd", "offline"),
+                ("join", "down"),
+                ("expected", "down"),
+                ("crm-debug-origin", "simulate_fencing_action"),
+            ] {
+                state.set_attr(name, value);
+            }
+        });
+        counted(root, Counter::Status, |root| {
+            let Some(state) = node_state(root, node, uuid) else { return };
+            state.retain_children(|child| child.name() != "lrm" && child.name() != "transient_attributes");
+        });
     }
 
     fn operation(&mut self, action: &GraphAction, failures: &[Failure]) -> State {
@@ -175,6 +188,7 @@ impl Run<'_> {
                 .attribute("CRM_meta_migrate_source")
                 .zip(action.attribute("CRM_meta_migrate_target")),
             key: &action.operation_key,
+            digest: Some(digest::of_action(&action.attributes, interval)),
             now: self.now,
         };
         if let Some(failure) = failure {
@@ -186,7 +200,10 @@ impl Run<'_> {
         }
         let names = [shown(self.state, action), &resource.id];
         let agent = (resource.class.as_str(), resource.provider.as_deref(), resource.agent.as_str());
-        record(self.cib.root_mut(), (node, &uuid), &names, agent, &entry);
+        let root = self.cib.root_mut();
+        let twins = *self.twins.entry(uuid.clone()).or_insert_with(|| has_twins(root, node, &uuid));
+        record(root, (node, &uuid), &names, agent, &entry, twins);
+        count(self.cib.root_mut(), Counter::Status);
         if failure.is_some() { State::Failed } else { State::Confirmed }
     }
 
@@ -224,6 +241,8 @@ pub struct Entry<'a> {
     /// Source and target of a migration.
     pub migrate: Option<(&'a str, &'a str)>,
     pub key: &'a str,
+    /// Of the parameters that the operation had; none for a result that was put in.
+    pub digest: Option<String>,
     pub now: i64,
 }
 
@@ -255,12 +274,12 @@ pub fn set_transient(root: &mut Element, node: &str, uuid: &str, name: &str, val
     }
     let set = transient.child_or_insert("instance_attributes");
     if set.id().is_none() {
-        set.set_attr("id", format!("status-{uuid}"));
+        set.set_attr("id", uuid);
     }
-    let fits = |e: &Element| e.attr("name") == Some(name);
+    let id = format!("{}-{}", set.id().unwrap_or(uuid), name.replace([':', '#'], "."));
+    let fits = |e: &Element| e.id() == Some(id.as_str());
     if !set.children().any(fits) {
-        let id = format!("status-{uuid}-{name}");
-        set.push(Element::new("nvpair").with_attr("id", id).with_attr("name", name));
+        set.push(Element::new("nvpair").with_attr("id", id.as_str()).with_attr("name", name));
     }
     let Some(pair) = first_child(set, fits) else { return };
     let old = super::values::scan_or(pair.attr("value").unwrap_or("0"), 0);
@@ -271,19 +290,26 @@ pub fn set_transient(root: &mut Element, node: &str, uuid: &str, name: &str, val
     pair.set_attr("value", value);
 }
 
+/// Whether the state of a node has elements of one name and id.
+pub fn has_twins(root: &mut Element, node: &str, uuid: &str) -> bool {
+    node_state(root, node, Some(uuid)).is_some_and(|state| twins::has_twins(state))
+}
+
 /// Records the result of an operation in the history of a resource on a node.
 ///
 /// The history is the one under the first of `names` that has exactly one, made under the last name if
-/// there is none. Where there are several of one name, the reference records in a new history and merges
-/// all of them into the first.
+/// there is none. The reference does so in a copy of the node's state, and writes the copy back over it; that makes
+/// a difference if the state has twins.
 pub fn record(
     root: &mut Element,
     (node, uuid): (&str, &str),
     names: &[&str],
     agent: (&str, Option<&str>, &str),
     entry: &Entry<'_>,
+    twins: bool,
 ) {
     let Some(state) = node_state(root, node, Some(uuid)) else { return };
+    let before = twins.then(|| state.clone());
     let lrm = state.child_or_insert("lrm");
     if lrm.id().is_none() {
         lrm.set_attr("id", uuid);
@@ -292,7 +318,7 @@ pub fn record(
     let count = |list: &Element, name: &str| list.children().filter(|e| e.id() == Some(name)).count();
     let known = names.iter().copied().find(|name| count(list, name) == 1);
     let name = known.or(names.last().copied()).unwrap_or_default().to_owned();
-    if count(list, &name) == 0 {
+    if known.is_none() {
         let mut history =
             Element::new("lrm_resource").with_attr("id", name.as_str()).with_attr("class", agent.0);
         if let Some(provider) = agent.1 {
@@ -300,28 +326,12 @@ pub fn record(
         }
         list.push(history.with_attr("type", agent.2));
     }
-    merge_twins(list);
-    let Some(history) = first_child(list, |e| e.id() == Some(name.as_str())) else { return };
+    let Some(history) = list.children_mut().filter(|e| e.id() == Some(name.as_str())).last() else { return };
     let call = if known.is_some() { 1 + last_call(history) } else { 1 };
     add_result(history, names.last().copied().unwrap_or(&name), call, entry);
-}
-
-/// The operations of histories that share an id go into the first of them too.
-fn merge_twins(list: &mut Element) {
-    let all: Vec<Element> = list.children().cloned().collect();
-    let mut first_of = std::collections::BTreeMap::new();
-    for twin in &all {
-        let Some(id) = twin.id() else { continue };
-        if first_of.insert(id, ()).is_none() {
-            continue;
-        }
-        let Some(history) = first_child(list, |e| e.id() == Some(id)) else { continue };
-        for op in twin.children() {
-            match first_child(history, |e| e.id() == op.id()) {
-                Some(own) => op.attrs().for_each(|(name, value)| own.set_attr(name, value)),
-                None => history.push(op.clone()),
-            }
-        }
+    if let Some(before) = before {
+        let update = std::mem::replace(state, before);
+        twins::merge(state, &update);
     }
 }
 
@@ -385,6 +395,9 @@ fn add_result(resource: &mut Element, name: &str, call: i64, entry: &Entry<'_>) 
         {
             op.set_attr("migrate_source", source);
             op.set_attr("migrate_target", target);
+        }
+        if let Some(digest) = &entry.digest {
+            op.set_attr("op-digest", digest.as_str());
         }
         // What an earlier entry of this name had besides stays, and so does its place.
         match first_child(resource, |e| e.id() == Some(id.as_str())) {

@@ -4,8 +4,9 @@
 
 pub mod inject;
 pub(super) mod text;
+pub(super) mod version;
 
-use cib::Cib;
+use cib::{Cib, Element};
 
 use super::ledger::NoLedger;
 use super::plan::{Plan, plan_state};
@@ -13,6 +14,7 @@ use super::render::xml::{self, Tag};
 use super::render::{self, List, status::Show};
 use super::simulate::{self, Failure};
 use super::state::build::build;
+use super::state::{Resource, State, Variant};
 use super::{Situation, dates};
 pub use inject::Injections;
 
@@ -77,6 +79,8 @@ pub fn run(cib: &Cib, options: &Options, now: i64, utc_offset: i32) -> Output {
 struct Session<'a> {
     options: &'a Options,
     situation: Situation,
+    /// The caller's clock: when results are recorded, whatever counts as now.
+    clock: i64,
     /// The line about the time that counts as now.
     date_line: Option<String>,
     cib: Cib,
@@ -114,6 +118,7 @@ impl<'a> Session<'a> {
         Session {
             options,
             situation,
+            clock: now,
             date_line,
             cib: cib.clone(),
             list: List::new(fancy),
@@ -166,18 +171,19 @@ impl<'a> Session<'a> {
         }
         self.status_xml("cluster_status", &state, true);
         if self.options.injections.any() {
+            self.list.blank();
             if self.show() {
-                self.list.blank();
                 self.list.begin("Performing Requested Modifications");
             }
             let mut changes = Vec::new();
-            let errors =
-                inject::apply(&mut self.cib, &self.options.injections, self.situation.now, &mut |change| {
-                    if !self.options.quiet {
-                        self.list.item(&change.to_string());
-                    }
-                    changes.push(change);
-                });
+            let now = self.clock;
+            let find = |name: &str| find(&state, name);
+            let errors = inject::apply(&mut self.cib, &self.options.injections, now, &find, &mut |change| {
+                if !self.options.quiet {
+                    self.list.item(&change.to_string());
+                }
+                changes.push(change);
+            });
             if self.options.xml {
                 self.out.sections.push(xml::actions::modifications(&changes));
             }
@@ -295,7 +301,7 @@ impl<'a> Session<'a> {
     fn execute(&mut self, plan: &Plan) {
         let failures: Vec<Failure> =
             self.options.failures.iter().filter_map(|spec| text::failure(spec)).collect();
-        let outcome = simulate::run(&self.cib, plan, &failures, self.situation.now);
+        let outcome = simulate::run(&self.cib, plan, &failures, self.clock);
         if self.show() {
             self.list.blank();
             self.list.begin("Executing Cluster Transition");
@@ -331,7 +337,19 @@ impl<'a> Session<'a> {
     }
 
     fn finish(mut self) -> Output {
-        self.out.stdout = self.list.into_text();
+        // Blank lines between parts are for those who asked for any.
+        let silent = self.options.quiet && !self.options.scores && !self.options.utilization;
+        if !silent {
+            self.out.stdout = self.list.into_text();
+        }
         self.out
     }
+}
+
+/// The primitive or instance that is known by this name, or has history under it.
+fn find(state: &State, name: &str) -> Option<Element> {
+    let named = |r: &&Resource| {
+        r.variant() == Variant::Primitive && (r.id == name || r.history_name.as_deref() == Some(name))
+    };
+    state.resources.iter().find(named).map(|r| r.xml.clone())
 }

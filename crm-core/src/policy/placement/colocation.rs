@@ -249,7 +249,7 @@ impl<L: Ledger> Placer<'_, L> {
             }
         }
         for (d, p) in pairs {
-            self.pair(id, d, p, role, role, score, influence);
+            self.pair(id, (d, role), (p, role), score, influence);
         }
     }
 
@@ -270,19 +270,17 @@ impl<L: Ledger> Placer<'_, L> {
         };
         for d in &lefts {
             for p in &rights {
-                self.pair(id, *d, *p, left_role, right_role, score, influence);
+                self.pair(id, (*d, left_role), (*p, right_role), score, influence);
             }
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
+    /// Members of sets: who depends, and on whom, each with the role that it takes.
     fn pair(
         &mut self,
         id: &str,
-        dependent: ResourceIx,
-        primary: ResourceIx,
-        dependent_role: Role,
-        primary_role: Role,
+        (dependent, dependent_role): (ResourceIx, Role),
+        (primary, primary_role): (ResourceIx, Role),
         score: i32,
         influence: Option<bool>,
     ) {

@@ -22,17 +22,14 @@ pub struct Flags {
 
 /// A colocation's factor: single precision, as in the reference.
 pub fn factor(score: i32) -> f32 {
-    #[allow(clippy::cast_precision_loss)]
     let (a, b) = (score as f32, INFINITY as f32);
     a / b
 }
 
 /// A score times a factor, rounded half away from zero; never 0 where the score is not.
 fn scaled(factor: f32, score: i32) -> i32 {
-    #[allow(clippy::cast_precision_loss)]
     let product = f64::from(factor * score as f32);
     let half = if product < 0.0 { product - 0.5 } else { product + 0.5 };
-    #[allow(clippy::cast_possible_truncation)]
     let rounded = half.trunc() as i32;
     if rounded == 0 && score != 0 {
         return if factor > 0.0 {

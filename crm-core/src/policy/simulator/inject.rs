@@ -4,6 +4,7 @@ use std::fmt;
 
 use cib::{Cib, Element};
 
+use super::version::{Counter, counted};
 use crate::policy::simulate::{self, Entry};
 use crate::policy::state::operation::parse_key;
 
@@ -44,6 +45,9 @@ pub enum Change {
         node: String,
     },
 }
+
+/// Finds what runs under a name: a primitive with its class, provider and type.
+pub type Find<'a> = dyn Fn(&str) -> Option<Element> + 'a;
 
 /// Makes the change out of the ticket's name.
 type OfTicket = fn(String) -> Change;
@@ -87,34 +91,46 @@ impl Injections {
     }
 }
 
-/// Makes the changes, tells each to `say`, and returns what was wrong with them.
-pub fn apply(cib: &mut Cib, injections: &Injections, now: i64, say: &mut impl FnMut(Change)) -> String {
+/// Makes the changes, tells each to `say`, and returns what was wrong with them. The version of the document counts
+/// what was changed, as it does in the reference.
+pub fn apply(
+    cib: &mut Cib,
+    injections: &Injections,
+    now: i64,
+    find: &Find<'_>,
+    say: &mut impl FnMut(Change),
+) -> String {
     let mut errors = String::new();
+    let root = cib.root_mut();
     if let Some(quorum) = &injections.quorum {
         say(Change::Quorum(quorum.clone()));
-        cib.root_mut().set_attr("have-quorum", quorum.as_str());
+        counted(root, Counter::Status, |root| root.set_attr("have-quorum", quorum.as_str()));
     }
     if let Some(watchdog) = &injections.watchdog {
         say(Change::Watchdog(watchdog.clone()));
-        set_option(cib.root_mut(), "have-watchdog", watchdog);
+        counted(root, Counter::Configuration, |root| set_option(root, "have-watchdog", watchdog));
     }
     for node in &injections.up {
         say(Change::NodeUp(node.clone()));
-        let uuid = ensure_node(cib.root_mut(), node);
-        membership(cib.root_mut(), node, &uuid, ["true", "online", "member", "member"]);
+        counted(root, Counter::Configuration, |root| ensure_node(root, node));
+        let uuid = node_id(root, node);
+        set_membership(root, node, &uuid, ["true", "online", "member", "member"]);
     }
     for node in &injections.down {
         say(Change::NodeDown(node.clone()));
-        let uuid = node_id(cib.root(), node);
-        membership(cib.root_mut(), node, &uuid, ["false", "offline", "down", "down"]);
-        if let Some(state) = simulate::node_state(cib.root_mut(), node, Some(&uuid)) {
-            state.retain_children(|child| child.name() != "lrm" && child.name() != "transient_attributes");
-        }
+        let uuid = node_id(root, node);
+        set_membership(root, node, &uuid, ["false", "offline", "down", "down"]);
+        counted(root, Counter::Status, |root| {
+            if let Some(state) = simulate::node_state(root, node, Some(&uuid)) {
+                state
+                    .retain_children(|child| child.name() != "lrm" && child.name() != "transient_attributes");
+            }
+        });
     }
     for node in &injections.fail {
         say(Change::NodeFail(node.clone()));
-        let uuid = node_id(cib.root(), node);
-        membership(cib.root_mut(), node, &uuid, ["false", "online", "member", "member"]);
+        let uuid = node_id(root, node);
+        set_membership(root, node, &uuid, ["false", "online", "member", "member"]);
     }
     let kinds: [(_, OfTicket, _, _); 4] = [
         (&injections.grant, Change::TicketGrant, "granted", "true"),
@@ -125,14 +141,22 @@ pub fn apply(cib: &mut Cib, injections: &Injections, now: i64, say: &mut impl Fn
     for (list, change, name, value) in kinds {
         for ticket in list {
             say(change(ticket.clone()));
-            set_ticket(cib.root_mut(), ticket, name, value);
+            counted(root, Counter::Status, |root| set_ticket(root, ticket, name, value));
         }
     }
     for spec in &injections.operations {
         say(Change::Operation(spec.clone()));
-        operation(cib.root_mut(), spec, now, say, &mut errors);
+        counted(root, Counter::Status, |root| operation(root, spec, now, find, say, &mut errors));
     }
     errors
+}
+
+/// A node's state, made first if it is missing, with these values.
+fn set_membership(root: &mut Element, node: &str, uuid: &str, values: [&str; 4]) {
+    counted(root, Counter::Status, |root| {
+        simulate::node_state(root, node, Some(uuid));
+    });
+    counted(root, Counter::Status, |root| membership(root, node, uuid, values));
 }
 
 pub(crate) fn membership(root: &mut Element, node: &str, uuid: &str, values: [&str; 4]) {
@@ -151,7 +175,7 @@ pub(crate) fn node_id(root: &Element, name: &str) -> String {
     found.and_then(Element::id).unwrap_or(name).to_owned()
 }
 
-fn ensure_node(root: &mut Element, name: &str) -> String {
+fn ensure_node(root: &mut Element, name: &str) {
     let known = root.path(&["configuration", "nodes"]).is_some_and(|nodes| {
         nodes.children_named("node").any(|n| n.attr("uname").is_some_and(|u| u.eq_ignore_ascii_case(name)))
     });
@@ -159,27 +183,29 @@ fn ensure_node(root: &mut Element, name: &str) -> String {
         let node = Element::new("node").with_attr("id", name).with_attr("uname", name);
         root.child_or_insert("configuration").child_or_insert("nodes").push(node);
     }
-    node_id(root, name)
 }
 
+/// Sets a cluster option: where it stands, or in the set that the tools use.
 pub(crate) fn set_option(root: &mut Element, name: &str, value: &str) {
+    const SET: &str = "cib-bootstrap-options";
     let config = root.child_or_insert("configuration").child_or_insert("crm_config");
-    let set = config.child_or_insert("cluster_property_set");
-    if set.id().is_none() {
-        set.set_attr("id", "cib-bootstrap-options");
-    }
     let mut found = false;
-    for pair in set.children_mut() {
-        if pair.attr("name") == Some(name) {
+    for set in config.children_mut().filter(|set| set.name() == "cluster_property_set") {
+        for pair in set.children_mut().filter(|pair| pair.attr("name") == Some(name)) {
             pair.set_attr("value", value);
             found = true;
         }
     }
-    if !found {
-        let id = format!("cib-bootstrap-options-{name}");
-        set.push(
-            Element::new("nvpair").with_attr("id", id).with_attr("name", name).with_attr("value", value),
-        );
+    if found {
+        return;
+    }
+    let pair = Element::new("nvpair").with_attr("id", format!("{SET}-{name}"));
+    let pair = pair.with_attr("name", name).with_attr("value", value);
+    if !config.children().any(|set| set.id() == Some(SET)) {
+        config.push(Element::new("cluster_property_set").with_attr("id", SET));
+    }
+    if let Some(set) = config.children_mut().find(|set| set.id() == Some(SET)) {
+        set.push(pair);
     }
 }
 
@@ -197,39 +223,46 @@ pub(crate) fn set_ticket(root: &mut Element, ticket: &str, name: &str, value: &s
     }
 }
 
-/// Finds a primitive anywhere in the resources; instance numbers count for nothing.
-fn primitive<'a>(root: &'a Element, name: &str) -> Option<&'a Element> {
-    fn below<'a>(e: &'a Element, name: &str) -> Option<&'a Element> {
-        if e.name() == "primitive" && e.id() == Some(name) {
-            return Some(e);
-        }
-        e.children().find_map(|child| below(child, name))
+/// What a specification says: key, node and result; or how many of them could be read. What stands behind the
+/// result does not count.
+fn fields(spec: &str) -> Result<(&str, &str, i32), usize> {
+    let (key, rest) = spec.split_once('@').unwrap_or((spec, ""));
+    if key.is_empty() {
+        return Err(0);
     }
-    let resources = root.path(&["configuration", "resources"])?;
-    below(resources, name).or_else(|| {
-        let (base, _) = name.rsplit_once(':')?;
-        below(resources, base)
-    })
+    let (node, rc) = rest.split_once('=').unwrap_or((rest, ""));
+    if node.is_empty() {
+        return Err(1);
+    }
+    let rc = rc.trim_start();
+    let digits = rc.strip_prefix(['-', '+']).unwrap_or(rc);
+    let end = rc.len() - digits.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let number = rc.get(..end).and_then(|number| number.parse().ok());
+    number.map(|rc| (key, node, rc)).ok_or(2)
 }
 
-fn operation(root: &mut Element, spec: &str, now: i64, say: &mut impl FnMut(Change), errors: &mut String) {
-    let fields = spec.split_once('@').and_then(|(key, rest)| {
-        let (node, rc) = rest.rsplit_once('=')?;
-        Some((key, node, rc.trim().parse::<i32>().ok()?))
-    });
-    let Some((key, node, rc)) = fields else {
-        let found = spec.split(['@', '=']).filter(|part| !part.is_empty()).count();
+fn operation(
+    root: &mut Element,
+    spec: &str,
+    now: i64,
+    find: &Find<'_>,
+    say: &mut impl FnMut(Change),
+    errors: &mut String,
+) {
+    let (key, node, rc) = match fields(spec) {
+        Ok(fields) => fields,
+        Err(found) => {
+            errors.push_str(&format!("Invalid operation spec: {spec}.  Only found {found} fields\n"));
+            return;
+        }
+    };
+    let Some((resource, task, interval_ms)) = parse_key(key) else {
         errors.push_str(&format!(
-            "Invalid operation spec: {spec}.  Only found {} fields\n",
-            if spec.contains('@') { found } else { 0 }
+            "Invalid operation spec: {spec}.  Found {key}, expected RESOURCE_TASK_INTERVALMS\n"
         ));
         return;
     };
-    let Some((resource, task, interval_ms)) = parse_key(key) else {
-        errors.push_str(&format!("Invalid operation spec: {spec}.  Only found 0 fields\n"));
-        return;
-    };
-    let Some(agent) = primitive(root, resource).cloned() else {
+    let Some(agent) = find(resource) else {
         errors.push_str(&format!("Invalid resource name: {resource}\n"));
         return;
     };
@@ -243,6 +276,7 @@ fn operation(root: &mut Element, spec: &str, now: i64, say: &mut impl FnMut(Chan
         notify: None,
         migrate: None,
         key,
+        digest: None,
         now,
     };
     for (name, value) in simulate::failure_attributes(resource, &entry) {
@@ -252,6 +286,7 @@ fn operation(root: &mut Element, spec: &str, now: i64, say: &mut impl FnMut(Chan
     let class = agent.attr("class").unwrap_or_default().to_owned();
     let provider = agent.attr("provider").map(str::to_owned);
     let kind = agent.attr("type").unwrap_or_default().to_owned();
-    let names = [resource, agent.id().unwrap_or(resource)];
-    simulate::record(root, (node, &uuid), &names, (&class, provider.as_deref(), &kind), &entry);
+    let twins = simulate::has_twins(root, node, &uuid);
+    let agent = (class.as_str(), provider.as_deref(), kind.as_str());
+    simulate::record(root, (node, &uuid), &[resource], agent, &entry, twins);
 }

@@ -74,6 +74,17 @@ fn filter(parameters: &mut Parameters) {
     });
 }
 
+/// The digest of the parameters that an action of a graph has; the time-out of a recurring operation counts as one.
+pub fn of_action(attributes: &[(String, String)], interval_ms: &str) -> String {
+    let mut parameters: Parameters = attributes.iter().cloned().collect();
+    let timeout = parameters.get("CRM_meta_timeout").cloned();
+    filter(&mut parameters);
+    if let (Some(timeout), true) = (timeout, interval_ms != "0") {
+        parameters.insert("CRM_meta_timeout".to_owned(), timeout);
+    }
+    md5(&parameters)
+}
+
 impl State {
     /// The host's name for a bundle connection whose address is `#uname`.
     pub fn bundle_address(&self, r: ResourceIx) -> Option<&str> {

@@ -53,7 +53,7 @@ impl View<'_> {
                 let visible = |a: ActionIx| shown.get(a.at()).copied().unwrap_or(false);
                 let style = if input.used {
                     "bold"
-                } else if input.flags.is_none() && !all {
+                } else if input.flags.is_none() {
                     continue;
                 } else if all || visible(ix) && visible(input.other) && input.flags != EdgeFlags::LOAD {
                     "dashed"

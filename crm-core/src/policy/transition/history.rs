@@ -153,6 +153,14 @@ impl Work<'_> {
                 self.clear_failcount(resource, node);
             }
         }
+        // What the status section left open comes after what was added since.
+        for (r, node, entry) in std::mem::take(&mut self.st.deferred_checks).into_iter().rev() {
+            let found = self.st.compare_digest(r, node, &entry);
+            if matches!(found, DigestMatch::All | DigestMatch::Restart) {
+                self.st.clear_fail_count(r, node, "resource parameters have changed");
+                self.clear_failcount(r, node);
+            }
+        }
     }
 
     /// Whether an operation that ran differs from its configuration; schedules what follows from it.

@@ -77,11 +77,18 @@ impl Work<'_> {
         self.actions.edge(pre, pre_done, EdgeFlags::OPT);
         self.actions.edge(pre_done, action, EdgeFlags::OPT);
 
-        let post = self.notify_pseudo(r, done, Task::Notify, NotifyPoint::Post);
+        let (post, post_done) = self.notify_post(r, done, op);
+        self.actions.edge(pre_done, post, EdgeFlags::OPT);
+        self.notifications.insert((r, op), NotifyOps { pre, pre_done, post, post_done });
+    }
+
+    /// The pseudo actions around what instances are told after an action: they run when it can run.
+    fn notify_post(&mut self, r: ResourceIx, about: ActionIx, op: Operation) -> (ActionIx, ActionIx) {
+        let post = self.notify_pseudo(r, about, Task::Notify, NotifyPoint::Post);
         self.notify_type(post, "post", op);
-        let post_done = self.notify_pseudo(r, done, Task::Notified, NotifyPoint::ConfirmedPost);
+        let post_done = self.notify_pseudo(r, about, Task::Notified, NotifyPoint::ConfirmedPost);
         self.notify_type(post_done, "post", op);
-        let runnable = self.actions[done].runnable();
+        let runnable = self.actions[about].runnable();
         for ix in [post, post_done] {
             let action = &mut self.actions[ix];
             action.priority = INFINITY;
@@ -91,10 +98,9 @@ impl Work<'_> {
                 action.flags.clear(ActionFlags::RUNNABLE);
             }
         }
-        self.actions.edge(done, post, EdgeFlags::I_THEN);
+        self.actions.edge(about, post, EdgeFlags::I_THEN);
         self.actions.edge(post, post_done, EdgeFlags::I_THEN);
-        self.actions.edge(pre_done, post, EdgeFlags::OPT);
-        self.notifications.insert((r, op), NotifyOps { pre, pre_done, post, post_done });
+        (post, post_done)
     }
 
     fn notify_type(&mut self, ix: ActionIx, kind: &'static str, op: Operation) {
@@ -408,22 +414,7 @@ impl Work<'_> {
     /// Tells the surviving instances of a stop that fencing implies.
     pub fn notify_fencing(&mut self, r: ResourceIx, stop: ActionIx, fence: ActionIx) {
         let Some(node) = self.actions[stop].node else { return };
-        let post = self.notify_pseudo(r, fence, Task::Notify, NotifyPoint::Post);
-        self.notify_type(post, "post", Operation::Stop);
-        let post_done = self.notify_pseudo(r, fence, Task::Notified, NotifyPoint::ConfirmedPost);
-        self.notify_type(post_done, "post", Operation::Stop);
-        let runnable = self.actions[fence].runnable();
-        for ix in [post, post_done] {
-            let action = &mut self.actions[ix];
-            action.priority = INFINITY;
-            if runnable {
-                action.flags.set(ActionFlags::RUNNABLE);
-            } else {
-                action.flags.clear(ActionFlags::RUNNABLE);
-            }
-        }
-        self.actions.edge(fence, post, EdgeFlags::I_THEN);
-        self.actions.edge(post, post_done, EdgeFlags::I_THEN);
+        let (post, post_done) = self.notify_post(r, fence, Operation::Stop);
         let keys = Keys::from([
             ("notify_stop_resource", Arc::from(self.st[r].id.as_str())),
             ("notify_stop_uname", Arc::from(self.st[node].name.as_str())),

@@ -28,7 +28,7 @@ pub fn failures(list: &mut List, st: &State) {
         let op = &failed.op;
         let key = op.attr("operation_key").or(op.id()).unwrap_or_default();
         let rc = op.attr("rc-code").map_or(-1, |t| values::scan_or(t, -1));
-        let status = op.attr("op-status").map_or(0, |t| values::scan_or(t, 0));
+        let status = shown_status(op);
         let mut line = format!(
             "{key} on {} '{}' ({rc}): call={}, status='{}'",
             st[failed.node].name,
@@ -70,7 +70,7 @@ fn failure_in_words(st: &State, op: &Element, resource: &str, node: &str) -> Str
     };
     let every = if interval > 0 { format!("{}-interval ", human_ms(interval)) } else { String::new() };
     let rc = op.attr("rc-code").map_or(-1, |t| values::scan_or(t, -1));
-    let status = op.attr("op-status").map_or(0, |t| values::scan_or(t, 0));
+    let status = shown_status(op);
     let reason = op.attr("exit-reason").filter(|r| !r.is_empty());
     let mut line = format!("{resource} {every}{task} on {node} ");
     if status == 0 {
@@ -106,9 +106,13 @@ fn human_ms(ms: impl Into<u64>) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
+/// The status of a failed operation; one that is still pending shows as complete, as the reference has it.
+pub(in crate::policy::render) fn shown_status(op: &Element) -> i64 {
+    op.attr("op-status").map_or(0, |t| values::scan_or(t, 0)).max(0)
+}
+
 pub(in crate::policy::render) fn status_text(status: i64) -> &'static str {
     match status {
-        -1 => "pending",
         0 => "complete",
         1 => "Cancelled",
         2 => "Timed Out",

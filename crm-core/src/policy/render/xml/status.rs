@@ -4,7 +4,7 @@ use super::Tag;
 use crate::policy::ix::{NodeIx, ResourceIx};
 use crate::policy::render::status::Show;
 use crate::policy::render::status::extras::{Failing, Shown, failing, has_history, shown_attributes};
-use crate::policy::render::status::failures::{shown_failures, status_text};
+use crate::policy::render::status::failures::{shown_failures, shown_status, status_text};
 use crate::policy::render::status::nodes::health;
 use crate::policy::render::status::resource::{has_provider, pending_state, printable_id, shown_role};
 use crate::policy::simulator::text::utc_time;
@@ -76,7 +76,7 @@ fn fail_counts(st: &State) -> Tag {
 fn failure(st: &State, failed: &FailedOp) -> Tag {
     let op = &failed.op;
     let rc = op.attr("rc-code").map_or(-1, |t| values::scan_or(t, -1));
-    let status = op.attr("op-status").map_or(0, |t| values::scan_or(t, 0));
+    let status = shown_status(op);
     let tag = match op.attr("operation_key") {
         Some(key) => Tag::new("failure").with("op_key", key),
         None => Tag::new("failure").with("id", op.id().unwrap_or_default()),

@@ -1,0 +1,137 @@
+//! Pacemaker's own crm_simulate beside ours, on the same documents and command lines: exit status, what is printed, and
+//! every file that is written.
+#![allow(clippy::unwrap_used)]
+
+#[path = "simulate_table/rows.rs"]
+mod rows;
+
+use std::path::Path;
+use std::process::Command;
+
+use cib::Element;
+
+const PEER: &str = "/usr/sbin/crm_simulate";
+/// Names of files that command lines write to.
+const FILES: &[&str] = &["cib.xml", "in", "out", "graph", "dot", "text"];
+
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    code: Option<i32>,
+    /// Name and lines of standard output, standard error, and the files.
+    texts: Vec<(&'static str, Vec<String>)>,
+}
+
+fn run(program: &str, first: &[&str], document: &str, arguments: &[&str]) -> Outcome {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("cib.xml"), document).unwrap();
+    let done = Command::new(program)
+        .args(first)
+        .args(["-x", "cib.xml"])
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .env("TZ", "UTC")
+        .env_remove("CIB_file")
+        .env_remove("CIB_shadow")
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+    let code = done.status.code();
+    let mut texts = vec![("output", lines(&String::from_utf8_lossy(&done.stdout)))];
+    let errors = String::from_utf8_lossy(&done.stderr).into_owned();
+    let sentences = errors.lines().filter(|line| is_sentence(line)).map(str::to_owned).collect();
+    texts.push(("errors", if wording_counts(code) { sentences } else { Vec::new() }));
+    for name in FILES {
+        let text = std::fs::read_to_string(directory.path().join(name)).unwrap_or_default();
+        texts.push((*name, lines(&text)));
+    }
+    Outcome { code, texts }
+}
+
+/// Refusals are told in our own words.
+fn wording_counts(code: Option<i32>) -> bool {
+    matches!(code, Some(0 | 1))
+}
+
+/// What the peer says itself, without what its XML library says and the log of a style sheet.
+fn is_sentence(line: &str) -> bool {
+    !line.starts_with("Entity:") && !line.starts_with("DEBUG:") && !line.contains("validity error")
+}
+
+/// A document with its attributes in order of name, a drawing in order of its lines, other text as it is; without the
+/// times of the clock.
+fn lines(text: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    match Element::parse(text) {
+        Ok(root) => walk(&root, 0, &mut out),
+        Err(_) => out.extend(text.lines().map(without_times)),
+    }
+    if text.contains("digraph") {
+        out.sort();
+        out.dedup();
+    }
+    out
+}
+
+fn without_times(line: &str) -> String {
+    let until = ["last-rc-change='", "last-failure='"].into_iter().filter_map(|mark| line.find(mark)).min();
+    let line = until.map_or(line, |at| &line[..at]);
+    match line.find("last-failure-") {
+        Some(at) => line[at..].find('=').map_or(line, |end| &line[..at + end]).to_owned(),
+        None => line.to_owned(),
+    }
+}
+
+fn walk(element: &Element, depth: usize, out: &mut Vec<String>) {
+    let timed = element.attr("name").is_some_and(|name| name.starts_with("last-failure-"));
+    let mut attributes: Vec<String> = element
+        .attrs()
+        .filter(|(name, _)| !matches!(*name, "last-rc-change" | "last-failure" | "request"))
+        // Marks that the peer leaves in failed entries while it reads them.
+        .filter(|(name, _)| !(element.name() == "lrm_rsc_op" && matches!(*name, "rsc-id" | "uname")))
+        .filter(|(name, _)| !(timed && *name == "value"))
+        .map(|(name, value)| format!("{name}={value:?}"))
+        .collect();
+    attributes.sort();
+    out.push(format!("{:depth$}{} {}", "", element.name(), attributes.join(" ")));
+    for child in element.children() {
+        walk(child, depth + 1, out);
+    }
+}
+
+/// The first thing that differs.
+fn explain(ours: &Outcome, peer: &Outcome) -> String {
+    if ours.code != peer.code {
+        return format!("exit {:?}, the peer {:?}; {:?}", ours.code, peer.code, ours.texts.get(1));
+    }
+    for ((name, a), (_, b)) in ours.texts.iter().zip(&peer.texts) {
+        if a != b {
+            let at = a.iter().zip(b).position(|(a, b)| a != b).unwrap_or(a.len().min(b.len()));
+            return format!("{name}:\n    ours: {:?}\n    peer: {:?}", a.get(at), b.get(at));
+        }
+    }
+    String::new()
+}
+
+#[test]
+fn crm_simulate_does_what_the_peer_does() {
+    assert!(rows::COMMANDS.len() >= 110, "{} command lines", rows::COMMANDS.len());
+    if !Path::new(PEER).exists() {
+        let strict = std::env::var_os("CI").is_some_and(|value| value == "true");
+        assert!(!strict, "{PEER} is missing, and CI=true");
+        eprintln!("SKIPPED: no {PEER} (package pacemaker-cli-utils) to compare with");
+        return;
+    }
+    let everywhere = rows::COMMANDS.iter().map(|arguments| (rows::CLUSTER, *arguments));
+    let documents = rows::DOCUMENTS.iter().map(|document| (*document, "-S"));
+    let mut wrong = Vec::new();
+    for (document, arguments) in everywhere.chain(documents) {
+        let words: Vec<&str> = arguments.split_whitespace().collect();
+        let ours = run(env!("CARGO_BIN_EXE_everbeat"), &["crm_simulate"], document, &words);
+        let peer = run(PEER, &[], document, &words);
+        if ours != peer {
+            let head = document.lines().next().unwrap_or_default();
+            wrong.push(format!("{arguments} ({head}): {}", explain(&ours, &peer)));
+        }
+    }
+    assert!(wrong.is_empty(), "{} rows differ:\n{}", wrong.len(), wrong.join("\n"));
+}
