@@ -91,6 +91,8 @@ pub struct Graph {
     /// Epoch seconds at which the plan may change by time alone.
     pub recheck_by: Option<u64>,
     pub synapses: Vec<Synapse>,
+    /// Actions that something waits for although they are not in the graph: it never starts.
+    pub absent: Vec<GraphAction>,
 }
 
 impl Graph {

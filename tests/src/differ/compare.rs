@@ -43,15 +43,6 @@ pub enum Verdict {
     NotPlanned(&'static str, String),
 }
 
-impl Verdict {
-    pub fn levels(&self) -> BTreeSet<Level> {
-        match self {
-            Verdict::Differ(levels, _) => levels.keys().copied().collect(),
-            _ => BTreeSet::new(),
-        }
-    }
-}
-
 /// What our planner says.
 pub fn ours(root: &Element) -> Result<Output, String> {
     let cib = Cib::from_root(root.clone()).map_err(|error| error.to_string())?;

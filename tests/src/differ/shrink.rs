@@ -12,25 +12,21 @@ const TRIES: usize = 2500;
 
 struct Shrinker<'a> {
     reference: &'a Reference,
-    /// The first level that differed.
-    level: Level,
-    /// What one side said more there.
-    lines: BTreeSet<String>,
+    /// What one side said more.
+    shapes: BTreeSet<String>,
     tries: usize,
 }
 
 impl Shrinker<'_> {
-    /// Whether a smaller CIB is valid and still has one of the differences the first one had: any difference
-    /// would do for a search, but leads away from what was to be explained.
+    /// Whether a smaller CIB is valid and differs in something that differed first, and in nothing else:
+    /// any difference would do for a search, but leads away from what was to be explained.
     fn still(&mut self, root: &Element) -> bool {
         if self.tries >= TRIES {
             return false;
         }
         self.tries += 1;
         match compare(self.reference, root) {
-            Ok(Verdict::Differ(levels, _)) => levels
-                .get(&self.level)
-                .is_some_and(|text| text.lines().any(|line| self.lines.contains(&shape(line)))),
+            Ok(Verdict::Differ(levels, _)) => shapes(&levels).is_subset(&self.shapes),
             _ => false,
         }
     }
@@ -88,17 +84,19 @@ impl Shrinker<'_> {
     }
 }
 
-/// A line of a difference without the widths of its columns.
-fn shape(line: &str) -> String {
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
+/// What differs, without the numbers and widths that change as a CIB gets smaller.
+fn shapes(levels: &BTreeMap<Level, String>) -> BTreeSet<String> {
+    let shape = |line: &str| -> String {
+        let words = line.split_whitespace().map(|word| word.replace(|c: char| c.is_ascii_digit(), ""));
+        words.collect::<Vec<_>>().join(" ")
+    };
+    levels.values().flat_map(|text| text.lines()).map(shape).collect()
 }
 
-/// A smaller CIB that still has one of the differences, in the first level that has any.
+/// A smaller CIB that differs in some of the same lines.
 pub fn shrink(reference: &Reference, root: &Element, levels: &BTreeMap<Level, String>) -> Element {
     let mut root = root.clone();
-    let Some((level, text)) = levels.first_key_value() else { return root };
-    let lines = text.lines().map(shape).collect();
-    let mut shrinker = Shrinker { reference, level: *level, lines, tries: 0 };
+    let mut shrinker = Shrinker { reference, shapes: shapes(levels), tries: 0 };
     loop {
         let fewer = shrinker.elements(&mut root, &mut Vec::new());
         let shorter = shrinker.attributes(&mut root, &mut Vec::new());

@@ -1,8 +1,9 @@
 //! The transition graph as the reference's XML document.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use crate::policy::graph::{ActionKind, Graph, GraphAction};
+use crate::policy::graph::{ActionId, ActionKind, Graph, GraphAction};
 
 /// The document of a graph that is the `transition`-th of its process.
 pub fn xml(graph: &Graph, transition: u32) -> String {
@@ -25,6 +26,8 @@ pub fn xml(graph: &Graph, transition: u32) -> String {
         return out;
     }
     out.push_str(">\n");
+    let all = graph.synapses.iter().map(|synapse| &synapse.action).chain(&graph.absent);
+    let by_id: HashMap<ActionId, &GraphAction> = all.map(|action| (action.id, action)).collect();
     for synapse in &graph.synapses {
         let _ = write!(out, "  <synapse id=\"{}\"", synapse.id);
         if synapse.priority > 0 {
@@ -38,10 +41,9 @@ pub fn xml(graph: &Graph, transition: u32) -> String {
         } else {
             out.push_str("    <inputs>\n");
             for input in &synapse.inputs {
-                let at = graph.synapses.iter().find(|s| s.action.id == *input);
-                if let Some(found) = at {
+                if let Some(found) = by_id.get(input) {
                     out.push_str("      <trigger>\n        ");
-                    head(&mut out, &found.action);
+                    head(&mut out, found);
                     out.push_str("/>\n      </trigger>\n");
                 }
             }

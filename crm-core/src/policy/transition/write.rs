@@ -1,6 +1,6 @@
 //! The transition graph: which actions go into it, in which order, with which inputs and attributes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Work;
 use super::arena::{Action, Input};
@@ -25,6 +25,7 @@ impl Work<'_> {
             migration_limit: (limit > 0).then(|| options.migration_limit.clone()),
             recheck_by: self.st.recheck_by.and_then(|t| u64::try_from(t).ok()),
             synapses: Vec::new(),
+            absent: Vec::new(),
         };
         for r in self.st.top.clone() {
             self.write_resource(r, &mut graph);
@@ -33,6 +34,10 @@ impl Work<'_> {
         for ix in self.actions.newest() {
             self.write_action(ix, &mut graph);
         }
+        let present: BTreeSet<ActionId> = graph.synapses.iter().map(|s| s.action.id).collect();
+        let inputs = graph.synapses.iter().flat_map(|s| s.inputs.iter().copied());
+        let absent: BTreeSet<ActionId> = inputs.filter(|id| !present.contains(id)).collect();
+        graph.absent = absent.into_iter().map(|id| self.graph_action(ActionIx(id.0 - 1))).collect();
         graph
     }
 

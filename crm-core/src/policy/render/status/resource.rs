@@ -67,13 +67,18 @@ pub(in crate::policy::render) fn shown_role(st: &State, r: ResourceIx) -> Role {
     }
 }
 
+/// What a resource that only history knows may lack.
+fn word(text: &str) -> &str {
+    if text.is_empty() { "unknown" } else { text }
+}
+
 fn primitive(st: &State, r: ResourceIx, name: &str, node: Option<NodeIx>, show: Show) -> String {
     let rsc = &st[r];
     let provider = match rsc.provider() {
         Some(p) if has_provider(rsc.class()) => format!(":{p}"),
         _ => String::new(),
     };
-    let mut line = format!("{name}\t({}{provider}:{}):\t", rsc.class(), rsc.agent());
+    let mut line = format!("{name}\t({}{provider}:{}):\t", word(rsc.class()), word(rsc.agent()));
     if rsc.flags.orphan {
         line.push_str(" ORPHANED");
     }
