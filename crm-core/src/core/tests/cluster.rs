@@ -78,7 +78,7 @@ enum Due {
         node: usize,
         inc: Incarnation,
         token: u64,
-        plan: Planned,
+        plan: Box<Planned>,
     },
 }
 
@@ -296,7 +296,10 @@ impl Cluster {
             CoreAction::Kill { .. } | CoreAction::Confirm { .. } | CoreAction::Status => {}
             CoreAction::Plan { token, cib, situation } => {
                 let plan = make_plan(&cib, &situation);
-                self.later(Duration::from_millis(2), Due::Planned { node: i, inc, token, plan });
+                self.later(
+                    Duration::from_millis(2),
+                    Due::Planned { node: i, inc, token, plan: Box::new(plan) },
+                );
             }
             CoreAction::Reply { id, result } => {
                 self.nodes[i].replies.insert(id, *result);
@@ -402,7 +405,7 @@ impl Cluster {
             }
             Due::Planned { node, inc, token, plan } => {
                 if self.nodes[node].inc == inc {
-                    self.event(node, CoreEvent::Planned { token, plan });
+                    self.event(node, CoreEvent::Planned { token, plan: *plan });
                 }
             }
         }

@@ -99,17 +99,9 @@ impl Work<'_> {
         }
     }
 
-    /// Unfencing because the definition of a fence device changed: of one node, or of every node where
-    /// the device may run.
-    pub fn trigger_unfencing_by(&mut self, device: ResourceIx, node: Option<NodeIx>, reason: &str) {
-        if !self.st[device].flags.fence_device {
-            return;
-        }
-        let nodes = match node {
-            Some(node) => vec![node],
-            None => self.st[device].table.iter().map(|(n, _)| n).collect(),
-        };
-        for node in nodes {
+    /// Unfencing of a node because the definition of a fence device changed since it ran there.
+    pub fn trigger_unfencing_by(&mut self, device: ResourceIx, node: NodeIx, reason: &str) {
+        if self.st[device].flags.fence_device {
             self.trigger_unfencing(node, reason);
         }
     }

@@ -112,7 +112,7 @@ impl Work<'_> {
             }
             changed = true;
             if active {
-                self.trigger_unfencing_by(r, Some(node), "Device definition changed");
+                self.trigger_unfencing_by(r, node, "Device definition changed");
                 let text = format!(
                     "Forcing restart of {} on {} because {name} changed from '{}' to '{}'",
                     self.st[r].id,
@@ -189,20 +189,20 @@ impl Work<'_> {
             }
             DigestMatch::Restart => {
                 self.force_restart(r, task, interval);
-                self.trigger_unfencing_by(r, None, "Device parameters changed");
+                self.trigger_unfencing_by(r, node, "Device parameters changed");
                 true
             }
             DigestMatch::All | DigestMatch::Unknown => {
                 if interval > 0 {
-                    self.trigger_unfencing_by(r, None, "Device parameters changed (reschedule)");
+                    self.trigger_unfencing_by(r, node, "Device parameters changed (reschedule)");
                     let key = Key::Op(task.clone(), interval);
                     let again = self.action(Some(r), key, task, Some(node), true);
                     self.actions[again].flags.set(ActionFlags::RESCHEDULE);
                 } else if op.attr("op-restart-digest").is_some() {
-                    self.trigger_unfencing_by(r, None, "Device parameters changed (reload)");
+                    self.trigger_unfencing_by(r, node, "Device parameters changed (reload)");
                     self.reload(r, node);
                 } else {
-                    self.trigger_unfencing_by(r, None, "Device parameters changed");
+                    self.trigger_unfencing_by(r, node, "Device parameters changed");
                     self.force_restart(r, task, interval);
                 }
                 true
