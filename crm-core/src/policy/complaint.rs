@@ -67,6 +67,8 @@ impl Complaints {
         remedy: &'static str,
     ) {
         let ids = ids.iter().map(|s| s.to_string()).collect();
+        let remedy =
+            if remedy.is_empty() && severity.counts() { super::remedy::remedy(code) } else { remedy };
         self.push(Complaint { severity, code, ids, text, remedy });
     }
 

@@ -160,7 +160,7 @@ pub enum Change {
 }
 
 /// Takes down every change of a score.
-pub trait Ledger: Default {
+pub trait Ledger: Default + Send {
     /// Whether entries are kept at all; lets callers skip work that only feeds the ledger.
     const KEEPS: bool;
     /// One change of the score of `resource` on `node`.

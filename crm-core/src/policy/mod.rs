@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod placement;
 pub mod plan;
 pub mod reference_order;
+mod remedy;
 pub mod render;
 pub mod simulate;
 pub mod simulator;

@@ -49,27 +49,27 @@ pub fn plan_with<L: Ledger>(cib: &Cib, situation: &Situation, ledger: &mut L) ->
 
 /// Plans from a state that has been read already.
 pub fn plan_state<L: Ledger>(mut state: State, ledger: &mut L) -> Plan {
-    placement::prepare(&mut state, ledger);
-    let mut work = Work::new(&mut state);
-    work.before_assignment();
-    let before = std::mem::take(&mut work.st.remarks);
-    placement::assign(work.st, ledger);
-    let (summary, graph) = deep(|| {
+    deep(move || {
+        placement::prepare(&mut state, ledger);
+        let mut work = Work::new(&mut state);
+        work.before_assignment();
+        let before = std::mem::take(&mut work.st.remarks);
+        placement::assign(work.st, ledger);
         work.after_assignment();
         let summary = work.summary();
-        (summary, work.graph())
-    });
-    let actions = work.actions;
-    let scores = std::mem::take(&mut state.score_lines);
-    let complaints = std::mem::take(&mut state.complaints).into_vec();
-    let remarks = (before, std::mem::take(&mut state.remarks));
-    Plan { remarks, graph, summary, complaints, scores, state, actions }
+        let graph = work.graph();
+        let actions = work.actions;
+        let scores = std::mem::take(&mut state.score_lines);
+        let complaints = std::mem::take(&mut state.complaints).into_vec();
+        let remarks = (before, std::mem::take(&mut state.remarks));
+        Plan { remarks, graph, summary, complaints, scores, state, actions }
+    })
 }
 
-/// Bytes of stack for following orderings: each step of a chain is a few calls deep.
+/// Bytes of stack for following colocations and orderings: each step of a chain is a few calls deep.
 const STACK: usize = 512 << 20;
 
-/// Runs something that calls itself as deep as a configuration has orderings, on a stack of its own; in
+/// Runs something that calls itself as deep as a configuration has constraints, on a stack of its own; in
 /// place if there can be none. What it computes does not depend on where it runs.
 fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let mut work = Some(work);

@@ -267,11 +267,24 @@ impl<L: Ledger> Builder<'_, L> {
         }
     }
 
+    /// Entries of one id are equal to the order of histories, so that they stand side by side.
+    fn complain_of_duplicates(&mut self, ops: &[Element]) {
+        for pair in ops.windows(2) {
+            if let [a, b] = pair
+                && let (Some(id), true) = (a.id(), a.id() == b.id())
+            {
+                let text = format!("Duplicate lrm_rsc_op entries named {id}");
+                self.s.complaints.error("history-duplicate", id, text);
+            }
+        }
+    }
+
     /// §8.4: one resource's history on one node.
     fn apply_history(&mut self, n: NodeIx, r: ResourceIx, e: &Element) {
         let saved = self.s[r].role;
         self.s[r].role = Role::Unknown;
         let ops = sorted_ops(e);
+        self.complain_of_duplicates(&ops);
         let mut failure = Failure::default();
         for op in &ops {
             self.entry(n, r, op, &mut failure);
