@@ -1,8 +1,10 @@
 //! Pacemaker's own crm_simulate beside ours with `--output-as=xml`, on a sample of the recorded cases.
 #![allow(clippy::unwrap_used)]
 
+mod recorded;
+
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use cib::Element;
@@ -11,21 +13,7 @@ const PEER: &str = "/usr/sbin/crm_simulate";
 /// Of the cases in order of their names, each so-many-th is compared.
 const STEP: usize = 5;
 
-fn cases() -> Option<PathBuf> {
-    let folder = std::env::var_os("EVERBEAT_CONFORMANCE").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/conformance"),
-        PathBuf::from,
-    );
-    let folder = folder.join("scheduler/xml");
-    folder.is_dir().then_some(folder)
-}
-
-/// Says loudly what is missing; on the build machine that is a failure.
-fn missing(what: &str) {
-    let strict = std::env::var_os("CI").is_some_and(|value| value == "true");
-    assert!(!strict, "{what} is missing, and CI=true");
-    eprintln!("SKIPPED: {what} is missing; documents of crm_simulate --output-as=xml are NOT compared");
-}
+const LEFT_OUT: &str = "documents of crm_simulate --output-as=xml are NOT compared";
 
 /// Elements with their attributes in order of name; the document that it is not tells what was printed.
 fn canonical(text: &str) -> Vec<String> {
@@ -86,35 +74,32 @@ fn compare(file: &Path, arguments: &[&str], wrong: &mut Vec<String>) {
 
 #[test]
 fn documents_are_the_peers() {
-    let Some(folder) = cases() else { return missing("the recorded cases") };
+    let Some(files) = recorded::inputs() else { return recorded::missing("the recorded cases", LEFT_OUT) };
     if !Path::new(PEER).exists() {
-        return missing(PEER);
+        return recorded::missing(PEER, LEFT_OUT);
     }
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
     let (mut compared, mut wrong) = (0, Vec::new());
     for file in files.iter().step_by(STEP) {
         compare(file, &["-S", "-s"], &mut wrong);
         compared += 1;
     }
-    assert!(compared >= 100, "only {compared} cases in {}", folder.display());
+    assert!(compared >= 100, "only {compared} cases");
     assert!(wrong.is_empty(), "{} of {compared} documents differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
 fn changes_are_the_peers() {
-    let Some(folder) = cases() else { return missing("the recorded cases") };
+    let Some(files) = recorded::inputs() else { return recorded::missing("the recorded cases", LEFT_OUT) };
     if !Path::new(PEER).exists() {
-        return missing(PEER);
+        return recorded::missing(PEER, LEFT_OUT);
     }
     let mut wrong = Vec::new();
     let changes = ["-f", "node1", "-d", "node3", "-u", "node4", "-q", "true", "-w", "true"];
     let tickets = ["-g", "t1", "-r", "t1", "-b", "t1", "-e", "t1"];
     let results = ["-i", "rsc1_monitor_1000@node2=0", "-F", "rsc1_start_0@node2=1"];
-    let file = folder.join("coloc-loop.xml");
+    let file = files.iter().find(|file| file.ends_with("coloc-loop.xml")).unwrap();
     for arguments in [&changes[..], &tickets, &results, &[], &["-R"], &["-Q"]] {
-        compare(&file, arguments, &mut wrong);
+        compare(file, arguments, &mut wrong);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -11,7 +11,7 @@ use cib::{Cib, Element};
 use super::ledger::NoLedger;
 use super::plan::{Plan, plan_state};
 use super::render::xml::{self, Tag};
-use super::render::{self, List, status::Show};
+use super::render::{self, Form, List, status::Show};
 use super::simulate::{self, Failure};
 use super::state::build::build;
 use super::state::{Resource, State, Variant};
@@ -121,7 +121,7 @@ impl<'a> Session<'a> {
             clock: now,
             date_line,
             cib: cib.clone(),
-            list: List::new(fancy),
+            list: List::new(if fancy { Form::Fancy } else { Form::Plain }),
             out: Output::default(),
             plans,
             simulates,
@@ -230,7 +230,7 @@ impl<'a> Session<'a> {
             attributes: self.options.show_attributes,
             fail_counts: self.options.show_fail_counts,
             failures: self.options.show_fail_counts,
-            active_only: false,
+            ..Show::default()
         }
     }
 

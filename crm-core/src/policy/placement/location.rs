@@ -207,6 +207,10 @@ impl<L: Ledger> Placer<'_, L> {
             let score = if or { add_scores(self.s[n].score, score) } else { score };
             nodes.push((n, score));
         }
+        if !or {
+            // As the reference lists them: `and` takes each node it finds before those it had.
+            nodes.reverse();
+        }
         self.s.absorb(notes);
         self.new_location(Location {
             id: id.to_owned(),

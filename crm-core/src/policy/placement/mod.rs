@@ -47,6 +47,12 @@ pub fn prepare<L: Ledger>(state: &mut State, ledger: &mut L) {
     p.internal_colocations();
 }
 
+/// Reads the constraints alone, for who shows them: locations and tickets are in the state then, and what a
+/// lost ticket does to its resources.
+pub fn read_constraints(state: &mut State) {
+    Placer { s: state, ledger: &mut NoLedger }.constraints();
+}
+
 /// Takes a leaf's node away again, with the load and capacity it took there.
 pub fn unassign(state: &mut State, r: ResourceIx) {
     Placer { s: state, ledger: &mut NoLedger }.unassign(r);

@@ -7,4 +7,4 @@ pub mod scores;
 pub mod status;
 pub mod xml;
 
-pub use list::List;
+pub use list::{Form, List};

@@ -1,6 +1,6 @@
 //! What there is and where.
 
-use crm_core::policy::render::{List, status};
+use crm_core::policy::render::{Form, List, status};
 use crm_core::policy::state::Role;
 
 use super::{Failure, unknown};
@@ -67,7 +67,7 @@ pub(super) fn all(view: &View) -> Result<(), Failure> {
         println!("No resources");
         return Ok(());
     }
-    let mut list = List::new(true);
+    let mut list = List::new(Form::Fancy);
     status::resources(&mut list, &view.state, status::Show::default());
     print!("{}", list.into_text());
     Ok(())

@@ -50,7 +50,8 @@ pub(super) fn clone(list: &mut List, st: &State, r: ResourceIx, show: Show) {
         if active && st[i].running_on.is_empty() {
             continue; // blocked or unmanaged on a node that is down: not counted as being anywhere
         }
-        let shown = !show.active_only || active;
+        // What has a number of its own is shown wherever it is.
+        let shown = !show.active_only || active || rsc.flags.unique || show.detail;
         if shown && printed_alone(st, r, i, show, &mut promoted, &mut started) {
             resource(list, st, i, show);
         }
@@ -76,7 +77,11 @@ pub(super) fn clone(list: &mut List, st: &State, r: ResourceIx, show: Show) {
         }
     }
     let max = rsc.clone_info().map_or(0, |c| c.max);
-    if !show.active_only && !rsc.flags.unique && i64::from(max) > i64::try_from(active).unwrap_or(i64::MAX) {
+    if !show.active_only
+        && !rsc.flags.unique
+        && !show.detail
+        && i64::from(max) > i64::try_from(active).unwrap_or(i64::MAX)
+    {
         stopped(list, st, r);
     }
     list.end();
@@ -94,6 +99,9 @@ fn printed_alone(
     let partly = st.is_active(i, false);
     if st[r].flags.unique {
         return partly || !st[r].flags.orphan;
+    }
+    if show.detail {
+        return true;
     }
     let pending = st[i].pending_task.as_deref();
     if show.pending && pending.is_some_and(|t| t != "probe") {

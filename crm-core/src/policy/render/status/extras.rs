@@ -6,6 +6,7 @@ use crate::policy::state::{ResourceIx, State};
 use crate::policy::values;
 
 use super::failures::long_time;
+use super::nodes::node_name;
 
 /// Node attributes that are the cluster's own business, by the beginning of their names.
 fn hidden(name: &str) -> bool {
@@ -58,10 +59,10 @@ fn expected(st: &State, n: NodeIx, attribute: &str) -> Option<i32> {
     None
 }
 
-/// Writes the attributes of the nodes that have any.
-pub fn attributes(list: &mut List, st: &State) {
+/// Writes the attributes of the nodes that have any and are wanted.
+pub fn attributes(list: &mut List, st: &State, detail: bool, wanted: &dyn Fn(NodeIx) -> bool) {
     let mut open = false;
-    for &n in &st.node_order {
+    for n in st.node_order.iter().copied().filter(|&n| wanted(n)) {
         let own = shown_attributes(st, n);
         if own.is_empty() {
             continue;
@@ -71,7 +72,7 @@ pub fn attributes(list: &mut List, st: &State) {
             list.blank();
             list.begin("Node Attributes");
         }
-        list.begin(&format!("Node: {}", st[n].name));
+        list.begin(&format!("Node: {}", node_name(st, n, detail)));
         for Shown { name, value, expected } in own {
             let connectivity = match expected {
                 Some(_) if values::scan_or(value, 0) <= 0 => "\t: Connectivity is lost".to_owned(),
@@ -99,6 +100,14 @@ pub(in crate::policy::render) struct Failing {
     pub last: Option<String>,
 }
 
+impl Failing {
+    /// ` fail-count=2 last-failure='…'`.
+    pub fn count_and_last(&self) -> String {
+        let last = self.last.as_ref().map_or_else(String::new, |last| format!(" last-failure='{last}'"));
+        format!(" fail-count={}{last}", self.count)
+    }
+}
+
 /// Resources with failures, by node, both in the order of the status section: whatever has history on a
 /// node that is online.
 pub(in crate::policy::render) fn failing(st: &State) -> Vec<(NodeIx, Vec<Failing>)> {
@@ -119,7 +128,7 @@ pub(in crate::policy::render) fn failing(st: &State) -> Vec<(NodeIx, Vec<Failing
     nodes
 }
 
-fn failing_there(st: &mut State, n: NodeIx, name: &str) -> Option<Failing> {
+pub(super) fn failing_there(st: &mut State, n: NodeIx, name: &str) -> Option<Failing> {
     let r: ResourceIx = st.find(name).filter(|r| st[*r].is_primitive())?;
     let count = st.fail_count(n, r, false, false, None);
     (count.count > 0).then(|| Failing {
@@ -136,17 +145,21 @@ pub(in crate::policy::render) fn has_history(st: &State) -> bool {
 }
 
 /// Writes the resources with failures.
-pub fn fail_counts(list: &mut List, st: &State) {
+pub fn fail_counts(list: &mut List, st: &State, detail: bool, wanted: &dyn Fn(NodeIx) -> bool) {
     if !has_history(st) {
         return;
     }
     list.blank();
     list.begin("Migration Summary");
-    for (n, own) in failing(st) {
-        list.begin(&format!("Node: {}", st[n].name));
-        for Failing { name, threshold, count, last } in own {
-            let last = last.map_or_else(String::new, |last| format!(" last-failure='{last}'"));
-            list.item(&format!("{name}: migration-threshold={threshold} fail-count={count}{last}"));
+    for (n, own) in failing(st).into_iter().filter(|(n, _)| wanted(*n)) {
+        list.begin(&format!("Node: {}", node_name(st, n, detail)));
+        for own in own {
+            list.item(&format!(
+                "{}: migration-threshold={}{}",
+                own.name,
+                own.threshold,
+                own.count_and_last()
+            ));
         }
         list.end();
     }

@@ -2,8 +2,9 @@
 
 use cib::Element;
 
+use crate::policy::ix::NodeIx;
 use crate::policy::render::List;
-use crate::policy::state::{FailedOp, State, history_op};
+use crate::policy::state::{FailedOp, State, history_op, operation};
 use crate::policy::values;
 
 /// A probe that found no agent, or one that refused its parameters: the resource simply cannot run there.
@@ -19,12 +20,25 @@ pub fn shown_failures(st: &State) -> impl Iterator<Item = &FailedOp> {
 
 /// Writes failed actions with every detail, if there are any.
 pub fn failures(list: &mut List, st: &State) {
-    if shown_failures(st).next().is_none() {
+    if shown_failures(st).next().is_some() {
+        list.blank();
+    }
+    failures_of(list, st, true, &|_| true);
+}
+
+/// Writes the failed actions of some nodes, if there are any: in detail, or in `crm_mon`'s short form
+/// (`RSC 10s-interval monitor on NODE returned 'TEXT' (REASON) at TIME after 5ms`).
+pub fn failures_of(list: &mut List, st: &State, detail: bool, wanted: &dyn Fn(NodeIx) -> bool) {
+    let mut found = shown_failures(st).filter(|failed| wanted(failed.node)).peekable();
+    if found.peek().is_none() {
         return;
     }
-    list.blank();
     list.begin("Failed Resource Actions");
-    for failed in shown_failures(st) {
+    for failed in found {
+        if !detail {
+            list.item(&failure_in_words(st, failed));
+            continue;
+        }
         let op = &failed.op;
         let key = op.attr("operation_key").or(op.id()).unwrap_or_default();
         let rc = op.attr("rc-code").map_or(-1, |t| values::scan_or(t, -1));
@@ -52,23 +66,18 @@ pub fn failures(list: &mut List, st: &State) {
     list.end();
 }
 
-/// Failed actions in `crm_mon`'s short form: `RSC 10s-interval monitor on NODE returned 'TEXT' (REASON)
-/// at TIME after 5ms`.
-pub fn failures_in_words(list: &mut List, st: &State) {
-    list.begin("Failed Resource Actions");
-    for failed in shown_failures(st) {
-        list.item(&failure_in_words(st, &failed.op, &failed.resource, &st[failed.node].name));
-    }
-    list.end();
-}
-
-fn failure_in_words(st: &State, op: &Element, resource: &str, node: &str) -> String {
+fn failure_in_words(st: &State, failed: &FailedOp) -> String {
+    let op = &failed.op;
+    let node = &st[failed.node].name;
+    // The name as history has it, which for an instance may differ from the one it has now.
+    let key = op.attr("operation_key").or(op.id()).and_then(operation::parse_key);
+    let resource = key.map_or(failed.resource.as_str(), |(name, _, _)| name);
     let interval = values::history_ms(op.attr("interval"));
     let task = match op.attr("operation").unwrap_or_default() {
         "monitor" if interval == 0 => "probe",
         task => task,
     };
-    let every = if interval > 0 { format!("{}-interval ", human_ms(interval)) } else { String::new() };
+    let every = if interval > 0 { format!("{}-interval ", human_ms(interval.into())) } else { String::new() };
     let rc = op.attr("rc-code").map_or(-1, |t| values::scan_or(t, -1));
     let status = shown_status(op);
     let reason = op.attr("exit-reason").filter(|r| !r.is_empty());
@@ -92,18 +101,25 @@ fn failure_in_words(st: &State, op: &Element, resource: &str, node: &str) -> Str
     line
 }
 
-/// `1m30s`, `10s`, `5ms`.
-fn human_ms(ms: impl Into<u64>) -> String {
-    let ms = ms.into();
-    let parts = [
-        (ms / 86_400_000, "d"),
-        (ms / 3_600_000 % 24, "h"),
-        (ms / 60_000 % 60, "m"),
-        (ms / 1000 % 60, "s"),
-        (ms % 1000, "ms"),
-    ];
-    let text: String = parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
-    if text.is_empty() { "0s".to_owned() } else { text }
+/// `1m30s`, `10s`, `15.200s`, `5ms`. As the reference writes it, a unit is used only for more than one of
+/// it: one minute is `60s`, one second `1000ms` (Pacemaker 2.1.5 behaviour).
+fn human_ms(ms: u64) -> String {
+    let mut rest = ms;
+    let mut text = String::new();
+    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000)] {
+        if rest > size {
+            text.push_str(&format!("{}{unit}", rest / size));
+            rest %= size;
+        }
+    }
+    match rest {
+        0 if text.is_empty() => text.push_str("0s"),
+        0 => {}
+        1..=1000 => text.push_str(&format!("{rest}ms")),
+        _ if rest.is_multiple_of(1000) => text.push_str(&format!("{}s", rest / 1000)),
+        _ => text.push_str(&format!("{}.{:03}s", rest / 1000, rest % 1000)),
+    }
+    text
 }
 
 /// The status of a failed operation; one that is still pending shows as complete, as the reference has it.

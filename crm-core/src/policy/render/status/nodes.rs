@@ -1,7 +1,10 @@
 //! The list of nodes.
 
+use super::Show;
+use super::brief::{agent_of, counted};
+use super::resource::{primitive, printable_id};
 use crate::policy::ix::NodeIx;
-use crate::policy::render::List;
+use crate::policy::render::{Form, List};
 use crate::policy::state::{HealthStrategy, State};
 use crate::policy::values;
 
@@ -80,23 +83,77 @@ fn node_state(st: &State, n: NodeIx) -> String {
     format!("{text}{health}")
 }
 
+/// Whether a node has a line of its own in the list.
+fn is_special(st: &State, n: NodeIx) -> bool {
+    let node = &st[n];
+    node.unclean
+        || node.pending
+        || node.standby_onfail && node.online
+        || node.standby
+        || node.maintenance
+        || health(st, n) <= 0
+}
+
+/// `Node alpha (1): online, feature set 3.16.1`, the last part only in detail.
+fn node_line(st: &State, n: NodeIx, detail: bool) -> (String, String) {
+    let mut state = node_state(st, n);
+    if detail && st[n].online && !st[n].is_remote_kind() {
+        state.push_str(&format!(", feature set {}", feature_set(st, n)));
+    }
+    (format!("{} {}", node_word(st, n), node_name(st, n, detail)), state)
+}
+
+/// The name; in detail with the id where that is another, and for a guest with its host.
+pub fn node_name(st: &State, n: NodeIx, detail: bool) -> String {
+    let node = &st[n];
+    let mut name = node.name.clone();
+    if !detail {
+        return name;
+    }
+    if st.is_guest_node(n) {
+        let host = st.container_of_node(n).and_then(|container| st.current(container));
+        name.push_str(&format!("@{}", host.map_or("", |host| st[host].name.as_str())));
+    } else if !node.is_remote_kind() && node.id != node.name {
+        name.push_str(&format!(" ({})", node.id));
+    }
+    name
+}
+
+/// The feature set that a node has announced; nodes without a word of it are older than the word.
+pub(in crate::policy::render) fn feature_set(st: &State, n: NodeIx) -> &str {
+    let version = st[n].attributes.iter().find(|(name, _)| name.as_str() == "#feature-set");
+    version.map_or("<3.15.1", |(_, value)| value.as_str())
+}
+
 /// Writes the node list; false if there are no nodes.
 pub fn nodes(list: &mut List, st: &State) -> bool {
-    if st.node_order.is_empty() {
+    list_nodes(list, st, Show::default(), &|_| true)
+}
+
+/// [`nodes`] of those that `wanted` lets through, in detail or with the resources below each.
+pub fn list_nodes(list: &mut List, st: &State, show: Show, wanted: &dyn Fn(NodeIx) -> bool) -> bool {
+    let shown: Vec<NodeIx> = st.node_order.iter().copied().filter(|&n| wanted(n)).collect();
+    if shown.is_empty() {
         return false;
     }
     list.begin("Node List");
     let mut groups: [Vec<&str>; 5] = Default::default();
-    for &n in &st.node_order {
+    for &n in &shown {
         let node = &st[n];
-        let special = node.unclean
-            || node.pending
-            || node.standby_onfail && node.online
-            || node.standby
-            || node.maintenance
-            || health(st, n) <= 0;
-        if special {
-            list.item(&format!("{} {}: {}", node_word(st, n), node.name, node_state(st, n)));
+        if list.form() == Form::Html && !show.below_node {
+            let (name, state) = node_line(st, n, show.detail);
+            let name = name.strip_prefix("Node ").unwrap_or(&name);
+            list.pair(name, Some(class(st, n)), &state);
+            continue;
+        }
+        if show.below_node {
+            let (name, state) = node_line(st, n, show.detail);
+            below(list, st, n, &format!("{name}: {state}"), show);
+            continue;
+        }
+        if show.detail || is_special(st, n) {
+            let (name, state) = node_line(st, n, show.detail);
+            list.item(&format!("{name}: {state}"));
             continue;
         }
         let (up, down) = match node_word(st, n) {
@@ -117,6 +174,38 @@ pub fn nodes(list: &mut List, st: &State) -> bool {
     }
     list.end();
     true
+}
+
+/// What runs on a node, below its line.
+fn below(list: &mut List, st: &State, n: NodeIx, title: &str, show: Show) {
+    list.begin(title);
+    list.begin("Resources");
+    if show.brief {
+        let there = st[n].running.iter().map(|&r| (agent_of(st, r), vec![n]));
+        counted(list, st, there, false, show);
+    } else {
+        for &r in &st[n].running {
+            // Connections that a guest brings with it are not the administrator's.
+            if !values::is_true(st[r].meta("internal_rsc")) {
+                list.item(&primitive(st, r, printable_id(st, r), None, show));
+            }
+        }
+    }
+    list.end();
+    list.end();
+}
+
+/// The colour of a node in HTML.
+fn class(st: &State, n: NodeIx) -> &'static str {
+    let node = &st[n];
+    match health(st, n) {
+        _ if node.unclean || !node.online => "offline",
+        _ if node.standby || node.standby_onfail => "standby",
+        _ if node.maintenance => "maint",
+        -1 => "health_red",
+        0 => "health_yellow",
+        _ => "online",
+    }
 }
 
 pub(super) fn bracketed(names: &[&str]) -> String {

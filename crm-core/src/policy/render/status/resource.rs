@@ -2,7 +2,7 @@
 
 use super::failures::masked_probe;
 use super::nodes::bracketed;
-use super::{Show, clone};
+use super::{Show, brief, clone};
 use crate::policy::ix::{NodeIx, ResourceIx};
 use crate::policy::render::List;
 use crate::policy::state::{Role, State, Variant, history_op, operation};
@@ -11,14 +11,17 @@ use crate::policy::values;
 pub(super) fn resource(list: &mut List, st: &State, r: ResourceIx, show: Show) {
     match st[r].variant() {
         // Connections that a guest brings with it are not the administrator's.
-        Variant::Primitive if values::is_true(st[r].meta("internal_rsc")) => {}
+        Variant::Primitive if !show.detail && values::is_true(st[r].meta("internal_rsc")) => {}
         Variant::Primitive => {
             let line = primitive(st, r, printable_id(st, r), st.current(r), show);
-            list.item(&line);
+            list.item_as(class(st, r), &line);
         }
         Variant::Group => {
             let shown = |m: &ResourceIx| !show.active_only || st.is_active(*m, false);
             let hidden = st[r].children.iter().filter(|m| !shown(m)).count();
+            if hidden == st[r].children.len() && hidden > 0 {
+                return;
+            }
             let inactive = match hidden {
                 0 => None,
                 1 => Some("1 member inactive".to_owned()),
@@ -26,8 +29,10 @@ pub(super) fn resource(list: &mut List, st: &State, r: ResourceIx, show: Show) {
             };
             let own: Vec<&str> = inactive.iter().map(String::as_str).collect();
             list.begin(&format!("Resource Group: {}{}", st[r].id, flags(st, r, &own)));
-            for &m in st[r].children.iter().filter(|m| shown(m)) {
-                resource(list, st, m, show);
+            if show.brief {
+                brief::members(list, st, &st[r].children, show);
+            } else {
+                st[r].children.iter().filter(|m| shown(m)).for_each(|m| resource(list, st, *m, show));
             }
             list.end();
         }
@@ -72,7 +77,21 @@ fn word(text: &str) -> &str {
     if text.is_empty() { "unknown" } else { text }
 }
 
-fn primitive(st: &State, r: ResourceIx, name: &str, node: Option<NodeIx>, show: Show) -> String {
+/// The colour of a resource in HTML.
+fn class(st: &State, r: ResourceIx) -> &'static str {
+    let rsc = &st[r];
+    if !rsc.flags.managed {
+        "rsc-managed"
+    } else if rsc.flags.failed {
+        if rsc.flags.failure_ignored { "rsc-failure-ignored" } else { "rsc-failed" }
+    } else if rsc.is_primitive() && (rsc.running_on.is_empty() || rsc.running_on.len() > 1) {
+        if rsc.running_on.is_empty() { "rsc-failed" } else { "rsc-multiple" }
+    } else {
+        "rsc-ok"
+    }
+}
+
+pub(super) fn primitive(st: &State, r: ResourceIx, name: &str, node: Option<NodeIx>, show: Show) -> String {
     let rsc = &st[r];
     let provider = match rsc.provider() {
         Some(p) if has_provider(rsc.class()) => format!(":{p}"),
@@ -95,10 +114,12 @@ fn primitive(st: &State, r: ResourceIx, name: &str, node: Option<NodeIx>, show: 
         line.push_str(pending.unwrap_or(role.word()));
     }
     let several = rsc.running_on.len() > 1;
-    let at = node.or(rsc.pending_node).or(rsc.lock_node).filter(|_| !several);
+    let at = node.or(rsc.pending_node.filter(|_| !show.below_node)).or(rsc.lock_node).filter(|_| !several);
     if let Some(n) = at {
-        line.push(' ');
-        line.push_str(&st[n].name);
+        if !show.below_node || Some(n) == rsc.lock_node {
+            line.push(' ');
+            line.push_str(&st[n].name);
+        }
     }
     if role == Role::Stopped {
         if let Some(text) = failed_probe(st, printable_id(st, r), at) {
@@ -133,7 +154,7 @@ fn primitive(st: &State, r: ResourceIx, name: &str, node: Option<NodeIx>, show: 
     if !words.is_empty() {
         line.push_str(&format!(" ({})", words.join(", ")));
     }
-    if several {
+    if several && !show.below_node {
         let names: Vec<&str> = rsc.running_on.iter().map(|&n| st[n].name.as_str()).collect();
         line.push(' ');
         line.push_str(&bracketed(&names));
@@ -181,13 +202,28 @@ fn bundle(list: &mut List, st: &State, r: ResourceIx, show: Show) {
         if st[r].flags.managed { "" } else { " (unmanaged)" },
     ));
     for replica in &info.replicas {
+        if show.detail {
+            // The parts of a single one stand as deep, without its number.
+            if info.replicas.len() > 1 {
+                list.begin_plain(&format!("Replica[{}]", replica.number));
+            } else {
+                list.nest();
+            }
+            let parts = [replica.ip, replica.child, Some(replica.container), replica.remote];
+            for part in parts.into_iter().flatten() {
+                let line = primitive(st, part, printable_id(st, part), st.current(part), show);
+                list.item_as(class(st, part), &line);
+            }
+            list.end();
+            continue;
+        }
         let shown = replica.child.unwrap_or(replica.container);
         let named = replica.remote.unwrap_or(replica.container);
         let mut name = printable_id(st, named).to_owned();
         if let Some(ip) = &replica.ipaddr {
             name.push_str(&format!(" ({ip})"));
         }
-        list.item(&primitive(st, shown, &name, st.current(replica.container), show));
+        list.item_as(class(st, shown), &primitive(st, shown, &name, st.current(replica.container), show));
     }
     list.end();
 }

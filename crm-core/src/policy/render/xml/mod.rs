@@ -63,6 +63,11 @@ impl Tag {
         self.children.push(child);
     }
 
+    /// Whether it holds neither elements nor text.
+    pub fn is_empty(&self) -> bool {
+        self.children.is_empty() && self.text.is_none()
+    }
+
     /// The element as a document: two spaces for each level, no declaration.
     pub fn to_xml(&self) -> String {
         let mut out = String::new();

@@ -2,46 +2,136 @@
 
 use super::Tag;
 use crate::policy::ix::{NodeIx, ResourceIx};
-use crate::policy::render::status::Show;
 use crate::policy::render::status::extras::{Failing, Shown, failing, has_history, shown_attributes};
-use crate::policy::render::status::failures::{shown_failures, shown_status, status_text};
-use crate::policy::render::status::nodes::health;
+use crate::policy::render::status::failures::{long_time, shown_failures, shown_status, status_text};
+use crate::policy::render::status::nodes::{feature_set, health};
+use crate::policy::render::status::operations::{History, Operation, histories};
 use crate::policy::render::status::resource::{has_provider, pending_state, printable_id, shown_role};
+use crate::policy::render::status::{Ban, Show, found_bans};
 use crate::policy::simulator::text::utc_time;
-use crate::policy::state::{FailedOp, State, Variant, history_op};
+use crate::policy::state::{FailedOp, State, Ticket, Variant, history_op};
 use crate::policy::values;
 
 /// `<nodes>` and `<resources>` within `name` (`cluster_status`, `revised_cluster_status`).
 pub fn status(name: &str, st: &State, show: Show) -> Tag {
-    let nodes = st.node_order.iter().map(|&n| node(st, n));
     let mut tag = Tag::new(name);
     if !st.node_order.is_empty() {
-        tag.push(Tag::new("nodes").with_children(nodes));
+        tag.push(nodes(st, show, &|_| true));
     }
+    tag.push(resources(st, show, &|_| true));
+    if show.attributes {
+        tag = tag.with_children(node_attributes(st, &|_| true));
+    }
+    if show.fail_counts && has_history(st) {
+        tag.push(fail_counts(st));
+    }
+    if show.failures {
+        tag = tag.with_children(failures(st, &|_| true));
+    }
+    tag
+}
+
+/// `<nodes>`, each with what runs there where `show` says so.
+pub fn nodes(st: &State, show: Show, wanted: &dyn Fn(NodeIx) -> bool) -> Tag {
+    let nodes = st.node_order.iter().filter(|&&n| wanted(n)).map(|&n| {
+        let tag = node(st, n);
+        if !show.below_node {
+            return tag;
+        }
+        tag.with_children(st[n].running.iter().map(|&r| primitive(st, r, show)))
+    });
+    Tag::new("nodes").with_children(nodes)
+}
+
+/// `<resources>`
+pub fn resources(st: &State, show: Show, wanted: &dyn Fn(ResourceIx) -> bool) -> Tag {
     let mut list = Tag::new("resources");
     for &r in &st.top {
         let active = st.is_active(r, false);
         // What is known from history only and not active is left out; within a collective it is shown.
         // As in text, a collective of which nothing but blocked parts on dead nodes is active is not.
-        if st[r].flags.orphan && !active || active && st[r].running_on.is_empty() {
+        if st[r].flags.orphan && !active || active && st[r].running_on.is_empty() || !wanted(r) {
             continue;
         }
         list.push(resource(st, r, show));
     }
-    tag.push(list);
-    if show.attributes {
-        let nodes: Vec<Tag> = st.node_order.iter().filter_map(|&n| attributes(st, n)).collect();
-        if !nodes.is_empty() {
-            tag.push(Tag::new("node_attributes").with_children(nodes));
-        }
-    }
-    if show.fail_counts && has_history(st) {
-        tag.push(fail_counts(st));
-    }
-    if show.failures && shown_failures(st).next().is_some() {
-        tag.push(Tag::new("failures").with_children(shown_failures(st).map(|f| failure(st, f))));
-    }
-    tag
+    list
+}
+
+/// `<node_attributes>`, if there are any.
+pub fn node_attributes(st: &State, wanted: &dyn Fn(NodeIx) -> bool) -> Option<Tag> {
+    let nodes: Vec<Tag> =
+        st.node_order.iter().filter(|&&n| wanted(n)).filter_map(|&n| attributes(st, n)).collect();
+    (!nodes.is_empty()).then(|| Tag::new("node_attributes").with_children(nodes))
+}
+
+/// `<failures>`, if there are any.
+pub fn failures(st: &State, wanted: &dyn Fn(NodeIx) -> bool) -> Option<Tag> {
+    let failed: Vec<Tag> = shown_failures(st).filter(|f| wanted(f.node)).map(|f| failure(st, f)).collect();
+    (!failed.is_empty()).then(|| Tag::new("failures").with_children(failed))
+}
+
+/// `<node_history>` with operations: what was done with each resource, by node; if some node is online.
+pub fn history(st: &State, wanted: &dyn Fn(NodeIx) -> bool) -> Option<Tag> {
+    let one = |own: History| {
+        Tag::new("resource_history")
+            .with("id", own.name)
+            .with_flag("orphan", own.orphan)
+            .with("migration-threshold", own.threshold.to_string())
+            .with_some("fail-count", own.failed.as_ref().map(|failed| failed.count.to_string()))
+            .with_some("last-failure", own.failed.and_then(|failed| failed.last))
+            .with_children(own.operations.into_iter().map(operation))
+    };
+    let nodes: Vec<Tag> = histories(st)
+        .into_iter()
+        .filter(|(n, _)| wanted(*n))
+        .map(|(n, own)| Tag::new("node").with("name", &st[n].name).with_children(own.into_iter().map(one)))
+        .collect();
+    has_history(st).then(|| Tag::new("node_history").with_children(nodes))
+}
+
+fn operation(op: Operation) -> Tag {
+    let ms = |text: String| format!("{text}ms");
+    Tag::new("operation_history")
+        .with("call", op.call.to_string())
+        .with("task", op.task)
+        .with("rc", op.rc.to_string())
+        .with("rc_text", history_op::rc_text(op.rc))
+        .with_some("interval", (op.interval_ms > 0).then(|| format!("{}ms", op.interval_ms)))
+        .with_some("last-rc-change", op.changed)
+        .with_some("exec-time", op.exec.map(ms))
+        .with_some("queue-time", op.queued.map(ms))
+}
+
+/// `<tickets>`, if there are any.
+pub fn tickets(st: &State) -> Option<Tag> {
+    let one = |(name, ticket): (&String, &Ticket)| {
+        Tag::new("ticket")
+            .with("id", name)
+            .with("status", if ticket.granted { "granted" } else { "revoked" })
+            .with_flag("standby", ticket.standby)
+            .with_some(
+                "last-granted",
+                (ticket.last_granted > -1).then(|| long_time(ticket.last_granted, st.utc_offset)),
+            )
+    };
+    (!st.tickets.is_empty()).then(|| Tag::new("tickets").with_children(st.tickets.iter().map(one)))
+}
+
+/// `<bans>`, if there are any whose id begins with `prefix`.
+pub fn bans(st: &State, prefix: &str) -> Option<Tag> {
+    let one = |ban: Ban| {
+        Tag::new("ban")
+            .with("id", ban.id())
+            .with("resource", &st[ban.location.resource].id)
+            .with("node", &st[ban.node].name)
+            .with("weight", ban.score.to_string())
+            .with_flag("promoted-only", ban.promoted_only())
+            // The old name of the same.
+            .with_flag("master_only", ban.promoted_only())
+    };
+    let found: Vec<Tag> = found_bans(st, prefix).map(one).collect();
+    (!found.is_empty()).then(|| Tag::new("bans").with_children(found))
 }
 
 /// The attributes of a node that is online, by name; nothing for a node without any.
@@ -116,8 +206,7 @@ fn node(st: &State, n: NodeIx) -> Tag {
     }
     tag = tag.with("health", health);
     if node.online && !node.is_remote_kind() {
-        let version = node.attributes.iter().find(|(name, _)| name.as_str() == "#feature-set");
-        tag = tag.with("feature_set", version.map_or("<3.15.1", |(_, value)| value.as_str()));
+        tag = tag.with("feature_set", feature_set(st, n));
     }
     tag.with_flag("shutdown", node.shutdown)
         .with_flag("expected_up", node.expected_up)

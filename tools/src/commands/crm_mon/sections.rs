@@ -1,0 +1,155 @@
+//! Which sections are shown (`--include`, `--exclude`).
+
+use std::collections::BTreeSet;
+
+/// One section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Section {
+    Stack,
+    Dc,
+    Times,
+    Counts,
+    MaintMode,
+    Options,
+    Nodes,
+    Resources,
+    Attributes,
+    Failcounts,
+    Operations,
+    Failures,
+    Tickets,
+    Bans,
+}
+
+use Section::*;
+
+const SUMMARY: &[Section] = &[Stack, Dc, Times, Counts, MaintMode];
+const ALL: &[Section] = &[
+    Stack, Dc, Times, Counts, MaintMode, Options, Nodes, Resources, Attributes, Failcounts, Operations,
+    Failures, Tickets, Bans,
+];
+
+/// The names that can be given, and what each stands for. Fencing has no section of its own here: who was
+/// fenced stands in the log and in the controller's history.
+const NAMES: &[(&str, &[Section])] = &[
+    ("all", ALL),
+    ("attributes", &[Attributes]),
+    ("bans", &[Bans]),
+    ("counts", &[Counts]),
+    ("dc", &[Dc]),
+    ("failcounts", &[Failcounts]),
+    ("failures", &[Failures]),
+    ("fencing", &[]),
+    ("fencing-failed", &[]),
+    ("fencing-pending", &[]),
+    ("fencing-succeeded", &[]),
+    ("maint-mode", &[MaintMode]),
+    ("nodes", &[Nodes]),
+    ("operations", &[Operations]),
+    ("options", &[Options]),
+    ("resources", &[Resources]),
+    ("stack", &[Stack]),
+    ("summary", SUMMARY),
+    ("tickets", &[Tickets]),
+    ("times", &[Times]),
+];
+
+/// The sections of one page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sections {
+    shown: BTreeSet<Section>,
+    usual: BTreeSet<Section>,
+    /// What the ids of the bans begin with.
+    pub ban_prefix: String,
+}
+
+impl Sections {
+    /// What is shown when nobody says otherwise; XML shows everything.
+    pub fn usual(xml: bool) -> Self {
+        let usual: BTreeSet<Section> = if xml {
+            ALL.iter().copied().collect()
+        } else {
+            SUMMARY.iter().copied().chain([Nodes, Resources, Failures]).collect()
+        };
+        Self { shown: usual.clone(), usual, ban_prefix: String::new() }
+    }
+
+    pub fn has(&self, section: Section) -> bool {
+        self.shown.contains(&section)
+    }
+
+    pub fn any(&self, sections: &[Section]) -> bool {
+        sections.iter().any(|section| self.has(*section))
+    }
+
+    pub fn add(&mut self, section: Section) {
+        self.shown.insert(section);
+    }
+
+    pub fn add_bans(&mut self, prefix: &str) {
+        self.add(Bans);
+        prefix.clone_into(&mut self.ban_prefix);
+    }
+
+    /// Bans and tickets are in the constraints.
+    pub fn needs_constraints(&self) -> bool {
+        self.any(&[Bans, Tickets])
+    }
+
+    /// Adds a comma-separated list; `none` empties it first, `default` begins anew.
+    pub fn include(&mut self, list: &str) -> Result<(), String> {
+        for name in list.split(',') {
+            match name {
+                "none" => self.shown.clear(),
+                "default" => self.shown = self.usual.clone(),
+                _ if name.starts_with("bans:") => {
+                    self.add_bans(name.strip_prefix("bans:").unwrap_or_default());
+                }
+                _ => self.shown.extend(named("--include", name)?),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a comma-separated list out; `none` takes nothing.
+    pub fn exclude(&mut self, list: &str) -> Result<(), String> {
+        for name in list.split(',').filter(|name| *name != "none") {
+            for section in named("--exclude", name)? {
+                self.shown.remove(section);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn named(option: &str, name: &str) -> Result<&'static [Section], String> {
+    let found = NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map(|(_, sections)| *sections).ok_or_else(|| {
+        let known: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
+        let known = known.join(", ");
+        if name == "list" {
+            format!("sections for {option}: {known}, bans:PREFIX, default, none")
+        } else {
+            format!("{option}={name}: no such section; there are {known}, bans:PREFIX, default and none")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_apply_from_left_to_right() {
+        let mut sections = Sections::usual(false);
+        sections.include("none,times,bans:cli-").unwrap();
+        assert!(sections.has(Times) && sections.has(Bans) && !sections.has(Nodes));
+        assert_eq!(sections.ban_prefix, "cli-");
+        sections.exclude("summary").unwrap();
+        assert!(!sections.has(Times) && sections.has(Bans));
+        sections.include("default").unwrap();
+        assert!(sections.has(Nodes) && !sections.has(Bans));
+        let error = sections.include("nodes,bogus").unwrap_err();
+        assert!(error.starts_with("--include=bogus: no such section; there are all, "), "{error}");
+    }
+}
