@@ -8,9 +8,9 @@ use everbeat_tests::need;
 /// Seeds a run.
 const SEEDS: u64 = 200;
 
-/// So many of them may differ. Of seeds 0..400, 62 do, and are still to be repaired; the test names those of
-/// its range. An engine that parts from the reference differs in far more.
-const MAY_DIFFER: usize = 55;
+/// So many of them may differ. Of seeds 0..1000 about twenty do, and are still to be repaired; the test names
+/// those of its range. An engine that parts from the reference differs in far more.
+const MAY_DIFFER: usize = 10;
 
 /// So many of them the reference may die of, refuse, or never finish.
 const MAY_BE_REFUSED: usize = 40;

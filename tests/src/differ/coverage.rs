@@ -84,8 +84,6 @@ pub const FEATURES: &[&str] = &[
     "cluster_property_set@score",
     "utilization",
     "primitive@class=service",
-    "primitive@class=nagios",
-    "primitive@class=upstart",
     "primitive@class=lsb",
     "primitive@class=systemd",
     "primitive@class=stonith",

@@ -27,7 +27,9 @@ impl<L: Ledger> Placer<'_, L> {
 
     fn shutdown_lock(&mut self, r: ResourceIx) {
         let rsc = &self.s[r];
-        if rsc.class().is_empty() || rsc.flags.fence_device || rsc.flags.is_connection {
+        // The connection to a guest is locked as other resources are.
+        let remote = rsc.flags.is_connection && rsc.container.is_none();
+        if rsc.class().is_empty() || rsc.flags.fence_device || remote {
             return;
         }
         if let Some(n) = rsc.lock_node {

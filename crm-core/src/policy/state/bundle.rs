@@ -109,7 +109,8 @@ impl<L: Ledger> Builder<'_, L> {
                 self.s[c].flags.notify = true;
             }
             if let Some(v) = target {
-                for x in [r, c] {
+                let implied = self.s[r].children.clone();
+                for x in implied.into_iter().chain([r, c]) {
                     self.s[x].meta.insert("container-attribute-target".to_owned(), v.clone());
                 }
             }

@@ -41,8 +41,11 @@ impl<L: Ledger> Builder<'_, L> {
         if !expired && last_failure_entry && matches!(e.task.as_str(), "start" | "monitor") {
             if self.s.needs_bundle_address(r) {
                 self.s.deferred_checks.push((r, n, e.op.clone()));
-            } else if matches!(self.s.compare_digest(r, n, e.op), DigestMatch::All | DigestMatch::Restart) {
-                reason = Some("resource parameters have changed");
+            } else {
+                self.s.note_parameters(r, Some(n));
+                if matches!(self.s.compare_digest(r, n, e.op), DigestMatch::All | DigestMatch::Restart) {
+                    reason = Some("resource parameters have changed");
+                }
             }
         }
         if let Some(reason) = reason {

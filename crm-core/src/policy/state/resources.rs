@@ -51,6 +51,19 @@ impl State {
         }
     }
 
+    /// Takes up when the parameters of a resource change on a node by time alone: to be called where the
+    /// reference evaluates them for a plan.
+    pub fn note_parameters(&mut self, r: ResourceIx, node: Option<super::NodeIx>) {
+        if !self[r].parameters_vary {
+            return;
+        }
+        let mut notes = Notes::default();
+        self.evaluate_parameters(r, node.map(|n| &self[n].attributes), &mut notes);
+        if let Some(at) = notes.next_change {
+            self.recheck_at(at);
+        }
+    }
+
     /// Own sets, then each ancestor's, then the defaults.
     pub fn evaluate_parameters(&self, r: ResourceIx, node: Option<&Table>, notes: &mut Notes) -> Table {
         let mut table = Table::new();

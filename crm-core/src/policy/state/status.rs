@@ -133,6 +133,7 @@ impl<L: Ledger> Builder<'_, L> {
         if node.kind == NodeKind::Ping {
             node.online = false;
             node.unclean = false;
+            node.score = -INFINITY;
             return;
         }
         if !self.s.options.stonith_enabled {

@@ -177,6 +177,7 @@ impl Work<'_> {
                 return true;
             }
         }
+        self.st.note_parameters(r, Some(node));
         let outcome = self.st.compare_digest(r, node, op);
         if interval == 0 && matches!(task, Task::Monitor | Task::MigrateFrom | Task::Promote) {
             task = Task::Start;

@@ -326,7 +326,8 @@ impl Work<'_> {
             meta.set("migrate_target", target.as_str());
         }
         if let Some(to) = to {
-            if !self.st[r].flags.is_connection {
+            let configured = self.actions[to].meta.get("record-pending").is_some();
+            if !self.st[r].flags.is_connection && !configured {
                 self.actions[to].meta.set("record-pending", "true");
             }
         }

@@ -23,7 +23,7 @@ impl Work<'_> {
             failed_start_offset: if options.start_failure_fatal { "INFINITY" } else { "1" }.to_owned(),
             batch_limit: options.batch_limit.clone(),
             migration_limit: (limit > 0).then(|| options.migration_limit.clone()),
-            recheck_by: self.st.recheck_by.and_then(|t| u64::try_from(t).ok()),
+            recheck_by: None,
             synapses: Vec::new(),
             absent: Vec::new(),
         };
@@ -38,6 +38,7 @@ impl Work<'_> {
         let inputs = graph.synapses.iter().flat_map(|s| s.inputs.iter().copied());
         let absent: BTreeSet<ActionId> = inputs.filter(|id| !present.contains(id)).collect();
         graph.absent = absent.into_iter().map(|id| self.graph_action(ActionIx(id.0 - 1))).collect();
+        graph.recheck_by = self.st.recheck_by.and_then(|t| u64::try_from(t).ok());
         graph
     }
 
@@ -246,7 +247,7 @@ impl Work<'_> {
         };
         let on_node = node.map(|n| self.st[n].name.clone());
         let on_node_uuid = node.map(|n| self.st[n].id.clone());
-        let locked = action.resource.and_then(|r| {
+        let locked = action.resource.filter(|_| names_node).and_then(|r| {
             let rsc = &self.st[r];
             let lock = rsc.lock_node?;
             let here = action.node == Some(lock);
@@ -278,6 +279,9 @@ impl Work<'_> {
             let meta = &mut self.actions[ix].meta;
             meta.set("on_node", name.as_str());
             meta.set("on_node_uuid", id.as_str());
+        }
+        if let Some(r) = self.actions[ix].resource {
+            self.st.note_parameters(r, self.actions[ix].node);
         }
         out.attributes = self.graph_attributes(ix);
         out
@@ -352,7 +356,7 @@ impl Work<'_> {
                 };
                 let migrates = self.actions.of(r).iter().any(|&a| {
                     let other = &self.actions[a];
-                    other.task == Task::MigrateFrom && other.runnable() && other.required()
+                    other.task == Task::MigrateFrom && other.required()
                 });
                 if migrates || action.pseudo() { Vec::new() } else { vec![self.st[r].id.clone()] }
             }

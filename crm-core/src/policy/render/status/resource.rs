@@ -5,6 +5,7 @@ use super::nodes::bracketed;
 use super::{Show, brief, clone};
 use crate::policy::ix::{NodeIx, ResourceIx};
 use crate::policy::render::List;
+use crate::policy::state::failcount::base_name;
 use crate::policy::state::{Role, State, Variant, history_op, operation};
 use crate::policy::values;
 
@@ -122,7 +123,7 @@ pub(super) fn primitive(st: &State, r: ResourceIx, name: &str, node: Option<Node
         }
     }
     if role == Role::Stopped {
-        if let Some(text) = failed_probe(st, printable_id(st, r), at) {
+        if let Some(text) = failed_probe(st, &rsc.id, at) {
             line.push_str(&format!(" ({text}) "));
         }
     }
@@ -181,7 +182,8 @@ pub(in crate::policy::render) fn pending_state(st: &State, r: ResourceIx) -> Opt
 pub(super) fn failed_probe(st: &State, id: &str, node: Option<NodeIx>) -> Option<&'static str> {
     let failed = st.failed_ops.iter().find(|f| {
         let key = f.op.attr("operation_key").or(f.op.id()).unwrap_or_default();
-        let named = operation::parse_key(key).is_some_and(|(name, _, _)| name == id);
+        // By the name without a number: instances of clones are in the lists of the clone, if anywhere.
+        let named = operation::parse_key(key).is_some_and(|(name, _, _)| name == id && base_name(name) == id);
         // The entry itself has to say where it was run; without, the reference does not show it.
         let there =
             f.op.attr("on_node").is_some_and(|at| node.is_none_or(|n| st[n].name.eq_ignore_ascii_case(at)));
