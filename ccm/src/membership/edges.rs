@@ -76,11 +76,14 @@ pub struct Edges {
     ticks: VecDeque<(u64, Duration)>,
     /// How often the hold is doubled because views do not last (R16.10).
     storm: u32,
+    /// L of R6.1.
+    lease: Duration,
 }
 
 impl Edges {
     pub fn new(me: NodeId, inc: Incarnation, deadtime: Duration, beat: Duration) -> Self {
-        Self { me, inc, deadtime, beat, peers: BTreeMap::new(), ticks: VecDeque::new(), storm: 0 }
+        let lease = deadtime.mul_f64(0.7);
+        Self { me, inc, deadtime, beat, peers: BTreeMap::new(), ticks: VecDeque::new(), storm: 0, lease }
     }
 
     /// R16.10: doubles the hold so many times, within the cap of R5.4.
@@ -256,7 +259,7 @@ impl Edges {
     /// When the lease of a member lapses: 0.7 D after this node took the tick that it echoed
     /// last (R6.1). `None`: it never echoed.
     pub fn lease_until(&self, id: NodeId) -> Option<Duration> {
-        self.peers.get(&id).and_then(|p| p.echo_at).map(|t| t + self.deadtime.mul_f64(0.7))
+        self.peers.get(&id).and_then(|p| p.echo_at).map(|t| t + self.lease)
     }
 
     /// Nodes from which beats still arrive, whatever became of the edge (R15.7e). A node that died

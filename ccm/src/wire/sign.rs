@@ -234,15 +234,24 @@ impl Slot {
 fn crc(parts: &[&[u8]]) -> u32 {
     let mut crc = 0u32;
     for part in parts {
-        for &byte in *part {
-            crc = (crc << 8) ^ CRC_TABLE[usize::from((crc >> 24) as u8 ^ byte)];
+        let (eights, rest) = part.as_chunks::<8>();
+        for &[a, b, c, d, e, f, g, h] in eights {
+            let [i, j, k, l] = (crc ^ u32::from_be_bytes([a, b, c, d])).to_be_bytes();
+            let [t0, t1, t2, t3, t4, t5, t6, t7] = &CRC_TABLES;
+            let at = |table: &[u32; 256], byte: u8| table[usize::from(byte)];
+            crc =
+                at(t7, i) ^ at(t6, j) ^ at(t5, k) ^ at(t4, l) ^ at(t3, e) ^ at(t2, f) ^ at(t1, g) ^ at(t0, h);
+        }
+        for &byte in rest {
+            crc = (crc << 8) ^ CRC_TABLES[0][usize::from((crc >> 24) as u8 ^ byte)];
         }
     }
     !crc
 }
 
-const CRC_TABLE: [u32; 256] = {
-    let mut table = [0u32; 256];
+/// What a byte does to the remainder, and what it does that many bytes further on: eight at a time.
+const CRC_TABLES: [[u32; 256]; 8] = {
+    let mut tables = [[0u32; 256]; 8];
     let mut i = 0;
     while i < 256 {
         let mut c = (i as u32) << 24;
@@ -251,10 +260,20 @@ const CRC_TABLE: [u32; 256] = {
             c = if c & 0x8000_0000 != 0 { (c << 1) ^ 0x04C1_1DB7 } else { c << 1 };
             bit += 1;
         }
-        table[i] = c;
+        tables[0][i] = c;
         i += 1;
     }
-    table
+    let mut n = 1;
+    while n < 8 {
+        let mut i = 0;
+        while i < 256 {
+            let before = tables[n - 1][i];
+            tables[n][i] = (before << 8) ^ tables[0][(before >> 24) as usize];
+            i += 1;
+        }
+        n += 1;
+    }
+    tables
 };
 
 #[cfg(test)]
