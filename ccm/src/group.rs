@@ -25,6 +25,7 @@ pub mod api;
 mod beat;
 mod change;
 mod client;
+mod conclude;
 mod digest;
 mod disk;
 mod electorate;
@@ -185,6 +186,8 @@ pub struct Group {
     fenced: BTreeMap<NodeId, Incarnation>,
     witnesses: Witnesses,
     foreign: BTreeSet<String>,
+    /// Views that this start of the node led.
+    led: BTreeSet<ViewId>,
     /// When the last view became active, and how many in a row broke within a dead time (R16.10).
     active_since: Duration,
     short_views: u32,
@@ -257,6 +260,7 @@ impl Group {
             fenced: BTreeMap::new(),
             witnesses: Witnesses::default(),
             foreign: BTreeSet::new(),
+            led: BTreeSet::new(),
             active_since: Duration::ZERO,
             short_views: 0,
             suspects: BTreeMap::new(),
@@ -338,9 +342,10 @@ impl Group {
     }
 
     /// Until when this node may begin something new (R6.3): the earliest lapse of a member's lease. `None`:
-    /// without limit, as it is alone in its view. Zero: not at all, for it has no view or the lease lapsed.
+    /// without limit, as it is alone in its view. Zero: not at all, for it has no view, the lease lapsed, or
+    /// the view is over (G11: nothing of it is done after the freeze).
     pub fn leased_until(&self) -> Option<Duration> {
-        let Some(view) = self.view.as_ref().filter(|v| !v.suspended) else { return Some(Duration::ZERO) };
+        let Some(view) = self.live() else { return Some(Duration::ZERO) };
         let me = self.config.id;
         let others = view.members.iter().filter(|m| m.id != me);
         others.map(|m| self.edges.lease_until(m.id).unwrap_or_default()).min()

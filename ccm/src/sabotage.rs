@@ -32,10 +32,20 @@ pub enum Rule {
     WaitForAll = 13,
     /// R13.3: a refused repetition leaves a Void entry.
     Void = 14,
+    /// R15.2: half of the votes is no majority.
+    MoreThanHalf = 15,
+    /// R15.10: a disk that forgot does not vote.
+    VerifiedVotes = 16,
+    /// R12.8: what was inherited is acknowledged only where the view may write.
+    InheritedWithQuorum = 17,
+    /// R7.7: no promise while a Switch is on its way to the disk.
+    NoPromiseWhileSwitching = 18,
+    /// R7.10: an Install counts for the promised view only.
+    InstallOfThePromised = 19,
 }
 
 /// All of them, for the command line of the simulator.
-pub const ALL: [(Rule, &str); 14] = [
+pub const ALL: [(Rule, &str); 19] = [
     (Rule::FreezeOnPromise, "freeze-on-promise"),
     (Rule::PromiseUpwards, "promise-upwards"),
     (Rule::CeilingSurvives, "ceiling-survives"),
@@ -50,6 +60,11 @@ pub const ALL: [(Rule, &str); 14] = [
     (Rule::BestBase, "best-base"),
     (Rule::WaitForAll, "wait-for-all"),
     (Rule::Void, "void"),
+    (Rule::MoreThanHalf, "more-than-half"),
+    (Rule::VerifiedVotes, "verified-votes"),
+    (Rule::InheritedWithQuorum, "inherited-with-quorum"),
+    (Rule::NoPromiseWhileSwitching, "no-promise-while-switching"),
+    (Rule::InstallOfThePromised, "install-of-the-promised"),
 ];
 
 #[cfg(feature = "sabotage")]

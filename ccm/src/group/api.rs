@@ -125,6 +125,8 @@ pub struct RequestOptions {
     pub ident: Option<[u8; 16]>,
     /// How long the client waits; default 60 s, then [`Outcome::Unknown`].
     pub patience: Option<Duration>,
+    /// It follows from the view it is asked in, and is not repeated in another: [`Outcome::Unknown`].
+    pub this_view: bool,
 }
 
 /// How a read is answered (protocol §14).

@@ -11,6 +11,7 @@ use super::{
     Change, Conflict, Group, GroupAction, Level, Outcome, Phase, ReadAnswer, ReadMode, RequestOptions,
 };
 use crate::replication::table::Known;
+use crate::sabotage::{self, Rule};
 use crate::seam::{LinkCommand, NodeId, RequestId, Stamp, ViewId};
 
 /// Requests without outcome at one node (R18.1).
@@ -31,6 +32,8 @@ struct Pending {
     token: Option<u64>,
     change: Change,
     options: RequestOptions,
+    /// View of this node when it was asked, where it is of no use in another.
+    only: Option<ViewId>,
     /// View it was sent in last.
     sent: Option<ViewId>,
     resent: bool,
@@ -97,9 +100,10 @@ impl Group {
     fn submit(&mut self, token: Option<u64>, change: Change, options: RequestOptions) {
         self.client.seq += 1;
         let deadline = self.now + options.patience.unwrap_or(DEFAULT_PATIENCE);
+        let only = options.this_view.then(|| self.view.as_ref().map(|v| v.id).unwrap_or_default());
         self.client.pending.insert(
             self.client.seq,
-            Pending { token, change, options, sent: None, resent: false, at: None, deadline },
+            Pending { token, change, options, only, sent: None, resent: false, at: None, deadline },
         );
         self.send_pending();
     }
@@ -111,6 +115,11 @@ impl Group {
             return;
         };
         let (view_id, dc) = (view.id, view.dc);
+        let stale = |p: &Pending| p.at.is_none() && p.only.is_some_and(|only| only != view_id);
+        let stale: Vec<u64> = self.client.pending.iter().filter(|(_, p)| stale(p)).map(|(s, _)| *s).collect();
+        for seq in stale {
+            self.finish_pending(seq, Outcome::Unknown);
+        }
         let acked_below = self.client.pending.keys().next().copied().unwrap_or(self.client.seq + 1);
         let mut flying = self.client.pending.values().filter(|p| p.sent == Some(view_id)).count();
         let mut ready = Vec::new();
@@ -140,7 +149,7 @@ impl Group {
     /// R13.4: after an activation, the base is asked first.
     pub(super) fn resolve_pending(&mut self) {
         let Some(view) = &self.view else { return };
-        let writable = view.writable;
+        let writable = view.writable || sabotage::out(Rule::InheritedWithQuorum);
         let seqs: Vec<u64> = self.client.pending.keys().copied().collect();
         for seq in seqs {
             let rid = RequestId { origin: self.config.id, boot: self.config.incarnation.boot, seq };

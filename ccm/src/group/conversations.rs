@@ -4,11 +4,14 @@
 //!
 //! ```text
 //! nodes N [fencing] [ping] [ignore] [autojoin] [alone] [strangers] [lists]   before anything else
-//! start I… | crash I… | leave I…                 I: number of a node, or all
+//! start I… | crash I… | wipe I… | leave I…                 I: number of a node, or all
 //! form I…                                        runs until exactly these are active together
 //! run SECONDS
 //! cut I… | oneway I J | heal                     links: these from the rest; from I to J only
 //! set I NAME=VALUE | force I NAME=VALUE | state I VALUE | ask I NAME=VALUE    ask does not wait
+//! change I NAME=VALUE                            as ask, and refused where there is no option of that name
+//! burst I COUNT                                  so many changes of one option, of which none is waited for
+//! flight I                                       what the DC I has sequenced and not committed, what waits there
 //! add I NAME | remove I NAME | dismiss I
 //! carrier I on|off | ping I on|off | fenced I J | slow I SECONDS | fail I
 //! bus I TEXT
@@ -33,6 +36,8 @@ struct Talk {
     out: String,
     /// Actions already written, per node.
     shown: Vec<usize>,
+    /// Requests of bursts: their outcomes are counted.
+    bursts: BTreeSet<u64>,
 }
 
 fn fencing(c: &mut GroupConfig) {
@@ -98,6 +103,7 @@ impl Talk {
         match *verb {
             "start" => self.numbers(rest).into_iter().for_each(|i| self.net.start(i)),
             "crash" => self.numbers(rest).into_iter().for_each(|i| self.net.crash(i)),
+            "wipe" => self.numbers(rest).into_iter().for_each(|i| self.net.wipe(i)),
             "leave" => self.numbers(rest).into_iter().for_each(|i| self.net.input(i, GroupInput::Leave)),
             "form" => {
                 let members = self.numbers(rest);
@@ -122,6 +128,28 @@ impl Talk {
                 if *verb != "ask" {
                     self.wait(i, token);
                 }
+            }
+            "change" => {
+                let (name, value) = rest[1].split_once('=').unwrap();
+                let pair = cib::Element::new("nvpair")
+                    .with_attr("id", format!("opt-{name}"))
+                    .with_attr("value", value);
+                let request = cib::Request::new(cib::Operation::Modify).section("crm_config").input(pair);
+                self.net.request(Self::number(rest[0]), Change::Cib(request));
+            }
+            "burst" => {
+                let (i, count) = (Self::number(rest[0]), rest[1].parse::<usize>().unwrap());
+                for n in 1..=count {
+                    let token = self.net.request(i, option("burst", &n.to_string()));
+                    self.bursts.insert(token);
+                }
+            }
+            "flight" => {
+                let view =
+                    self.net.nodes[Self::number(rest[0])].group.as_ref().unwrap().view.as_ref().unwrap();
+                let waiting: Vec<String> = view.queue.values().map(|q| q.len().to_string()).collect();
+                let text = format!("{} in flight, waiting {}", view.tentative.len(), waiting.join(" "));
+                self.say(text);
             }
             "state" => {
                 let i = Self::number(rest[0]);
@@ -233,7 +261,18 @@ impl Talk {
             let name = self.net.nodes[i].name.clone();
             let fresh: Vec<GroupAction> = self.net.nodes[i].seen[self.shown[i]..].to_vec();
             self.shown[i] = self.net.nodes[i].seen.len();
+            let mut counted: BTreeMap<String, usize> = BTreeMap::new();
             for action in fresh {
+                if let GroupAction::Reply { token, outcome } = &action
+                    && self.bursts.contains(token)
+                {
+                    let what = match outcome {
+                        Outcome::Done { .. } => "done".to_owned(),
+                        other => format!("{other:?}").to_lowercase(),
+                    };
+                    *counted.entry(what).or_default() += 1;
+                    continue;
+                }
                 let text = match action {
                     GroupAction::Event(GroupEvent::ViewChanged(v)) => describe(&v),
                     GroupAction::Event(GroupEvent::Deliver { from, payload }) => {
@@ -269,6 +308,9 @@ impl Talk {
                     _ => continue,
                 };
                 writeln!(self.out, "         {name} {text}").unwrap();
+            }
+            for (what, n) in counted {
+                writeln!(self.out, "         {name} {n} of the burst: {what}").unwrap();
             }
         }
     }
@@ -318,7 +360,12 @@ fn play(script: &str) -> String {
                     Some(&"lists") => lists,
                     _ => |_| {},
                 };
-                talk = Some(Talk { net: Net::tuned(n, tune), out: String::new(), shown: vec![0; n] });
+                talk = Some(Talk {
+                    net: Net::tuned(n, tune),
+                    out: String::new(),
+                    shown: vec![0; n],
+                    bursts: BTreeSet::new(),
+                });
             }
             Some(talk) => talk.command(line),
         }

@@ -406,6 +406,14 @@ impl Net {
         group.state.durable.document.set_attr("corrupt", "yes");
     }
 
+    /// Its disk is replaced by a blank one, and its next start knows (R16.5b).
+    pub fn wipe(&mut self, i: usize) {
+        self.crash(i);
+        let disk = &mut self.nodes[i].disk;
+        disk.loaded = Loaded { regressed: true, ..Loaded::default() };
+        disk.backups.clear();
+    }
+
     /// An administrator gives a stopped node another document to be put in force.
     pub fn edit(&mut self, i: usize, name: &str, value: &str) {
         let disk = &mut self.nodes[i].disk;

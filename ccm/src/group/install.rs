@@ -19,7 +19,7 @@ use crate::replication::entry::{Durable, State};
 use crate::replication::lineage::Hash;
 use crate::replication::merge::{Exclusive, LIST_LIMIT};
 use crate::sabotage::{self, Rule};
-use crate::seam::{NodeId, ViewId};
+use crate::seam::{NodeId, Stamp, ViewId};
 
 /// A view being installed.
 #[derive(Debug, Clone)]
@@ -53,6 +53,8 @@ pub struct Activation {
 /// Documents of lost merges kept on a disk, unread (R9.9).
 pub const BACKUP_LIMIT: usize = if cfg!(test) { 3 } else { 32 };
 
+/// Views led that are remembered (R9.8): older ones are committed, or end in a backup.
+const LED_LIMIT: usize = 64;
 /// Views for which early `Installed` are kept (R7.11).
 const EARLY_VIEWS: usize = 64;
 
@@ -63,11 +65,10 @@ impl Group {
         self.seen = self.seen.max(p.epoch);
         let listed =
             install.members.iter().any(|m| m.id == self.config.id && m.inc == self.config.incarnation);
-        if !matches!(&self.phase, Phase::Promised { p: mine, .. } if *mine == p)
-            || !listed
-            || p.proposer != from
-            || self.promised != p
-        {
+        let promised = self.promised == p
+            && matches!(&self.phase, Phase::Promised { p: mine, .. } if *mine == p)
+            || sabotage::out(Rule::InstallOfThePromised);
+        if !promised || !listed || p.proposer != from {
             return;
         }
         let until = self.now + self.config.deadtime;
@@ -189,15 +190,12 @@ impl Group {
         }
         let branch = install.lineage.branch(&mine.lineage);
         let tip = mine.lineage.head();
-        let own_tail = self.view.as_ref().is_some_and(|v| {
-            v.dc == self.config.id && tip.view == v.id && v.committed_durable <= branch && {
-                // Everything after the branch point is of that view.
-                mine.lineage.segments().iter().rev().nth(1).is_none_or(|before| {
-                    install.lineage.has(crate::seam::Stamp { view: before.view, n: before.last })
-                })
-            }
-        });
-        if own_tail {
+        // Everything after the branch point is of views that it led since its start, and it committed nothing
+        // of that: then nobody did.
+        let base = &install.lineage;
+        let mut tail =
+            mine.lineage.segments().iter().filter(|s| !base.has(Stamp { view: s.view, n: s.last }));
+        if self.record.commit <= branch && tail.all(|s| self.led.contains(&s.view)) {
             let text = format!(
                 "changes after {} {} were never acknowledged and are taken back",
                 branch.view.epoch, branch.n
@@ -353,6 +351,12 @@ impl Group {
             self.record.commit = self.state.durable.lineage.head(); // R9.5
             self.record.admin_epoch = self.state.cib().version().admin_epoch;
             self.record.was_alone = false; // that survivor's word is in the history now
+        }
+        if install.dc == self.config.id {
+            self.led.insert(p);
+            if self.led.len() > LED_LIMIT {
+                self.led.pop_first();
+            }
         }
         self.suspects.retain(|id, _| !install.members.iter().any(|m| m.id == *id));
         self.active_since = self.now;

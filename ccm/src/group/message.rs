@@ -389,10 +389,10 @@ impl Wire for Message {
 
 impl Wire for RequestOptions {
     fn write(&self, w: &mut Writer) {
-        // How long the client waits concerns its own node only.
+        // How long the client waits, and whether it is asked again, concern its own node only.
         w.bool(self.force).bool(self.announce).put(&self.ident);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Ok(Self { force: r.bool()?, announce: r.bool()?, ident: r.get()?, patience: None })
+        Ok(Self { force: r.bool()?, announce: r.bool()?, ident: r.get()?, ..Self::default() })
     }
 }

@@ -58,17 +58,14 @@ impl Group {
     pub(super) fn decide(&mut self, request: Request) {
         let rid = request.rid;
         let Some(view) = &self.view else { return };
-        if !sabotage::out(Rule::RequestTable) {
-            let known = [self.state.durable.table.known(rid), self.state.volatile.known(rid)];
-            for known in known {
-                let answer = match known {
-                    Known::At(stamp) => Answer::At(stamp),
-                    Known::Refused(_) => refused_before(),
-                    Known::Passed | Known::New => continue,
-                };
-                self.send(rid.origin, Message::Reply { rid, answer });
-                return;
-            }
+        for known in [self.state.durable.table.known(rid), self.state.volatile.known(rid)] {
+            let answer = match known {
+                Known::At(stamp) => Answer::At(stamp),
+                Known::Refused(_) => refused_before(),
+                Known::Passed | Known::New => continue,
+            };
+            self.send(rid.origin, Message::Reply { rid, answer });
+            return;
         }
         if let Some(answer) = view.refused.get(&rid).cloned() {
             self.send(rid.origin, Message::Reply { rid, answer });

@@ -190,10 +190,16 @@ impl Group {
         let electorate = self.electorate();
         loop {
             let root = nodes.iter().position(|n| n.id == me)?;
-            // Own edges as they are, those of others as both ends say (R5.3).
+            // Edges to members as they are, all others as both ends say (R5.3): a newcomer whose own hold
+            // has not passed would refuse, and the view would have ended for nothing, again and again.
+            let own = self.view.as_ref().filter(|_| matches!(self.phase, Phase::Active));
             let says: Vec<u64> = nodes
                 .iter()
-                .map(|n| if n.id == me { u64::MAX } else { mask_of(&n.info.edges, &nodes) | 1 << root })
+                .map(|n| match own {
+                    _ if n.id == me => u64::MAX,
+                    Some(v) if !v.is_member(n.id, n.inc) => mask_of(&n.info.edges, &nodes),
+                    _ => mask_of(&n.info.edges, &nodes) | 1 << root,
+                })
                 .collect();
             let graph = Graph::mutual(&says);
             let mine: Vec<NodeId> =

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::codec::{CodecError, Reader, Wire, Writer, wire_struct};
+use crate::sabotage::{self, Rule};
 use crate::seam::NodeId;
 
 /// One link of the quorum chain (R15.2). Asked in order; the first that does not say "tie" or
@@ -151,7 +152,9 @@ pub fn verdict(
 ) -> Verdict {
     let total = electorate.votes();
     // R15.10: where anybody is verified, only the verified count, unless nobody is missing.
-    let counts = |c: &Candidate| all_promised || !promisers_verified || c.verified;
+    let counts = |c: &Candidate| {
+        all_promised || !promisers_verified || c.verified || sabotage::out(Rule::VerifiedVotes)
+    };
     let votes: u64 = members
         .iter()
         .filter(|c| counts(c))
@@ -171,7 +174,7 @@ pub fn verdict(
     for policy in chain {
         match policy {
             Policy::Majority => {
-                if votes * 2 > total {
+                if votes * 2 > total || (half && sabotage::out(Rule::MoreThanHalf)) {
                     return Verdict {
                         exclusive: true,
                         writable: true,
@@ -180,6 +183,14 @@ pub fn verdict(
                     };
                 }
                 answer.why = format!("{votes} of {total} votes are no majority");
+                let silent: Vec<&str> = members
+                    .iter()
+                    .filter(|c| !counts(c) && electorate.voter(c.id, &c.name).is_some())
+                    .map(|c| c.name.as_str())
+                    .collect();
+                if !silent.is_empty() {
+                    answer.why += &forgot(&silent, &absent);
+                }
                 answer.tie = half;
             }
             Policy::TieNode(name) => {
@@ -248,6 +259,16 @@ pub fn verdict(
         }
     }
     answer
+}
+
+/// R15.10 for people: whose votes do not count, and what to do about it.
+fn forgot(silent: &[&str], absent: &[&Voter]) -> String {
+    let absent: Vec<&str> = absent.iter().map(|v| v.name.as_str()).collect();
+    let (silent, absent) = (silent.join(", "), absent.join(", "));
+    format!(
+        "; the vote of {silent} does not count, for the disk there is new, wiped or set back, and {absent} may know \
+         more: start {absent}, or if surely down say so with stonith_admin --confirm"
+    )
 }
 
 /// R15.7 and design.md "Two nodes": may the half that is left go on?

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::codec::{CodecError, Reader, Wire, Writer};
+use crate::sabotage::{self, Rule};
 use crate::seam::{NodeId, RequestId, Stamp};
 
 /// Outcomes kept per origin incarnation, incarnations kept, client tokens kept (R18.1).
@@ -43,6 +44,9 @@ pub struct Table {
 
 impl Table {
     pub fn known(&self, rid: RequestId) -> Known {
+        if sabotage::out(Rule::RequestTable) {
+            return Known::New;
+        }
         match self.origins.get(&(rid.origin, rid.boot)) {
             None => Known::New,
             Some(o) => match o.outcomes.get(&rid.seq) {
