@@ -10,7 +10,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ccm::bus::BusAddress;
 use ccm::group::Level;
 use ccm::seam::{NodeId, ViewId};
 use cib::Element;
@@ -157,19 +156,14 @@ impl Controller {
             std::mem::take(&mut self.agents.held).into_iter().partition(|h| h.request.agent == agent);
         self.agents.held = rest;
         for held in ready {
-            // An order of an earlier view is void (G11); its DC does not wait for it any more.
-            if self.view().is_some_and(|v| v.id == held.view) {
-                if self.suspended || self.is_cut_off() {
-                    let message = Message::Done {
-                        key: held.key,
-                        ok: false,
-                        rc: rc::ERROR,
-                        reason: "Controller cannot attempt actions at this time".to_owned(),
-                    };
-                    out.push(ControllerAction::Send { to: BusAddress::Node(held.from), message });
-                } else {
-                    self.begin_when_known(now, held.from, held.request, held.key, held.fatal_start, out);
-                }
+            // An order of an earlier view is void (G11); a DC that is still the DC waits for its answer.
+            let current = self.view().is_some_and(|v| v.id == held.view);
+            if current && !self.suspended && !self.is_cut_off() {
+                self.begin_when_known(now, held.from, held.request, held.key, held.fatal_start, out);
+            } else {
+                let reason = "Controller cannot attempt actions at this time".to_owned();
+                let message = Message::Done { key: held.key, ok: false, rc: rc::ERROR, reason };
+                self.answer_order(message, out);
             }
         }
     }

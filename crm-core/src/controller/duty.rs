@@ -505,6 +505,9 @@ impl Controller {
             self.fencing = Some(fencing);
             out.push(ControllerAction::Fencing(fencing));
         }
+        if self.is_taken_for_gone() {
+            self.repair = Some(now.mono);
+        }
         if !self.is_dc() {
             return;
         }

@@ -19,6 +19,8 @@ use crate::transition::Key;
 /// Controllers answer for an operation with a longer start delay at once, so that the transition goes
 /// on (specification `agents.md` §5.7).
 const LONGEST_START_DELAY_MS: u64 = 300_000;
+/// Answers kept for the next view: far more than a node is ever asked to do at a time.
+const UNSENT_LIMIT: usize = 1024;
 
 impl Controller {
     pub(super) fn message(
@@ -60,8 +62,27 @@ impl Controller {
     }
 
     pub(super) fn dropped(&mut self, now: Now, message: Message, out: &mut Vec<ControllerAction>) {
-        if let Message::Execute { key, .. } = message {
-            self.order_dropped(now, &key, out);
+        match message {
+            Message::Execute { key, .. } => self.order_dropped(now, &key, out),
+            // Not at once: a bus that is full would drop it again.
+            message @ Message::Done { .. } => self.keep_for_the_next_view(message),
+            _ => {}
+        }
+    }
+
+    fn keep_for_the_next_view(&mut self, answer: Message) {
+        if self.unsent.len() >= UNSENT_LIMIT {
+            self.unsent.remove(0);
+        }
+        self.unsent.push(answer);
+    }
+
+    /// Tells the DC what became of an order. Where there is none, the next one is told: it may be the
+    /// same, and its plan waits for the answer.
+    pub(super) fn answer_order(&mut self, message: Message, out: &mut Vec<ControllerAction>) {
+        match self.view().map(|v| v.dc) {
+            Some(dc) => out.push(ControllerAction::Send { to: BusAddress::Node(dc), message }),
+            None => self.keep_for_the_next_view(message),
         }
     }
 
@@ -167,7 +188,7 @@ impl Controller {
                 message: Message::Done { key: key.clone(), ok: true, rc: rc::OK, reason: String::new() },
             });
         }
-        self.running.insert(operation_key, Running { key, fatal_start });
+        self.running.insert(operation_key, Running { key, fatal_start, answered: false });
         out.push(ControllerAction::Submit(request));
     }
 
@@ -217,13 +238,8 @@ impl Controller {
 
     fn cancel_done(&mut self, rsc: &str, action: &str, interval_ms: u64, out: &mut Vec<ControllerAction>) {
         let what = (rsc.to_owned(), action.to_owned(), interval_ms);
-        if let Some(key) = self.cancels.remove(&what)
-            && let Some(dc) = self.view().map(|v| v.dc)
-        {
-            out.push(ControllerAction::Send {
-                to: BusAddress::Node(dc),
-                message: Message::Done { key, ok: true, rc: rc::OK, reason: String::new() },
-            });
+        if let Some(key) = self.cancels.remove(&what) {
+            self.answer_order(Message::Done { key, ok: true, rc: rc::OK, reason: String::new() }, out);
         }
     }
 
@@ -239,11 +255,18 @@ impl Controller {
         let running = if result.status == OpStatus::Cancelled || result.interval_ms == 0 {
             self.running.remove(&operation_key)
         } else {
-            self.running.get(&operation_key).cloned()
+            let running = self.running.get_mut(&operation_key);
+            running.map(|r| std::mem::replace(r, Running { answered: true, ..r.clone() }))
         };
         self.say_result(&result, out);
         if result.status == OpStatus::Cancelled {
             self.cancel_done(&result.rsc, &result.action, result.interval_ms, out);
+            // Its history is gone, or goes: whoever ordered it would wait for a result in vain.
+            if let Some(running) = running.as_ref().filter(|r| !r.answered) {
+                let (key, reason) =
+                    (running.key.clone(), "it was cancelled before it had a result".to_owned());
+                self.answer_order(Message::Done { key, ok: false, rc: rc::ERROR, reason }, out);
+            }
         }
         let facts = self.facts(&result.agent).cloned();
         let recorded = self.history.record(&self.config.name, &result, facts.as_ref());
@@ -257,18 +280,10 @@ impl Controller {
         self.delete_ops(&result.rsc, &recorded.removed, out);
         if !is_recorded(&result.action)
             && let Some(running) = running
-            && let Some(dc) = self.view().map(|v| v.dc)
         {
-            out.push(ControllerAction::Send {
-                to: BusAddress::Node(dc),
-                message: Message::Done {
-                    key: running.key,
-                    // A notification that fails changes nothing (specification `agents.md` §1.8).
-                    ok: true,
-                    rc: result.rc,
-                    reason: result.reason.clone(),
-                },
-            });
+            // A notification that fails changes nothing (specification `agents.md` §1.8).
+            let (rc, reason) = (result.rc, result.reason.clone());
+            self.answer_order(Message::Done { key: running.key, ok: true, rc, reason }, out);
         }
         self.let_go_result(now, &result, out);
     }
@@ -277,16 +292,9 @@ impl Controller {
     /// resource, and nothing but the order that was given has changed.
     fn not_begun(&mut self, result: &OpResult, out: &mut Vec<ControllerAction>) {
         self.say_result(result, out);
-        if let Some(running) = self.running.remove(&result.operation_key())
-            && let Some(dc) = self.view().map(|v| v.dc)
-        {
-            let message = Message::Done {
-                key: running.key,
-                ok: false,
-                rc: rc::ERROR,
-                reason: "Controller cannot attempt actions at this time".to_owned(),
-            };
-            out.push(ControllerAction::Send { to: BusAddress::Node(dc), message });
+        if let Some(running) = self.running.remove(&result.operation_key()) {
+            let reason = "Controller cannot attempt actions at this time".to_owned();
+            self.answer_order(Message::Done { key: running.key, ok: false, rc: rc::ERROR, reason }, out);
         }
         let withdrawn = self.history.withdraw(&result.rsc);
         self.write_status(withdrawn.update, &[], out);
@@ -430,6 +438,8 @@ impl Controller {
 pub(super) struct Running {
     pub key: Key,
     pub fatal_start: bool,
+    /// A recurring one has had a first result: whoever ordered it knows.
+    pub answered: bool,
 }
 
 fn show_ms(ms: u64) -> String {

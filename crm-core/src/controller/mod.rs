@@ -158,6 +158,8 @@ pub enum ControllerAction {
         token: u64,
         request: cib::Request,
         announce: bool,
+        /// It follows from the present view, and says nothing in another.
+        this_view: bool,
     },
     Send {
         to: BusAddress,
@@ -221,6 +223,8 @@ enum Purpose {
     Status,
     /// Records of other nodes, as DC.
     Records,
+    /// Who is not a member of the present view, as DC.
+    Members,
 }
 
 /// How far the clean stop is.
@@ -264,6 +268,8 @@ pub struct Controller {
     running: BTreeMap<String, Running>,
     /// Cancels that were ordered: what, and the key to confirm.
     cancels: BTreeMap<(String, String, u64), Key>,
+    /// Answers to orders that found no view to be sent in, or no way before it ended: for the next one.
+    unsent: Vec<Message>,
     greatest_call: u64,
     no_carrier_since: Option<Duration>,
     /// Since when quorum is about to be lost.
@@ -307,6 +313,7 @@ impl Controller {
             duty: Duty::default(),
             running: BTreeMap::new(),
             cancels: BTreeMap::new(),
+            unsent: Vec::new(),
             greatest_call: 0,
             no_carrier_since: None,
             risk_since: None,
@@ -558,6 +565,9 @@ impl Controller {
         }
         if announce {
             self.announce(true, out);
+        }
+        for message in std::mem::take(&mut self.unsent) {
+            self.answer_order(message, out);
         }
         // A view without us being asked still deserves the shutdown request again.
         if let Leaving::Asked { .. } = self.leaving {

@@ -41,8 +41,9 @@ impl Controller {
     ) {
         let token = self.next_token;
         self.next_token += 1;
+        let this_view = purpose == Purpose::Members;
         self.pending.insert(token, purpose);
-        out.push(ControllerAction::Change { token, request, announce });
+        out.push(ControllerAction::Change { token, request, announce, this_view });
     }
 
     /// Writes everything this node knows about itself in the place of what the CIB says of it.
@@ -127,7 +128,7 @@ impl Controller {
             }
             ChangeOutcome::Busy | ChangeOutcome::Unknown | ChangeOutcome::NoQuorum { .. } => match purpose {
                 Purpose::Announce | Purpose::Status => self.repair = Some(now.mono + REPAIR),
-                Purpose::Records => {}
+                Purpose::Records | Purpose::Members => {}
             },
         }
     }

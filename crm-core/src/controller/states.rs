@@ -4,7 +4,7 @@ use ccm::group::{Level, OutReason};
 use cib::{Element, Operation, Request};
 
 use super::requests::{delete_path, modify_status, replace_state, safe};
-use super::{CRMD, Controller, ControllerAction, Purpose, options};
+use super::{CRMD, Controller, ControllerAction, Leaving, Purpose, options};
 use crate::now::Now;
 use crate::policy::graph::GraphAction;
 use crate::transition::{Key, Magic};
@@ -59,7 +59,7 @@ impl Controller {
             } else {
                 modify_status(absent_state(id, name, "member"))
             };
-            self.change(Purpose::Records, request, false, out);
+            self.change(Purpose::Members, request, false, out);
         }
 
         if !view.writable {
@@ -87,6 +87,21 @@ impl Controller {
             request.options.allow_create = true;
             self.change(Purpose::Records, request, false, out);
         }
+    }
+
+    /// Whether the CIB takes this member for one that is gone: said in another view, or of another start, and
+    /// arrived late. Nobody else knows better, and what runs here would be started elsewhere.
+    pub(super) fn is_taken_for_gone(&self) -> bool {
+        let id = self.own_id();
+        let own = |s: &&Element| s.id() == Some(id.as_str());
+        self.view().is_some()
+            && self.leaving == Leaving::No
+            && !self.pending.values().any(|p| *p == Purpose::Announce)
+            && self
+                .cib
+                .status()
+                .and_then(|s| s.children_named("node_state").find(own))
+                .is_some_and(|state| !is_up(state))
     }
 
     /// A fenced node runs nothing: its history and its transient attributes are gone.

@@ -30,9 +30,12 @@ pub(super) fn read_facts(agent: &lrm::AgentRef, outcome: &lrm::Outcome) -> Resul
 impl Core {
     pub(super) fn controller_action(&mut self, action: ControllerAction, out: &mut Vec<CoreAction>) {
         match action {
-            ControllerAction::Change { token, request, announce } => {
-                let options =
-                    ccm::group::RequestOptions { announce, ..ccm::group::RequestOptions::default() };
+            ControllerAction::Change { token, request, announce, this_view } => {
+                let options = ccm::group::RequestOptions {
+                    announce,
+                    this_view,
+                    ..ccm::group::RequestOptions::default()
+                };
                 let change = ccm::group::Change::Cib(request);
                 self.ask_group(Owner::Controller(token), change, options);
             }

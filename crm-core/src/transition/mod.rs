@@ -339,8 +339,9 @@ impl Transition {
             .iter()
             .enumerate()
             .filter(|(i, s)| {
+                // A fencing operation is about that node and done by others.
                 matches!(self.steps.get(*i), Some(Step::Pending { .. }))
-                    && s.action.kind == ActionKind::Resource
+                    && !(s.action.kind == ActionKind::Cluster && s.action.operation == "stonith")
                     && s.action.router_node.as_deref().or(s.action.on_node.as_deref()) == Some(name)
             })
             .map(|(i, _)| i)
