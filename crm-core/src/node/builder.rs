@@ -162,7 +162,7 @@ impl NodeBuilder {
                 let _ = inputs.send(Input::Event(Box::new(event)));
             })
         };
-        let opened = disk::open(&state.join("crm"), identity.regressed, Arc::clone(&say))?;
+        let opened = disk::open(&state, identity.regressed, Arc::clone(&say))?;
         for report in &opened.reports {
             tracing::warn!(target: "crm_core::disk", "{}: {report}", state.join("crm").display());
         }

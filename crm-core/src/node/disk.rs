@@ -9,7 +9,7 @@ use ccm::seam::Record;
 use cib::disk::{Backup, CibStore, DirStore, DiskError, Origin};
 use cib::{Cib, Element};
 
-use super::Say;
+use super::{Say, identity};
 use crate::core::CoreEvent;
 
 /// The two threads.
@@ -30,8 +30,9 @@ pub(super) struct Opened {
     pub by_hand: Option<Element>,
 }
 
-/// Opens the store and starts the threads. `say` takes what becomes durable.
-pub(super) fn open(directory: &Path, regressed: bool, say: Say) -> Result<Opened, DiskError> {
+/// Opens the store below the state directory and starts the threads. `say` takes what becomes durable.
+pub(super) fn open(state: &Path, regressed: bool, say: Say) -> Result<Opened, DiskError> {
+    let (state, directory) = (state.to_owned(), &state.join("crm"));
     let io = |source| DiskError::Io { action: "opening the directory of the configuration", source };
     let store = DirStore::new(directory).map_err(io)?;
     let (store, found) = CibStore::open(store)?;
@@ -51,7 +52,8 @@ pub(super) fn open(directory: &Path, regressed: bool, say: Say) -> Result<Opened
     };
     let (records, asked) = channel();
     let base = document.unwrap_or_else(|| Cib::empty().into_root());
-    let writer = spawn("disk", move || write_records(store, base, &order, &asked, &say)).map_err(io)?;
+    let writing = Writing { store, base, order, state, noted: false };
+    let writer = spawn("disk", move || write_records(writing, &asked, &say)).map_err(io)?;
     let (checkpoints, wanted) = channel();
     let directory: PathBuf = directory.to_owned();
     let files = spawn("checkpoints", move || write_files(&directory, &wanted)).map_err(io)?;
@@ -122,31 +124,50 @@ impl Disk {
     }
 }
 
-fn write_records(
-    mut store: CibStore<DirStore>,
-    mut base: Element,
-    order: &Path,
-    asked: &Receiver<(u64, Record)>,
-    say: &Say,
-) {
-    while let Ok((token, record)) = asked.recv() {
-        let result = match record {
-            Record::Append(entries) => store.append(&entries),
+/// What the thread of the records works with.
+struct Writing {
+    store: CibStore<DirStore>,
+    base: Element,
+    /// A document ordered to be put in force.
+    order: PathBuf,
+    state: PathBuf,
+    /// The group's record of this start is on disk.
+    noted: bool,
+}
+
+impl Writing {
+    fn write(&mut self, record: Record) -> Result<(), DiskError> {
+        match record {
+            Record::Append(entries) => return self.store.append(&entries),
             Record::Switch { document, meta, backup } => {
                 let kept = backup.as_ref().map(|(document, why)| Backup { document, why });
-                let result = store.switch(&document, &meta, kept);
+                self.store.switch(&document, &meta, kept)?;
                 // The document ordered is part of the first base written: the order is carried out.
-                if result.is_ok() && order.exists() {
-                    let _ = std::fs::rename(order, order.with_extension("import-done"));
+                if self.order.exists() {
+                    let _ = std::fs::rename(&self.order, self.order.with_extension("import-done"));
                 }
-                base = document;
-                result
+                self.base = document;
             }
             // Before the first base there is no log to put it into.
-            Record::Meta(meta) if store.generation().is_none() => store.switch(&base, &meta, None),
-            Record::Meta(meta) => store.meta(&meta),
-        };
-        say(match result {
+            Record::Meta(meta) if self.store.generation().is_none() => {
+                self.store.switch(&self.base, &meta, None)?;
+            }
+            Record::Meta(meta) => self.store.meta(&meta)?,
+        }
+        // Either kind says whether the disk had gone back (R16.5).
+        if !self.noted {
+            match identity::noted(&self.state) {
+                Ok(()) => self.noted = true,
+                Err(error) => tracing::warn!(target: "crm_core::disk", "{error}"),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_records(mut writing: Writing, asked: &Receiver<(u64, Record)>, say: &Say) {
+    while let Ok((token, record)) = asked.recv() {
+        say(match writing.write(record) {
             Ok(()) => CoreEvent::Persisted { token },
             Err(error) => CoreEvent::PersistFailed { token, error: error.to_string() },
         });

@@ -1,6 +1,9 @@
 //! Who this node is: `hb_uuid` and `hb_generation` in the state directory, as Heartbeat keeps them.
 //!
-//! Source: specification `heartbeat.md` §13; protocol R3.1.
+//! That the disk went back in time must not be forgotten by a crash: `hb_regressed` is there before the
+//! generation that hides it, and goes only when the group's own record says so ([`noted`]).
+//!
+//! Source: specification `heartbeat.md` §13; protocol R3.1, R16.5.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -43,6 +46,7 @@ pub fn start(directory: &Path, now_s: u64, seed: [u64; 3]) -> Result<Identity, I
     // What the old identity promised is not remembered under the new one.
     let renewed = fresh && directory.join("hb_generation").exists();
     if renewed {
+        write(&directory.join(MARK), b"")?;
         reports.push(format!(
             "{} was lost, and this node gets a new identity; with a copy of the old file, stop the node and put it \
              back, else nothing is to be done",
@@ -51,7 +55,25 @@ pub fn start(directory: &Path, now_s: u64, seed: [u64; 3]) -> Result<Identity, I
     }
     let id = uuid(&directory.join("hb_uuid"), [seed[0], seed[1]], &mut reports)?;
     let (generation, lost) = raise(directory, now_s, fresh, &mut reports)?;
-    Ok(Identity { id, inc: Incarnation { generation, boot: seed[2] }, regressed: lost || renewed, reports })
+    let regressed = lost || renewed || directory.join(MARK).exists();
+    Ok(Identity { id, inc: Incarnation { generation, boot: seed[2] }, regressed, reports })
+}
+
+/// What a start finds that follows one that was told, or found out, that the disk had gone back.
+const MARK: &str = "hb_regressed";
+
+/// The group's record on disk says that the disk had gone back: the mark has served.
+///
+/// # Errors
+/// It cannot be removed. The next start is then treated as one on such a disk again, which costs its
+/// vote until it has been in a view with quorum, and nothing else.
+pub fn noted(directory: &Path) -> Result<(), IdentityError> {
+    let path = directory.join(MARK);
+    match fs::remove_file(&path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(IdentityError::Io { path, action: "removing", source }),
+    }
 }
 
 /// Writes a generation above one that others know (protocol R3.2), and marks the disk as gone back.
@@ -59,8 +81,8 @@ pub fn start(directory: &Path, now_s: u64, seed: [u64; 3]) -> Result<Identity, I
 /// # Errors
 /// The directory cannot be written.
 pub fn raise_above(directory: &Path, known: u64) -> Result<(), IdentityError> {
-    write(&directory.join("hb_generation"), &format_generation(known))?;
-    write(&directory.join("hb_regressed"), b"")
+    write(&directory.join(MARK), b"")?;
+    write(&directory.join("hb_generation"), &format_generation(known))
 }
 
 fn uuid(path: &Path, random: [u64; 2], reports: &mut Vec<String>) -> Result<NodeId, IdentityError> {
@@ -94,7 +116,6 @@ fn raise(
     reports: &mut Vec<String>,
 ) -> Result<(u64, bool), IdentityError> {
     let path = directory.join("hb_generation");
-    let marked = directory.join("hb_regressed").exists();
     let text = match fs::read_to_string(&path) {
         Ok(text) => Some(text),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => None,
@@ -109,16 +130,11 @@ fn raise(
             (start, !fresh)
         }
     };
-    write(&path, &format_generation(generation))?;
-    if marked {
-        let mark = directory.join("hb_regressed");
-        fs::remove_file(&mark).map_err(|source| IdentityError::Io {
-            path: mark,
-            action: "removing",
-            source,
-        })?;
+    if lost {
+        write(&directory.join(MARK), b"")?;
     }
-    Ok((generation, lost || marked))
+    write(&path, &format_generation(generation))?;
+    Ok((generation, lost))
 }
 
 /// 16 bytes: the number right-aligned in 15, and a line feed.
@@ -171,9 +187,14 @@ mod tests {
         start(dir.path(), 1000, [1, 2, 3]).unwrap();
         fs::remove_file(dir.path().join("hb_generation")).unwrap();
         assert!(start(dir.path(), 2000, [1, 2, 3]).unwrap().regressed);
+        noted(dir.path()).unwrap();
+        assert!(!start(dir.path(), 2000, [1, 2, 3]).unwrap().regressed);
         raise_above(dir.path(), 9000).unwrap();
         let next = start(dir.path(), 2000, [1, 2, 3]).unwrap();
         assert_eq!((next.inc.generation, next.regressed), (9001, true));
+        // The power may fail before the group has written it down.
+        assert!(start(dir.path(), 2000, [1, 2, 3]).unwrap().regressed);
+        noted(dir.path()).unwrap();
         assert!(!start(dir.path(), 2000, [1, 2, 3]).unwrap().regressed);
     }
 
@@ -184,6 +205,7 @@ mod tests {
         fs::remove_file(dir.path().join("hb_uuid")).unwrap();
         let second = start(dir.path(), 1000, [4, 5, 6]).unwrap();
         assert!(second.regressed && second.id != first.id);
+        assert!(start(dir.path(), 1000, [4, 5, 6]).unwrap().regressed, "nor is that forgotten");
         assert!(second.reports.iter().any(|r| r.contains("hb_uuid was lost") && r.contains("put it back")));
     }
 
