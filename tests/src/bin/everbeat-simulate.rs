@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ccm::sabotage;
@@ -105,8 +106,15 @@ fn bar(campaign: &Campaign) -> impl Fn(u64) + Sync + use<> {
     let all = (campaign.to - campaign.from).max(1);
     let shown = std::io::stderr().is_terminal();
     let began = Instant::now();
+    let said = AtomicU64::new(0);
     move |done| {
-        if shown {
+        let minutes = began.elapsed().as_secs() / 60;
+        if !shown {
+            // In a log, a line a minute.
+            if said.fetch_max(minutes, Ordering::Relaxed) < minutes {
+                eprintln!("{done} of {all} seeds after {minutes} min");
+            }
+        } else {
             let bar = "#".repeat(usize::try_from(done * 40 / all).unwrap_or(40));
             eprint!("\r[{bar:40}] {done}/{all} {:.0} s ", began.elapsed().as_secs_f64());
             // Progress is not worth a failure.
@@ -165,10 +173,12 @@ fn main() -> ExitCode {
     match result {
         Ok(total) => {
             let missing = if arguments.coverage { campaign.untried(&total) } else { Vec::new() };
-            report(campaign, &total, began.elapsed());
+            let mut text = report(campaign, &total, began.elapsed());
             for what in &missing {
-                println!("never tried: {what}");
+                text += &format!("never tried: {what}\n");
             }
+            // Who closes the pipe has read enough.
+            let _ = std::io::stdout().write_all(text.as_bytes());
             if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(failure) => {
@@ -178,11 +188,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn report(campaign: &Campaign, total: &Summary, real: Duration) {
+fn report(campaign: &Campaign, total: &Summary, real: Duration) -> String {
     let times = total.time.as_secs_f64() / real.as_secs_f64().max(0.001);
-    println!(
+    let mut text = format!(
         "{} seeds, {:.0} simulated seconds in {:.1} s on {} threads ({times:.0} times real time, {:.0} per thread), \
-         {} events, no violation",
+         {} events, no violation\n",
         total.runs,
         total.time.as_secs_f64(),
         real.as_secs_f64(),
@@ -191,6 +201,7 @@ fn report(campaign: &Campaign, total: &Summary, real: Duration) {
         total.events
     );
     for (what, n) in &total.reached {
-        println!("  {n:9} {what}");
+        text += &format!("  {n:9} {what}\n");
     }
+    text
 }

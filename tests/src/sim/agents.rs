@@ -18,6 +18,8 @@ pub enum Job {
         target: String,
     },
     Plan(Box<Planned>),
+    /// An agent that prints its meta-data.
+    Describes,
 }
 
 /// A job under way.
@@ -102,6 +104,11 @@ impl Agents {
                     .to_owned()
             };
             let (action, target) = (word("action"), word("nodename"));
+            if action.is_empty() {
+                // An agent that is asked for its meta-data has none to give.
+                self.put(now + took, Running { exec, began: now, limit, job: Job::Describes, hangs: false });
+                return None;
+            }
             let job = Job::Fence { action: action.clone(), target: target.clone() };
             let took = took + Duration::from_millis(chance.below(1000));
             self.put(now + took, Running { exec, began: now, limit, job, hangs: false });

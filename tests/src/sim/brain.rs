@@ -43,6 +43,8 @@ pub enum Deed {
         exec: ExecId,
         op: Option<Box<OpRequest>>,
         command: Box<lrm::Command>,
+        /// Not begun after that time of the own clock.
+        until: Option<Duration>,
     },
     Kill(ExecId),
     Plan {
@@ -157,7 +159,7 @@ fn live(core: &mut Core, now: Now, task: Task, out: &mut Vec<Deed>) {
         out.push(match action {
             CoreAction::Link(command) => Deed::Link(command),
             CoreAction::Persist { token, record } => Deed::Persist { token, record },
-            CoreAction::Spawn { exec, op, command, .. } => Deed::Spawn { exec, op, command },
+            CoreAction::Spawn { exec, op, command, until } => Deed::Spawn { exec, op, command, until },
             CoreAction::Kill { exec } => Deed::Kill(exec),
             CoreAction::Plan { token, cib, situation } => Deed::Plan { token, cib, situation },
             CoreAction::Reply { id, result } => {

@@ -10,7 +10,8 @@ use ccm::group::{GroupAction, GroupEvent, Outcome, View};
 use ccm::seam::{Incarnation, NodeId, Stamp, ViewId};
 use cib::Cib;
 
-use super::machine::{Machine, counted, id, tokens};
+use super::document::{counted, tokens};
+use super::machine::{Machine, id};
 
 /// A broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,8 +73,10 @@ pub struct Checks {
     rejected: BTreeMap<u64, ViewId>,
     /// Last number of a bus message of each incarnation at each machine.
     bus: BTreeMap<(usize, NodeId, u64), u64>,
-    /// Machines whose disk has forgotten: nobody can tell what a majority with them knew.
+    /// Machines whose disk has forgotten.
     forgotten: BTreeSet<NodeId>,
+    /// Some of them may not have noticed: nobody can tell what a majority with them knew (R16.5).
+    unnoticed: bool,
     /// Starts of machines whose disk has forgotten since: what they acknowledged may still be on its way.
     forgotten_starts: BTreeSet<(NodeId, Incarnation)>,
 }
@@ -90,6 +93,7 @@ impl Checks {
             rejected: BTreeMap::new(),
             bus: BTreeMap::new(),
             forgotten: BTreeSet::new(),
+            unnoticed: false,
             forgotten_starts: BTreeSet::new(),
         }
     }
@@ -146,10 +150,14 @@ impl Checks {
     }
 
     /// The disk of a machine went back in time or was emptied.
-    pub fn forgot(&mut self, i: usize) {
+    ///
+    /// `inc`: its last start, which may have been about to enter a view.
+    pub fn forgot(&mut self, i: usize, inc: Incarnation, noticed: bool) {
         self.forgotten.insert(id(i));
+        self.unnoticed |= !noticed;
         let starts = self.views.values().flat_map(|v| &v.members).filter(|(m, _)| *m == id(i));
         self.forgotten_starts.extend(starts.copied());
+        self.forgotten_starts.insert((id(i), inc));
         for a in &mut self.acknowledged {
             if a.members.contains(&id(i)) {
                 a.forgotten.insert(id(i));
@@ -265,8 +273,7 @@ impl Checks {
             if present.contains(&a.token) || a.view >= view.id {
                 continue;
             }
-            // Who lost a disk may have made a quorum with those who knew no more (R16.5).
-            if a.exclusive && view.exclusive && self.forgotten.is_empty() {
+            if a.exclusive && view.exclusive && self.sure(a) {
                 return Err(Violation::new(
                     "S2",
                     format!(
@@ -296,6 +303,12 @@ impl Checks {
         Ok(())
     }
 
+    /// Whether what was acknowledged with quorum must be in every later view with quorum: the vote of a
+    /// disk that is known to have forgotten does not count (R15.10).
+    fn sure(&self, a: &Acknowledged) -> bool {
+        !self.unnoticed && a.members.iter().any(|m| !a.forgotten.contains(m))
+    }
+
     fn replied(&mut self, i: usize, token: u64, outcome: &Outcome) -> Result<(), Violation> {
         if !self.durable.contains(&token) {
             return Ok(());
@@ -304,6 +317,11 @@ impl Checks {
             Outcome::Done { without_quorum: false, .. } => {
                 let Some(view) = self.at.get(i).copied().flatten() else { return Ok(()) };
                 let Some(named) = self.views.get(&view) else { return Ok(()) };
+                if !named.writable {
+                    let what =
+                        format!("change {token} is acknowledged in view {} without quorum", view.epoch);
+                    return Err(Violation::new("S4", what));
+                }
                 self.acknowledged.push(Acknowledged {
                     token,
                     view,
@@ -374,7 +392,7 @@ impl Checks {
             }
             let all: Vec<NodeId> = (0..machines.len()).map(id).collect();
             let kept = saved(a.token, machines) || !a.held_by(&all);
-            if !kept || (a.exclusive && self.forgotten.is_empty()) {
+            if !kept || (a.exclusive && self.sure(a)) {
                 return Err(Violation::new("S2", format!("change {} is gone at the end", a.token)));
             }
         }

@@ -1,26 +1,29 @@
 //! One simulated machine: the real link machine and the real group or core, a disk that forgets what
 //! was not synced, a clock of its own that runs a little fast or slow, and what runs beside the node.
 
+mod disk;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ccm::group::{Group, GroupAction, GroupConfig, Loaded, Policy};
+use ccm::group::{Group, GroupAction, GroupConfig, Policy};
 use ccm::link::{Link, LinkAction, LinkConfig, LinkInput, PingTarget};
 use ccm::membership::info::PhaseName;
 use ccm::seam::{Incarnation, LinkCommand, NodeId, Record, ViewId};
 use ccm::wire::{Keys, Method};
-use cib::disk::{Backup, CibStore, Failure, MemoryStore, Origin};
-use cib::{Cib, Element};
+use cib::Element;
+use cib::disk::{CibStore, Failure, MemoryStore};
 use crm_core::core::{Core, CoreConfig, make_plan};
-use crm_core::now::Now;
 use lrm::ExecId;
 
 use super::agents::{Agents, Job, Running as Operation};
 use super::brain::{Brain, Deed, Task};
 use super::chance::Chance;
+use super::clock::Clock;
 use super::net::{Arrived, Sent, address};
 use super::{DEADTIME, KEEPALIVE, World};
+use disk::{backup_of, execute};
 
 /// A write on its way.
 struct Write {
@@ -78,20 +81,16 @@ pub struct Machine {
     /// A copy of the disk, and the generation of its time.
     image: Option<(MemoryStore, u64)>,
     generation: u64,
-    /// The next start knows that the disk went back in time.
+    /// The next start knows that the disk went back in time: until the group's own record says so.
     marked: bool,
     pub inc: Incarnation,
     running: Option<Running>,
-    /// Rate of the own clock in parts per thousand, what it showed then, and when that was.
-    rate: u64,
-    shown: Duration,
-    since: Duration,
-    wall: i64,
+    /// The core deals with something at this moment.
+    at_work: bool,
+    clock: Clock,
     pub write_time: Duration,
     core_paused: Duration,
     all_paused: Duration,
-    /// The clock stands still with the machine until then.
-    frozen: Option<Duration>,
     /// Tokens of the changes in each document that this disk holds as the loser of a merge.
     pub backups: Vec<BTreeSet<u64>>,
     pub agents: Agents,
@@ -125,14 +124,11 @@ impl Machine {
             marked: false,
             inc: Incarnation::default(),
             running: None,
-            rate: 980 + chance.below(41),
-            shown: Duration::from_millis(1000 + chance.below(100_000)),
-            since: Duration::ZERO,
-            wall: 1_700_000_000_000_000_000,
+            at_work: false,
+            clock: Clock::new(chance),
             write_time: Duration::from_millis(1 + chance.below(40)),
             core_paused: Duration::ZERO,
             all_paused: Duration::ZERO,
-            frozen: None,
             backups: Vec::new(),
             agents: Agents::default(),
             ping: true,
@@ -152,34 +148,9 @@ impl Machine {
         id(self.index)
     }
 
-    /// What the own clock shows.
-    fn clock(&self, now: Duration) -> Duration {
-        let real = u64::try_from(now.saturating_sub(self.since).as_nanos()).unwrap_or(u64::MAX);
-        self.shown + Duration::from_nanos(real.saturating_mul(self.rate) / 1000)
-    }
-
-    /// When the own clock shows `at`.
-    fn when(&self, at: Duration) -> Duration {
-        let own = u64::try_from(at.saturating_sub(self.shown).as_nanos()).unwrap_or(u64::MAX);
-        self.since + Duration::from_nanos(own.saturating_mul(1000).div_ceil(self.rate))
-    }
-
-    fn now(&self, now: Duration) -> Now {
-        let mono = self.clock(now);
-        Now::utc(mono, self.wall.saturating_add(i64::try_from(now.as_nanos()).unwrap_or(0)))
-    }
-
-    /// From now on the clock runs at this rate.
-    pub fn drift(&mut self, now: Duration, rate: u64) {
-        if self.frozen.is_none() {
-            (self.shown, self.since, self.rate) = (self.clock(now), now, rate);
-        }
-    }
-
     /// The wall clock is set.
     pub fn wall_jump(&mut self, now: Duration, seconds: i64) {
-        self.wall = self.wall.saturating_add(seconds.saturating_mul(1_000_000_000));
-        let wall_at_zero = self.wall / 1_000_000_000;
+        let wall_at_zero = self.clock.jump(seconds);
         self.link_input(now, LinkInput::Surroundings { load: "0.10 0.10 0.10 1/1 1".into(), wall_at_zero });
     }
 
@@ -221,22 +192,14 @@ impl Machine {
             None => format!("{} is down", self.name()),
             Some(g) => {
                 let i = g.info();
-                let state = self.core().map(|c| c.controller().state()).unwrap_or_default();
-                format!("{} {:?} view {} of {} {state}", self.name(), i.phase, i.view.epoch, i.members.len())
+                let controller = self.core().map(Core::controller);
+                let state = self.state();
+                let running =
+                    controller.map(|c| c.transition_status().running.join(", ")).unwrap_or_default();
+                let (name, members) = (self.name(), i.members.len());
+                format!("{name} {:?} view {} of {members} {state} {running}", i.phase, i.view.epoch)
             }
         }
-    }
-
-    fn open(&self, disk: MemoryStore) -> Option<(CibStore<MemoryStore>, Loaded)> {
-        let (store, loaded) = CibStore::open(disk).ok()?;
-        let fresh = loaded.origin == Origin::Empty;
-        let never = fresh && self.generation <= 1;
-        let document = if never { self.common.document.clone() } else { (!fresh).then_some(loaded.document) };
-        let regressed = loaded.regressed || self.marked;
-        Some((
-            store,
-            Loaded { document, meta: loaded.meta, entries: loaded.entries, regressed, import: None },
-        ))
     }
 
     fn config(&self) -> GroupConfig {
@@ -260,7 +223,6 @@ impl Machine {
             self.wishes.push(Wish::Ended(1));
             return;
         };
-        self.marked = false;
         let seed = self.chance.next();
         let config = self.config();
         let brain = match self.common.world {
@@ -306,7 +268,7 @@ impl Machine {
     pub fn crash(&mut self, now: Duration) {
         self.agents.off();
         self.well_since = None;
-        self.thaw(now);
+        self.clock.thaw(now);
         (self.core_paused, self.all_paused) = (Duration::ZERO, Duration::ZERO);
         let Some(mut r) = self.running.take() else { return };
         if let Some(write) = r.write.take() {
@@ -324,46 +286,6 @@ impl Machine {
         self.disk.heal();
     }
 
-    /// The durable document as a start would find it now.
-    pub fn on_disk(&self) -> Option<Cib> {
-        let (_, loaded) = self.open(self.disk.image())?;
-        let group = Group::new(self.config(), loaded, 0);
-        Cib::from_root(group.history().document.clone()).ok()
-    }
-
-    /// The next write fails; its outcome on the disk is open, or nothing is there (`full`).
-    pub fn fail_disk(&mut self, full: bool) {
-        let how = if full { Failure::Before } else { Failure::Torn };
-        self.disk.fail_at(self.disk.counts().calls, how);
-    }
-
-    pub fn take_image(&mut self) {
-        self.image = Some((self.disk.image(), self.generation));
-    }
-
-    /// After a crash: the disk is that of the image again. Whether there was one.
-    pub fn set_back(&mut self) -> bool {
-        let Some((disk, generation)) = self.image.take() else { return false };
-        self.disk = disk;
-        self.generation = generation;
-        true
-    }
-
-    /// After a crash: the disk is empty, and the generation starts at the time, as Heartbeat's does.
-    pub fn wipe(&mut self, now: Duration) {
-        self.disk = MemoryStore::new();
-        self.generation = 1_000_000 + now.as_secs();
-        self.marked = true;
-    }
-
-    /// After a crash: one byte has changed. Whether there was one to change.
-    pub fn damage(&mut self, at: u64) -> bool {
-        let names = self.disk.names();
-        let pick = usize::try_from(at % 1021).unwrap_or(0);
-        let name = names.get(pick % names.len().max(1));
-        name.is_some_and(|name| self.disk.damage(name, usize::try_from(at / 1021 % 997).unwrap_or(0)))
-    }
-
     pub fn pause_core(&mut self, until: Duration) {
         self.core_paused = self.core_paused.max(until);
         self.well_since = None;
@@ -376,54 +298,39 @@ impl Machine {
 
     /// The clock stands still too.
     pub fn freeze(&mut self, now: Duration, until: Duration) {
-        if self.frozen.is_none() && now >= self.all_paused {
-            self.shown = self.clock(now);
-            self.frozen = Some(until);
-            // Nothing asks for the time before it runs again.
-            self.since = until;
+        if now >= self.all_paused && self.clock.freeze(now, until) {
             self.pause_all(until);
         }
     }
 
-    fn thaw(&mut self, now: Duration) {
-        if self.frozen.take().is_some() {
-            self.since = self.since.min(now);
-        }
+    /// From now on its clock runs at this rate.
+    pub fn drift(&mut self, now: Duration, rate: u64) {
+        self.clock.drift(now, rate);
     }
 
-    /// Every write takes this long from now on.
-    pub fn slow(&mut self, now: Duration, delay: Duration) {
-        self.write_time = delay;
-        if delay >= DEADTIME / 8 {
-            self.well_since = None;
-        } else if self.running() && self.well_since.is_none() && !self.paused(now) {
-            self.well_since = Some(now);
-        }
-    }
-
-    /// The group has given its disk up.
-    pub fn disk_failed(&self) -> bool {
-        self.group().is_some_and(|g| g.info().phase == PhaseName::DiskFailed)
-    }
-
-    /// Where it is in the life of views, as a situation reached.
+    /// Where it is in the life of views.
     pub fn phase(&self) -> &'static str {
         match self.group().map(|g| g.info().phase) {
-            None => "phase: down",
-            Some(PhaseName::Boot) => "phase: boot",
-            Some(PhaseName::Seeking) => "phase: seeking",
-            Some(PhaseName::Proposing) => "phase: proposing",
-            Some(PhaseName::Promised) => "phase: promised",
-            Some(PhaseName::Installing) => "phase: installing",
-            Some(PhaseName::Active) => "phase: active",
-            Some(PhaseName::Leaving) => "phase: leaving",
-            Some(PhaseName::Gone) => "phase: gone",
-            Some(PhaseName::DiskFailed) => "phase: disk failed",
+            None => "down",
+            Some(PhaseName::Boot) => "boot",
+            Some(PhaseName::Seeking) => "seeking",
+            Some(PhaseName::Proposing) => "proposing",
+            Some(PhaseName::Promised) => "promised",
+            Some(PhaseName::Installing) => "installing",
+            Some(PhaseName::Active) => "active",
+            Some(PhaseName::Leaving) => "leaving",
+            Some(PhaseName::Gone) => "gone",
+            Some(PhaseName::DiskFailed) => "disk failed",
         }
+    }
+
+    /// Where its controller is, if there is one.
+    pub fn state(&self) -> &'static str {
+        self.core().map_or("", |c| c.controller().state())
     }
 
     pub fn calm(&mut self, now: Duration) {
-        self.thaw(now);
+        self.clock.thaw(now);
         self.core_paused = self.core_paused.min(now);
         self.all_paused = self.all_paused.min(now);
         self.write_time = Duration::from_millis(2);
@@ -449,12 +356,12 @@ impl Machine {
         if !r.packets.is_empty() {
             return now;
         }
-        let link = r.link.deadline().map_or(NEVER, |t| self.when(t).max(r.link_again));
+        let link = r.link.deadline().map_or(NEVER, |t| self.clock.when(t).max(r.link_again));
         let write = r.write.as_ref().map_or(NEVER, |w| w.due);
         let brain = if now < self.core_paused {
             self.core_paused
         } else if r.queued.is_empty() {
-            r.brain.deadline().map_or(NEVER, |t| self.when(t))
+            r.brain.deadline().map_or(NEVER, |t| self.clock.when(t))
         } else {
             now
         };
@@ -468,7 +375,7 @@ impl Machine {
             format!(
                 "{}: clock {:?}, link {:?}, brain {:?}, queued {}, packets {}, write {:?}",
                 self.name(),
-                self.clock(now),
+                self.clock.at(now),
                 r.link.deadline(),
                 r.brain.deadline(),
                 r.queued.len(),
@@ -482,14 +389,14 @@ impl Machine {
         if now < self.all_paused {
             return;
         }
-        self.frozen = None;
+        self.clock.awake();
         while let Some(packet) = self.running.as_mut().and_then(|r| r.packets.pop_front()) {
             self.packet(now, &packet);
         }
         while let Some(ended) = self.agents.take(now) {
             self.ended(now, ended);
         }
-        let clock = self.clock(now);
+        let clock = self.clock.at(now);
         let Some(r) = &mut self.running else { return };
         let written = r.write.take_if(|w| w.due <= now);
         if let Some(write) = written {
@@ -498,6 +405,7 @@ impl Machine {
             let task = match result {
                 Ok(()) => {
                     self.backups.extend(backup_of(&write.record));
+                    self.marked &= matches!(write.record, Record::Append(_));
                     Task::Persisted(token)
                 }
                 Err(error) => {
@@ -515,11 +423,9 @@ impl Machine {
             }
         }
         if now >= self.core_paused {
-            while let Some(task) = self.running.as_mut().and_then(|r| r.queued.pop_front()) {
-                self.handle(now, task);
-            }
+            self.work(now);
             if self.running.as_ref().is_some_and(|r| r.brain.deadline().is_some_and(|t| t <= clock)) {
-                self.handle(now, Task::Wake);
+                self.task(now, Task::Wake);
             }
         }
     }
@@ -535,6 +441,9 @@ impl Machine {
             }
             Job::Fence { action, target } => {
                 self.wishes.push(Wish::Fence { exec: running.exec, action, target });
+            }
+            Job::Describes => {
+                self.task(now, Task::Exited(running.exec, lrm::Outcome::of(lrm::End::Code(0), ran)));
             }
             Job::Plan(plan) => self.task(now, Task::Planned(running.exec.0, plan)),
         }
@@ -560,18 +469,27 @@ impl Machine {
         self.link_input(now, LinkInput::Packet { medium: 0, from, bytes: packet.bytes.to_vec() });
     }
 
+    /// Gives the core something to deal with: in its turn, never in the middle of something else. What it
+    /// does is carried out in the order in which it said so.
     pub fn task(&mut self, now: Duration, task: Task) {
-        let paused = now < self.core_paused || now < self.all_paused;
         let Some(r) = self.running.as_mut().filter(|r| !r.gone) else { return };
-        if paused || !r.queued.is_empty() {
-            r.queued.push_back(task);
-        } else {
+        r.queued.push_back(task);
+        self.work(now);
+    }
+
+    fn work(&mut self, now: Duration) {
+        if self.at_work || now < self.core_paused || now < self.all_paused {
+            return;
+        }
+        self.at_work = true;
+        while let Some(task) = self.running.as_mut().and_then(|r| r.queued.pop_front()) {
             self.handle(now, task);
         }
+        self.at_work = false;
     }
 
     fn link_input(&mut self, now: Duration, input: LinkInput) {
-        let clock = self.clock(now);
+        let clock = self.clock.at(now);
         let Some(r) = self.running.as_mut().filter(|r| !r.gone) else { return };
         let mut out = Vec::new();
         r.link.handle(clock, input, &mut out);
@@ -588,7 +506,7 @@ impl Machine {
     }
 
     fn handle(&mut self, now: Duration, task: Task) {
-        let clock = self.now(now);
+        let clock = self.clock.now(now);
         let Some(r) = self.running.as_mut().filter(|r| !r.gone) else { return };
         let mut deeds = Vec::new();
         r.brain.handle(clock, task, &mut deeds);
@@ -608,7 +526,12 @@ impl Machine {
                     }
                 }
                 Deed::Said(action) => self.said.push(action),
-                Deed::Spawn { exec, op, command } => {
+                // As the executor does: what comes too late is not begun.
+                Deed::Spawn { exec, until: Some(until), .. } if clock.mono >= until => {
+                    let late = lrm::End::Failed(lrm::SpawnError::Late("the lease has lapsed".to_owned()));
+                    self.task(now, Task::Exited(exec, lrm::Outcome::of(late, Duration::ZERO)));
+                }
+                Deed::Spawn { exec, op, command, .. } => {
                     if let Some(op) = &op {
                         let (rsc, action) = (op.rsc.clone(), op.action.clone());
                         self.wishes.push(Wish::Operation { rsc, action });
@@ -654,44 +577,3 @@ impl Machine {
 
 /// Name of the ping node.
 const PING: &str = "gateway";
-
-fn execute(store: &mut CibStore<MemoryStore>, record: &Record) -> Result<(), String> {
-    let result = match record {
-        Record::Append(entries) => store.append(entries),
-        Record::Meta(meta) => store.meta(meta),
-        Record::Switch { document, meta, backup } => {
-            let backup = backup.as_ref().map(|(document, why)| Backup { document, why });
-            store.switch(document, meta, backup)
-        }
-    };
-    result.map_err(|e| e.to_string())
-}
-
-fn backup_of(record: &Record) -> Option<BTreeSet<u64>> {
-    match record {
-        Record::Switch { backup: Some((document, _)), .. } => Some(tokens(document).collect()),
-        Record::Append(_) | Record::Meta(_) | Record::Switch { .. } => None,
-    }
-}
-
-/// The changes in a document that clients of the simulation made, by their numbers: objects of their
-/// own (`c-N`), and pairs of one set (`k-N`) that counts them.
-pub fn tokens(root: &Element) -> impl Iterator<Item = u64> {
-    let number = |e: &Element, kind: &str| e.id()?.strip_prefix(kind)?.parse().ok();
-    let sets = root.path(&["configuration", "crm_config"]).into_iter().flat_map(Element::children);
-    sets.flat_map(move |set| {
-        let pairs = (set.id() == Some(KEYS)).then(|| set.children()).into_iter().flatten();
-        number(set, "c-").into_iter().chain(pairs.filter_map(move |pair| number(pair, "k-")))
-    })
-}
-
-/// How many changes the set counted, and how many are in it.
-pub fn counted(root: &Element) -> Option<(u64, u64)> {
-    let config = root.path(&["configuration", "crm_config"])?;
-    let set = config.children().find(|s| s.id() == Some(KEYS))?;
-    let sum = set.children().find(|p| p.id() == Some("sum"))?.attr("value")?.parse().ok()?;
-    Some((sum, set.children().filter(|p| p.id().is_some_and(|id| id.starts_with("k-"))).count() as u64))
-}
-
-/// Name of the set that counts.
-pub const KEYS: &str = "keys";

@@ -22,11 +22,15 @@ pub mod brain;
 pub mod campaign;
 pub mod chance;
 pub mod checks;
+pub mod clock;
+pub mod document;
+mod faults;
 pub mod machine;
 pub mod net;
 pub mod plan;
 mod play;
 pub mod resources;
+mod work;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -134,6 +134,8 @@ pub enum Fault {
     Votes(usize, u32),
     /// Many requests at once.
     Burst(usize, u32),
+    /// The DC is not heard any more, while it hears, and a machine asks it for something.
+    Orphan(usize),
     /// The next operation of a kind on a machine goes wrong.
     Ill(usize, super::agents::Ill),
     /// Something that runs on a machine stops by itself.
@@ -179,6 +181,7 @@ impl Fault {
             Self::RemoveNode(_) => "fault: voter removed",
             Self::Votes(..) => "fault: votes changed",
             Self::Burst(..) => "fault: burst of requests",
+            Self::Orphan(_) => "fault: the DC is not heard",
             Self::Ill(_, super::agents::Ill::Hang) => "fault: agent hangs",
             Self::Ill(..) => "fault: agent fails",
             Self::Dies(..) => "fault: resource dies",
@@ -189,7 +192,7 @@ impl Fault {
 }
 
 /// What every long run must have tried, in any world: a generator that never does is seen.
-pub const TRIED: [&str; 33] = [
+pub const TRIED: [&str; 35] = [
     "fault: crash",
     "fault: everything loses power",
     "fault: restart",
@@ -222,6 +225,8 @@ pub const TRIED: [&str; 33] = [
     "fault: voter removed",
     "fault: votes changed",
     "fault: burst of requests",
+    "fault: the DC is not heard",
+    "reached: a DC that is not heard",
     "reached: one clogged link released",
 ];
 
@@ -280,7 +285,7 @@ impl Drawing {
         let i = chance.index(n);
         let j = (i + 1 + chance.index(n.saturating_sub(1).max(1))) % n.max(1);
         let whole = self.settings.world == World::Whole;
-        match chance.below(if whole { 52 } else { 44 }) {
+        match chance.below(if whole { 54 } else { 46 }) {
             0..=4 => {
                 self.put(at, Fault::Crash(i));
                 if chance.percent(85) {
@@ -361,14 +366,15 @@ impl Drawing {
             38 => self.put(at, Fault::Votes(i, u32::try_from(chance.below(3)).unwrap_or(1))),
             39 => self.put(at, Fault::Burst(i, u32::try_from(5 + chance.below(40)).unwrap_or(5))),
             40..=43 => self.put(at, Fault::HealLinks),
-            44..=46 => {
+            44 | 45 => self.put(at, Fault::Orphan(i)),
+            46..=48 => {
                 use super::agents::Ill;
                 let ill = [Ill::Start, Ill::Stop, Ill::Monitor, Ill::Hang];
                 let ill = ill.get(chance.index(ill.len())).copied().unwrap_or(Ill::Monitor);
                 self.put(at, Fault::Ill(i, ill));
             }
-            47 | 48 => self.put(at, Fault::Dies(i, chance.next())),
-            49 | 50 => self.put(at, Fault::FencingDown(some(chance, DEADTIME * 8))),
+            49 | 50 => self.put(at, Fault::Dies(i, chance.next())),
+            51 | 52 => self.put(at, Fault::FencingDown(some(chance, DEADTIME * 8))),
             _ => self.put(at, Fault::AskFence(i, j)),
         }
     }

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ccm::group::{Change, GroupAction, GroupEvent, Level, Outcome, Policy};
-use cib::{Element, Operation, Request};
+use ccm::group::{GroupAction, GroupEvent, Level, Outcome, Policy};
 use crm_core::client::ClientRequest;
 
 use super::brain::Task;
 use super::chance::Chance;
-use super::checks::{Checks, Violation, bus_message};
-use super::machine::{Common, KEYS, Machine, Wish, counted};
+use super::checks::{Checks, Violation};
+use super::machine::{Common, Machine, Wish};
 use super::net::Net;
 use super::plan::{Fault, Plan};
 use super::resources::Resources;
@@ -23,32 +22,36 @@ const TIMELINE: usize = 1500;
 const STANDSTILL: u32 = 100_000;
 
 pub(super) struct Sim {
-    settings: Settings,
-    now: Duration,
-    chance: Chance,
-    machines: Vec<Machine>,
+    pub(super) settings: Settings,
+    pub(super) now: Duration,
+    pub(super) chance: Chance,
+    pub(super) machines: Vec<Machine>,
     /// When each machine is to be looked at next.
     due: Vec<Duration>,
-    net: Net,
-    plan: VecDeque<(Duration, Fault)>,
+    pub(super) net: Net,
+    pub(super) plan: VecDeque<(Duration, Fault)>,
     faults: usize,
-    checks: Checks,
-    resources: Resources,
+    pub(super) checks: Checks,
+    pub(super) resources: Resources,
     /// Kept only when the story is to be told: most runs end well.
     timeline: Option<VecDeque<String>>,
     events: u64,
     reached: BTreeMap<&'static str, u64>,
-    /// Phases of each machine, as last seen.
-    phases: Vec<&'static str>,
-    next_request: Duration,
-    requests: u64,
-    bus: u64,
-    healed: bool,
+    /// From one phase, or state of a controller, to another.
+    steps: BTreeMap<(&'static str, &'static str), u64>,
+    /// Phases of each machine, and states of its controller, as last seen.
+    phases: Vec<[&'static str; 2]>,
+    pub(super) next_request: Duration,
+    pub(super) requests: u64,
+    pub(super) bus: u64,
+    pub(super) healed: bool,
     still: u32,
     /// Machines that an administrator, or the fencing device, brings up at that time.
-    boots: Vec<(Duration, usize)>,
+    pub(super) boots: Vec<(Duration, usize)>,
     /// Machines whose disk failed.
     lost: Vec<usize>,
+    /// The object asked for last.
+    pub(super) last_object: Option<u64>,
 }
 
 impl Sim {
@@ -76,7 +79,8 @@ impl Sim {
             timeline: told.then(VecDeque::new),
             events: 0,
             reached: BTreeMap::new(),
-            phases: vec!["down"; settings.nodes],
+            steps: BTreeMap::new(),
+            phases: vec![["down", ""]; settings.nodes],
             next_request: Duration::ZERO,
             requests: 0,
             bus: 0,
@@ -84,6 +88,7 @@ impl Sim {
             still: 0,
             boots: Vec::new(),
             lost: Vec::new(),
+            last_object: None,
             chance,
             settings,
         }
@@ -93,12 +98,17 @@ impl Sim {
     pub fn run(mut self, faults: Option<usize>) -> Result<Summary, Box<Failure>> {
         self.plan.truncate(faults.unwrap_or(usize::MAX));
         match self.play() {
-            Ok(()) => Ok(Summary {
-                runs: 1,
-                time: self.now,
-                events: self.events,
-                reached: self.reached.into_iter().map(|(k, n)| (k.to_owned(), n)).collect(),
-            }),
+            Ok(()) => {
+                let reached = self.reached.into_iter().map(|(k, n)| (k.to_owned(), n));
+                let steps =
+                    self.steps.into_iter().map(|((from, to), n)| (format!("step: {from} -> {to}"), n));
+                Ok(Summary {
+                    runs: 1,
+                    time: self.now,
+                    events: self.events,
+                    reached: reached.chain(steps).collect(),
+                })
+            }
             Err(violation) => Err(Box::new(Failure {
                 settings: self.settings,
                 violation,
@@ -109,7 +119,7 @@ impl Sim {
         }
     }
 
-    fn note(&mut self, text: impl FnOnce() -> String) {
+    pub(super) fn note(&mut self, text: impl FnOnce() -> String) {
         if let Some(timeline) = &mut self.timeline {
             timeline.push_back(format!("{:9.4} {}", self.now.as_secs_f64(), text()));
             if timeline.len() > TIMELINE {
@@ -118,7 +128,7 @@ impl Sim {
         }
     }
 
-    fn reach(&mut self, what: &'static str) {
+    pub(super) fn reach(&mut self, what: &'static str) {
         *self.reached.entry(what).or_default() += 1;
     }
 
@@ -266,7 +276,7 @@ impl Sim {
     }
 
     /// Lets a machine do something and deals with what it sends, says and wishes.
-    fn feed(&mut self, i: usize, f: impl FnOnce(&mut Machine, Duration)) -> Result<(), Violation> {
+    pub(super) fn feed(&mut self, i: usize, f: impl FnOnce(&mut Machine, Duration)) -> Result<(), Violation> {
         let now = self.now;
         let Some(machine) = self.machines.get_mut(i) else { return Ok(()) };
         f(machine, now);
@@ -294,12 +304,15 @@ impl Sim {
 
     /// What a machine does changes what runs where.
     fn look(&mut self, i: usize) -> Result<(), Violation> {
-        let phase = self.machines.get(i).map_or("down", Machine::phase);
-        if let Some(last) = self.phases.get_mut(i)
-            && *last != phase
-        {
-            *last = phase;
-            self.reach(phase);
+        let machine = self.machines.get(i);
+        let states = [machine.map_or("down", Machine::phase), machine.map_or("", Machine::state)];
+        if let Some(last) = self.phases.get_mut(i) {
+            for (last, now) in last.iter_mut().zip(states) {
+                if *last != now {
+                    *self.steps.entry((last, now)).or_default() += 1;
+                    *last = now;
+                }
+            }
         }
         if self.settings.world == World::Whole {
             self.resources.once(&self.machines)?;
@@ -320,7 +333,7 @@ impl Sim {
                     "notify" => "agent: notify",
                     _ => "agent: other",
                 });
-                self.resources.begins(&self.machines, i, &rsc, &action)
+                self.resources.begins(self.now, i, &rsc, &action)
             }
             Wish::Fences { action, target } => {
                 let victim = self.machines.iter().position(|m| m.name() == target);
@@ -342,6 +355,7 @@ impl Sim {
                 if matches!(action.as_str(), "off" | "reboot") {
                     self.reach("fence agent: power off");
                     self.crash(victim)?;
+                    self.resources.power_taken(victim);
                     if action == "reboot" {
                         let later = Duration::from_millis(200 + self.chance.below(6000));
                         self.boots.push((self.now + later, victim));
@@ -375,6 +389,7 @@ impl Sim {
                 self.note(|| format!("n{} {text}", i + 1));
             }
             GroupAction::Event(GroupEvent::ViewChanged(v)) => {
+                self.resources.entered(i, v);
                 self.reach(if v.exclusive {
                     "view: exclusive"
                 } else if v.writable {
@@ -423,7 +438,10 @@ impl Sim {
 
     fn event(&mut self, i: usize, event: &GroupEvent) {
         match event {
-            GroupEvent::Frozen => self.reach("event: frozen"),
+            GroupEvent::Frozen => {
+                self.reach("event: frozen");
+                self.resources.left(self.now, i);
+            }
             GroupEvent::Suspended => self.reach("event: suspended"),
             GroupEvent::Resumed => self.reach("event: resumed"),
             GroupEvent::StatusComplete { .. } => self.reach("event: status complete"),
@@ -445,177 +463,9 @@ impl Sim {
         }
     }
 
-    /// Somebody comes for a machine with a failed disk, after a while.
-    fn broken(&mut self, i: usize) {
-        for (after, fault) in [(DEADTIME * 4, Fault::Crash(i)), (DEADTIME * 5, Fault::Restart(i))] {
-            let at = self.now + after;
-            let place = self.plan.iter().position(|(t, _)| *t > at).unwrap_or(self.plan.len());
-            self.plan.insert(place, (at, fault));
-        }
-    }
-
-    fn start(&mut self, i: usize) -> Result<(), Violation> {
+    pub(super) fn start(&mut self, i: usize) -> Result<(), Violation> {
         self.note(|| format!("n{} starts", i + 1));
         self.feed(i, Machine::start)
-    }
-
-    fn bus_message(&mut self, i: usize) -> Result<(), Violation> {
-        self.bus += 1;
-        let boot = self.machines.get(i).map_or(0, |m| m.inc.boot);
-        let payload = bus_message(boot, self.bus);
-        self.feed(i, |m, now| m.task(now, Task::Bus(payload)))
-    }
-
-    /// One change of the document: an object of its own, a pair of the set that counts, sometimes on
-    /// condition of a version, sometimes the volatile state of the node.
-    fn change(&mut self, i: usize) -> Result<(), Violation> {
-        let Some(machine) = self.machines.get(i) else { return Ok(()) };
-        let Some(group) = machine.group() else { return Ok(()) };
-        let (version, set) = (group.visible().version(), counted(group.visible().root()).is_some());
-        self.requests += 1;
-        let token = self.requests;
-        let kind = if self.healed { 0 } else { self.chance.below(10) };
-        let (change, what) = match kind {
-            _ if !set => (first_set(), "the set"),
-            0..=2 => (object(token), "an object"),
-            3 | 4 => (pair(token), "a pair"),
-            5 | 6 => (pair(token).if_version(version), "a pair, if the version is still the same"),
-            7 => (object(token).if_version(version), "an object, if the version is still the same"),
-            _ => (state(i, token), "its status"),
-        };
-        self.checks.asked(token, set && kind < 8);
-        self.note(|| format!("n{} asks for change {token}: {what}", i + 1));
-        self.feed(i, |m, now| m.task(now, Task::Change(token, Change::Cib(change))))
-    }
-
-    /// A request whose outcome no check follows.
-    fn ask(&mut self, i: usize, change: Change) -> Result<(), Violation> {
-        self.requests += 1;
-        let token = self.requests;
-        self.feed(i, |m, now| m.task(now, Task::Change(token, change)))
-    }
-
-    fn fault(&mut self, fault: Fault) -> Result<(), Violation> {
-        self.reach(fault.name());
-        self.note(|| format!("FAULT {fault:?}"));
-        let now = self.now;
-        match fault {
-            Fault::Crash(i) => self.crash(i)?,
-            Fault::CrashAll => {
-                for i in 0..self.machines.len() {
-                    self.crash(i)?;
-                }
-            }
-            Fault::Restart(i) => {
-                if self.machines.get(i).is_some_and(|m| !m.running()) {
-                    self.crash(i)?;
-                    self.start(i)?;
-                }
-            }
-            Fault::Leave(i) => self.feed(i, |m, now| m.task(now, Task::Leave))?,
-            Fault::PauseCore(i, span) => self.feed(i, |m, now| m.pause_core(now + span))?,
-            Fault::PauseAll(i, span) => self.feed(i, |m, now| m.pause_all(now + span))?,
-            Fault::Freeze(i, span) => self.feed(i, |m, now| m.freeze(now, now + span))?,
-            Fault::Drift(i, rate) => self.feed(i, |m, now| m.drift(now, rate))?,
-            Fault::WallJump(i, by) => self.feed(i, |m, now| m.wall_jump(now, by))?,
-            Fault::SlowDisk(i, delay) => self.feed(i, |m, now| m.slow(now, delay))?,
-            Fault::FailDisk(i) => self.feed(i, |m, _| m.fail_disk(false))?,
-            Fault::FullDisk(i) => self.feed(i, |m, _| m.fail_disk(true))?,
-            Fault::Image(i) => self.feed(i, |m, _| m.take_image())?,
-            Fault::SetBack(i) => self.forget(i, Machine::set_back, "reached: a disk was set back")?,
-            Fault::Wipe(i) => self.forget(i, |m| m.wipe(now), "reached: a disk was wiped")?,
-            Fault::ReadError(i, at) => self.forget(i, |m| m.damage(at), "reached: a disk was damaged")?,
-            Fault::Cut { from, to } => self.net.cut(from, to),
-            Fault::Split(side) => self.net.split(side, self.settings.nodes),
-            Fault::Unplug(i) => {
-                self.net.unplug(i);
-                self.feed(i, |m, now| m.carrier(now, false))?;
-            }
-            Fault::Plug(i) => {
-                self.net.plug(i);
-                self.feed(i, |m, now| m.carrier(now, true))?;
-            }
-            Fault::Clog { from, to, delay } => self.net.clog(from, to, delay),
-            Fault::ClogAll(delay) => {
-                for a in 0..self.settings.nodes {
-                    for b in 0..self.settings.nodes {
-                        let part = u32::try_from(self.chance.below(1000)).unwrap_or(0);
-                        self.net.clog(a, b, delay * part / 1000);
-                    }
-                }
-            }
-            Fault::Loss(percent) => self.net.lose(Some(percent)),
-            Fault::Quiet => self.net.lose(None),
-            Fault::HealLinks => self.net.heal(),
-            Fault::HealOne => {
-                if let Some(what) = self.net.heal_one(&mut self.chance) {
-                    self.reach(what);
-                }
-            }
-            Fault::PingLost(i) => self.feed(i, |m, _| m.ping = false)?,
-            Fault::PingBack(i) => self.feed(i, |m, _| m.ping = true)?,
-            Fault::AddNode(n) => self.electorate(Change::AddNode { name: format!("g{n}"), votes: 1 })?,
-            Fault::RemoveNode(n) => {
-                // A machine that was taken out stays out until it is added again (R15.8), and could not be
-                // in the view that everything ends in: only voters without a machine are taken out.
-                let name = format!("g{}", n.checked_sub(self.machines.len()).unwrap_or(n % 3));
-                self.electorate(Change::RemoveNode { name })?;
-            }
-            Fault::Votes(i, votes) => {
-                self.electorate(Change::AddNode { name: format!("n{}", i + 1), votes })?
-            }
-            Fault::Burst(i, count) => {
-                for _ in 0..count {
-                    self.change(i)?;
-                }
-            }
-            Fault::Ill(i, ill) => self.feed(i, |m, _| {
-                m.agents.ill.insert(ill);
-            })?,
-            Fault::Dies(i, which) => self.feed(i, |m, _| {
-                let at = usize::try_from(which % m.agents.active.len().max(1) as u64).unwrap_or(0);
-                if let Some(name) = m.agents.active.keys().nth(at).cloned() {
-                    m.agents.active.remove(&name);
-                }
-            })?,
-            Fault::FencingDown(span) => self.resources.fencing_down = now + span,
-            Fault::AskFence(i, j) => {
-                self.resources.ordered(j);
-                let (id, target) = (self.requests + 1, format!("n{}", j + 1));
-                self.requests = id;
-                let request = ClientRequest::Fence { target, action: "reboot".into(), timeout: DEADTIME * 4 };
-                self.feed(i, |m, now| m.task(now, Task::Client(id, Box::new(request))))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn electorate(&mut self, change: Change) -> Result<(), Violation> {
-        let i = self.chance.index(self.machines.len());
-        self.ask(i, change)
-    }
-
-    fn crash(&mut self, i: usize) -> Result<(), Violation> {
-        self.boots.retain(|(_, b)| *b != i);
-        self.feed(i, Machine::crash)?;
-        self.checks.crashed(i, self.machines.get(i))
-    }
-
-    /// A crash after which the disk is not what it was.
-    fn forget<T: Into<Forgot>>(
-        &mut self,
-        i: usize,
-        how: impl FnOnce(&mut Machine) -> T,
-        what: &'static str,
-    ) -> Result<(), Violation> {
-        self.crash(i)?;
-        let done: Option<Forgot> = self.machines.get_mut(i).map(|m| how(m).into());
-        if done.is_some_and(|d| d.0) {
-            self.reach(what);
-            self.checks.forgot(i);
-        }
-        self.boots.push((self.now + DEADTIME / 2, i));
-        Ok(())
     }
 
     fn heal(&mut self) -> Result<(), Violation> {
@@ -637,55 +487,4 @@ impl Sim {
         }
         Ok(())
     }
-}
-
-/// Whether a disk has forgotten something.
-struct Forgot(bool);
-
-impl From<bool> for Forgot {
-    fn from(done: bool) -> Self {
-        Self(done)
-    }
-}
-
-impl From<()> for Forgot {
-    fn from((): ()) -> Self {
-        Self(true)
-    }
-}
-
-fn nvpair(id: &str, value: &str) -> Element {
-    Element::new("nvpair").with_attr("id", id).with_attr("name", id).with_attr("value", value)
-}
-
-/// The set that counts, where there is none yet.
-fn first_set() -> Request {
-    let set = Element::new("cluster_property_set").with_attr("id", KEYS).with_child(nvpair("sum", "0"));
-    Request::new(Operation::Create).section("crm_config").input(set)
-}
-
-/// An object that nobody else makes, and that can be made only once.
-fn object(token: u64) -> Request {
-    let set = Element::new("cluster_property_set").with_attr("id", format!("c-{token}"));
-    Request::new(Operation::Create).section("crm_config").input(set)
-}
-
-/// A pair of the set that counts: made twice, the sum is wrong.
-fn pair(token: u64) -> Request {
-    let set = Element::new("cluster_property_set")
-        .with_attr("id", KEYS)
-        .with_child(nvpair(&format!("k-{token}"), "1"))
-        .with_child(Element::new("nvpair").with_attr("id", "sum").with_attr("value", "value++"));
-    Request::new(Operation::Modify).section("crm_config").input(set)
-}
-
-fn state(i: usize, token: u64) -> Request {
-    let state = Element::new("node_state")
-        .with_attr("id", format!("x{}", i + 1))
-        .with_attr("uname", format!("x{}", i + 1))
-        .with_attr("crmd", token.to_string());
-    Request::new(Operation::Modify)
-        .section("status")
-        .input(Element::new("status").with_child(state))
-        .allow_create()
 }

@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use ccm::group::View;
 use cib::Element;
 
 use super::chance::Chance;
 use super::checks::Violation;
-use super::machine::{KEYS, Machine, id};
+use super::document::KEYS;
+use super::machine::{Machine, id};
 use super::net::Net;
 use super::{DEADTIME, Settings, World};
 
@@ -34,6 +36,10 @@ pub struct Resources {
     kinds: BTreeMap<&'static str, Kind>,
     /// Nodes that an administrator has ordered to be fenced.
     ordered: BTreeSet<usize>,
+    /// Nodes whose power was taken since they were last in a view.
+    powerless: BTreeSet<usize>,
+    /// The last view of each node, and when it ended.
+    views: BTreeMap<usize, (View, Option<Duration>)>,
 }
 
 /// Longer than this is nobody's fault that is still the reason for anything: what happened before has
@@ -60,6 +66,8 @@ impl Resources {
             fencing_down: Duration::ZERO,
             kinds: kinds.into(),
             ordered: BTreeSet::new(),
+            powerless: BTreeSet::new(),
+            views: BTreeMap::new(),
         }
     }
 
@@ -158,19 +166,42 @@ impl Resources {
     ///
     /// # Errors
     /// It was.
-    pub fn begins(&self, machines: &[Machine], i: usize, rsc: &str, action: &str) -> Result<(), Violation> {
+    pub fn begins(&self, now: Duration, i: usize, rsc: &str, action: &str) -> Result<(), Violation> {
         if rsc == "f" || !matches!(action, "start" | "promote") {
             return Ok(());
         }
-        let view = machines.get(i).and_then(Machine::core).and_then(|c| c.controller().view());
+        // What was begun in the very step that ended the view was begun in it.
+        let view = self.views.get(&i).filter(|(_, ended)| ended.is_none_or(|at| at == now)).map(|(v, _)| v);
         match view {
             // Half of the votes that has fenced the other half has quorum; the view that says so comes next.
-            Some(view) if view.writable || (view.tie && self.fencing) => Ok(()),
+            Some(view) if view.writable || (view.tie && self.fencing && self.rest_powerless(view)) => Ok(()),
             Some(view) => Err(Violation::new(
                 "S4",
                 format!("n{} begins to {action} {rsc} in view {} without quorum", i + 1, view.id.epoch),
             )),
             None => Err(Violation::new("S4", format!("n{} begins to {action} {rsc} in no view", i + 1))),
+        }
+    }
+
+    fn rest_powerless(&self, view: &View) -> bool {
+        (0..self.nodes).all(|i| view.member(id(i)).is_some() || self.powerless.contains(&i))
+    }
+
+    /// The fencing device took the power of a machine.
+    pub fn power_taken(&mut self, target: usize) {
+        self.powerless.insert(target);
+    }
+
+    /// A view began at a node.
+    pub fn entered(&mut self, i: usize, view: &View) {
+        self.powerless.retain(|i| view.member(id(*i)).is_none());
+        self.views.insert(i, (view.clone(), None));
+    }
+
+    /// The last view of a node is over.
+    pub fn left(&mut self, now: Duration, i: usize) {
+        if let Some((_, ended)) = self.views.get_mut(&i) {
+            ended.get_or_insert(now);
         }
     }
 

@@ -11,7 +11,8 @@ cargo xtask COMMAND
 
   test [CARGO TEST ARGUMENTS]   install what is missing (root on Debian), then fmt check, clippy,
                                 the pure core without a run-time, every test of the workspace; a target
-                                that fails is run once more and named if it passes then
+                                that fails is run once more and named if it passes then; last, whether
+                                the simulator misses rules that are taken out of the protocol
   simulate [ARGUMENTS]          run the simulator (optimised); --help lists its arguments
 ";
 
