@@ -333,7 +333,7 @@ impl Sim {
                     "notify" => "agent: notify",
                     _ => "agent: other",
                 });
-                self.resources.begins(self.now, i, &rsc, &action)
+                self.resources.begins(self.now, &self.machines, i, &rsc, &action)
             }
             Wish::Fences { action, target } => {
                 let victim = self.machines.iter().position(|m| m.name() == target);

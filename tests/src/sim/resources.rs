@@ -166,15 +166,21 @@ impl Resources {
     ///
     /// # Errors
     /// It was.
-    pub fn begins(&self, now: Duration, i: usize, rsc: &str, action: &str) -> Result<(), Violation> {
+    pub fn begins(
+        &self,
+        now: Duration,
+        machines: &[Machine],
+        i: usize,
+        rsc: &str,
+        action: &str,
+    ) -> Result<(), Violation> {
         if rsc == "f" || !matches!(action, "start" | "promote") {
             return Ok(());
         }
         // What was begun in the very step that ended the view was begun in it.
         let view = self.views.get(&i).filter(|(_, ended)| ended.is_none_or(|at| at == now)).map(|(v, _)| v);
         match view {
-            // Half of the votes that has fenced the other half has quorum; the view that says so comes next.
-            Some(view) if view.writable || (view.tie && self.fencing && self.rest_powerless(view)) => Ok(()),
+            Some(view) if view.writable || (view.tie && self.has_fenced_enough(machines, i, view)) => Ok(()),
             Some(view) => Err(Violation::new(
                 "S4",
                 format!("n{} begins to {action} {rsc} in view {} without quorum", i + 1, view.id.epoch),
@@ -183,8 +189,17 @@ impl Resources {
         }
     }
 
-    fn rest_powerless(&self, view: &View) -> bool {
-        (0..self.nodes).all(|i| view.member(id(i)).is_some() || self.powerless.contains(&i))
+    /// Half of the votes that has fenced more of them has quorum; the view that says so comes next.
+    fn has_fenced_enough(&self, machines: &[Machine], i: usize, view: &View) -> bool {
+        let Some(group) = machines.get(i).and_then(Machine::group) else { return false };
+        let electorate = &group.history().electorate;
+        let theirs = |j: &usize| view.member(id(*j)).is_some() || self.powerless.contains(j);
+        let votes: u64 = (0..self.nodes)
+            .filter(theirs)
+            .filter_map(|j| electorate.voter(id(j), &format!("n{}", j + 1)))
+            .map(|v| v.votes)
+            .sum();
+        self.fencing && votes * 2 > electorate.votes()
     }
 
     /// The fencing device took the power of a machine.
