@@ -40,6 +40,17 @@ pub fn parameters(element: &Element) -> String {
     digest(element, Frame::File, true, &|_| false)
 }
 
+/// [`parameters`] of an element that need not be made: these names and values, sorted by name.
+pub fn sorted_parameters<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut bytes = Vec::with_capacity(256);
+    bytes.extend_from_slice(b" <parameters");
+    for (name, value) in pairs {
+        crate::xml::digest_attribute(name, value, &mut bytes);
+    }
+    bytes.extend_from_slice(b"/>\n");
+    hex(&Md5::digest(&bytes))
+}
+
 /// The digest Heartbeat 2.1.3 wrote beside its `cib.xml`: over indented lines, nothing escaped.
 pub fn heartbeat_file(element: &Element) -> String {
     let mut bytes = Vec::new();
@@ -96,7 +107,8 @@ fn digest(element: &Element, frame: Frame, sorted: bool, filter: &dyn Fn(&str) -
 }
 
 fn hex(sum: &[u8]) -> String {
-    sum.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
+    sum.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]
@@ -112,6 +124,15 @@ mod tests {
         let element = Element::parse(text).unwrap();
         assert_eq!(file(&element), "fbc47363f48e456272c31afa4a0d7263");
         assert_eq!(content(&element), "74e4a535acd65bd64d58a1860fbd7f6a");
+    }
+
+    #[test]
+    fn parameters_without_an_element() {
+        let pairs = [("CRM_meta_timeout", "20000"), ("a", "1"), ("b", "<\"&\u{e4}>")];
+        let mut element = Element::new("parameters");
+        pairs.iter().rev().for_each(|(name, value)| element.set_attr(name, *value));
+        assert_eq!(sorted_parameters(pairs.into_iter()), parameters(&element));
+        assert_eq!(sorted_parameters([].into_iter()), parameters(&Element::new("parameters")));
     }
 
     #[test]

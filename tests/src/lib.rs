@@ -11,3 +11,4 @@ pub mod hosts;
 pub mod need;
 pub mod roots;
 pub mod sim;
+pub mod spent;

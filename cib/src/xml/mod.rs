@@ -17,6 +17,7 @@ use nodes::Nodes;
 use name::COMMENT;
 pub(crate) use name::{Name, is_xml_name};
 pub use parse::{ATTRIBUTES_MAX, DEPTH_MAX, XmlError};
+pub(crate) use print::digest_attribute;
 
 /// Where an element began in the text it was parsed from; both count from 1, columns in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

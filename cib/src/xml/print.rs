@@ -158,11 +158,7 @@ pub(super) fn digest_form(
         if filter(name) {
             return;
         }
-        out.push(b' ');
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b"=\"");
-        digest_escape(value, out);
-        out.push(b'"');
+        digest_attribute(name, value, out);
     };
     if sorted {
         let mut attrs: Vec<_> = element.attrs().collect();
@@ -182,6 +178,15 @@ pub(super) fn digest_form(
     out.extend_from_slice(b"</");
     out.extend_from_slice(node.name.as_str().as_bytes());
     out.push(b'>');
+}
+
+/// An attribute in that form, with the blank before it.
+pub(crate) fn digest_attribute(name: &str, value: &str, out: &mut Vec<u8>) {
+    out.push(b' ');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"=\"");
+    digest_escape(value, out);
+    out.push(b'"');
 }
 
 fn digest_escape(value: &str, out: &mut Vec<u8>) {

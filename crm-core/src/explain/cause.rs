@@ -204,10 +204,11 @@ impl Scene {
         }
         if rsc.running_on.len() > 1 && !matches!(change.what, "Migrate") {
             let on: Vec<&str> = rsc.running_on.iter().map(|n| self.node(*n)).collect();
-            return vec![Fact::new(
-                "multiple-active",
-                format!("it is active on several nodes ({})", on.join(", ")),
-            )];
+            let mut text = format!("it is active on several nodes ({})", on.join(", "));
+            if let Some((op, n)) = self.failed_op(r, None) {
+                text.push_str(&format!(": {}", words::failure(st, op, self.node(n))));
+            }
+            return vec![Fact::new("multiple-active", text)];
         }
         if let Some(from) = change.from
             && change.to != Some(from)
@@ -220,7 +221,7 @@ impl Scene {
                 return facts;
             }
         }
-        if let Some(facts) = self.by_another(r, seen) {
+        if let Some(facts) = self.by_another(r, seen).or_else(|| self.by_its_node(change, seen)) {
             return facts;
         }
         change.reason.iter().map(|reason| Fact::new("reason", reason.clone())).collect()
@@ -364,6 +365,17 @@ impl Scene {
             _ => format!("for {name}, {}", fact.text),
         };
         Fact { text, ..fact }
+    }
+
+    /// The guest node where it runs does not stay as it is.
+    fn by_its_node(&self, change: &ResourceChange, seen: &mut Vec<ResourceIx>) -> Option<Vec<Fact>> {
+        let n = change.from?;
+        let container = self.st().container_of_node(n)?;
+        let next = self.change_of(container)?;
+        let text = format!("its node {} goes down with {}", self.node(n), self.called(container));
+        let mut facts = vec![Fact::new("guest-node", text).with("with", self.id(container))];
+        facts.extend(self.chain(next, seen).into_iter().map(|f| self.named(next.resource, f)));
+        Some(facts)
     }
 
     /// The action of another resource that makes this one stop or restart.

@@ -324,7 +324,7 @@ impl Scene {
             return Some(first);
         }
         let mut facts = Vec::new();
-        for n in st.node_order.iter().copied() {
+        for n in st.node_order.iter().copied().filter(|n| !self.beside_the_point(leaf, *n)) {
             facts.extend(self.forbids_deeply(leaf, n, seen));
         }
         let mut facts = facts.into_iter();
@@ -335,7 +335,8 @@ impl Scene {
         }
         let mut texts = vec![first.text.clone()];
         for f in rest {
-            if !texts.contains(&f.text) {
+            // With less to say about the same thing, too.
+            if !texts.iter().any(|said| said.starts_with(&f.text)) {
                 texts.push(f.text);
             }
         }

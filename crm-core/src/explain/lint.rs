@@ -333,15 +333,17 @@ fn contradictions(scene: &Scene, constraints: &[&Element], fresh: Option<&Try>, 
     let base = Outcome::of(&fresh.plan);
     let view = Scene::new(&fresh.cib, &situation(scene));
     let st = view.st();
-    let idle: Vec<String> = base
+    // Each with the name to show for it: the parts of a bundle are the bundle's.
+    let idle: Vec<(String, String)> = base
         .places
         .iter()
         .filter(|(_, places)| places.is_empty())
-        .map(|(id, _)| id.clone())
-        .filter(|id| {
-            let leaf = outcome::all(st).find(|r| st[*r].is_primitive() && outcome::printed(st, *r) == id);
+        .filter_map(|(id, _)| {
+            let leaf = outcome::all(st).find(|r| st[*r].is_primitive() && outcome::printed(st, *r) == id)?;
             // What is told to be stopped contradicts nothing.
-            leaf.is_some_and(|l| view.general(l).is_empty() && !st[l].flags.orphan)
+            let meant = view.general(leaf).is_empty() && !st[leaf].flags.orphan;
+            let shown = st[st.top_of(leaf)].parent.map_or(id.as_str(), |bundle| st[bundle].config_id());
+            meant.then(|| (id.clone(), shown.to_owned()))
         })
         .collect();
     if idle.is_empty() {
@@ -354,9 +356,10 @@ fn contradictions(scene: &Scene, constraints: &[&Element], fresh: Option<&Try>, 
         let id = e.id().unwrap_or_default();
         let Some(cib) = removed(fresh, id) else { continue };
         let after = Outcome::of(&plan(&cib, &situation(scene)));
-        for resource in &idle {
-            if !after.nodes(resource).is_empty() {
-                guilty.entry(resource).or_default().push(id.to_owned());
+        for (resource, shown) in &idle {
+            let ids = guilty.entry(shown).or_default();
+            if !after.nodes(resource).is_empty() && ids.last().is_none_or(|last| last != id) {
+                ids.push(id.to_owned());
             }
         }
     }

@@ -8,6 +8,7 @@
 mod candidates;
 mod cause;
 pub mod constraints;
+mod decided;
 mod edit;
 mod fact;
 mod general;

@@ -6,6 +6,7 @@ use crate::policy::Plan;
 use crate::policy::graph::{ActionKind, Graph};
 use crate::policy::ix::{NodeIx, ResourceIx};
 use crate::policy::state::{Role, State};
+use crate::policy::transition::summary::ResourceChange;
 
 /// A resource on a node, in a role.
 pub type Place = (NodeIx, Role);
@@ -21,13 +22,21 @@ pub fn now(state: &State, r: ResourceIx) -> Vec<Place> {
 
 /// Where a leaf is once the plan has been carried out as far as it can be.
 pub fn after(plan: &Plan, r: ResourceIx) -> Vec<Place> {
-    let state = &plan.state;
+    after_changes(&plan.state, r, plan.summary.resources.iter().filter(|c| c.resource == r))
+}
+
+/// [`after`], for who has found already what changes.
+fn after_changes<'a>(
+    state: &State,
+    r: ResourceIx,
+    entries: impl Iterator<Item = &'a ResourceChange>,
+) -> Vec<Place> {
     let rsc = &state[r];
     if !rsc.flags.managed {
         return now(state, r);
     }
     let role = |n: NodeIx| vec![(n, rsc.next_role.max(Role::Started))];
-    let mut entries = plan.summary.resources.iter().filter(|c| c.resource == r).peekable();
+    let mut entries = entries.peekable();
     if entries.peek().is_none() {
         // Nothing to do: it stays where it is, if it is meant to be anywhere.
         return match rsc.assigned_node() {
@@ -42,6 +51,8 @@ pub fn after(plan: &Plan, r: ResourceIx) -> Vec<Place> {
             ("Start", true) => {}
             ("Promote" | "Demote" | "Reload" | "Re-promote", true) => places.extend(now(state, r)),
             (_, true) => places.extend(change.from.into_iter().map(|n| (n, rsc.role.max(Role::Started)))),
+            // Recovered where it is.
+            ("Recover", false) => places.extend(change.to.or(change.from).into_iter().flat_map(role)),
             (_, false) => places.extend(change.to.into_iter().flat_map(role)),
         }
     }
@@ -71,7 +82,13 @@ pub struct Outcome {
 impl Outcome {
     /// Where everything is after the plan.
     pub fn of(plan: &Plan) -> Outcome {
-        Self::collect(&plan.state, |r| after(plan, r))
+        let mut changes: BTreeMap<ResourceIx, Vec<&ResourceChange>> = BTreeMap::new();
+        for change in &plan.summary.resources {
+            changes.entry(change.resource).or_default().push(change);
+        }
+        Self::collect(&plan.state, |r| {
+            after_changes(&plan.state, r, changes.get(&r).into_iter().flatten().copied())
+        })
     }
 
     /// Where everything is before it.

@@ -82,6 +82,7 @@ impl Goal {
         let state = &plan.state;
         let found =
             outcome::all(state).filter(|r| state[*r].config_id() == self.id || state[*r].id == self.id);
+        let bundle = self.variant == Variant::Bundle;
         let mut nodes = BTreeSet::new();
         let mut up = 0;
         for r in found {
@@ -96,7 +97,10 @@ impl Goal {
                 let places: Vec<_> = unit.iter().map(|l| outcome::after(plan, *l)).collect();
                 if !places.is_empty() && places.iter().all(|p| !p.is_empty()) {
                     up += 1;
-                    nodes.extend(places.iter().flatten().map(|(n, _)| state[*n].name.clone()));
+                    let places = places.iter().flatten().map(|(n, _)| *n);
+                    // The nodes that a bundle is do not say where it is.
+                    let places = places.filter(|n| !(bundle && state.is_bundle_node(*n)));
+                    nodes.extend(places.map(|n| state[n].name.clone()));
                 }
             }
         }
@@ -218,6 +222,19 @@ pub fn differences(base: &Outcome, after: &Outcome, apart: &BTreeSet<String>) ->
             words::list(&list.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>())
         };
         let (was, is) = (names(&before), names(places));
+        let apart = |list: &[(String, _)], from: &[(String, _)]| -> Vec<String> {
+            let out = list.iter().filter(|(n, _)| from.iter().all(|(m, _)| m != n));
+            out.map(|(n, _)| n.clone()).collect()
+        };
+        let (left, joined) = (apart(&before, places), apart(places, &before));
+        if before.len() > places.len() && !places.is_empty() && joined.is_empty() && !left.is_empty() {
+            out.push(format!("{id} would stop on {}", words::list(&left)));
+            continue;
+        }
+        if before.len() < places.len() && !before.is_empty() && left.is_empty() && !joined.is_empty() {
+            out.push(format!("{id} would also start on {}", words::list(&joined)));
+            continue;
+        }
         out.push(match (before.is_empty(), places.is_empty()) {
             (true, _) => format!("{id} would start on {is}"),
             (_, true) => format!("{id} would stop on {was}"),

@@ -43,16 +43,20 @@ impl Scene {
     /// Where a resource of any kind is now.
     pub fn now(&self, r: ResourceIx) -> Vec<Place> {
         let places = outcome::leaves(self.st(), r).into_iter().flat_map(|l| outcome::now(self.st(), l));
-        self.sorted(places.collect())
+        self.sorted(r, places.collect())
     }
 
     /// Where it is after the plan.
     pub fn after(&self, r: ResourceIx) -> Vec<Place> {
         let places = outcome::leaves(self.st(), r).into_iter().flat_map(|l| outcome::after(&self.plan, l));
-        self.sorted(places.collect())
+        self.sorted(r, places.collect())
     }
 
-    fn sorted(&self, mut places: Vec<Place>) -> Vec<Place> {
+    fn sorted(&self, r: ResourceIx, mut places: Vec<Place>) -> Vec<Place> {
+        if self.st()[r].variant() == Variant::Bundle {
+            // The nodes that it is do not say where it is.
+            places.retain(|(n, _)| !self.st().is_bundle_node(*n));
+        }
         let order = |n: NodeIx| self.st().node_order.iter().position(|m| *m == n);
         places.sort_by_key(|(n, role)| (order(*n), std::cmp::Reverse(*role)));
         places.dedup();

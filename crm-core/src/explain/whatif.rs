@@ -447,21 +447,23 @@ impl Run {
                 }
             }
         }
-        let restarted: Vec<String> = self
+        let restarted: Vec<(String, String)> = self
             .out
             .steps
             .iter()
             .flat_map(|s| &s.changes)
             .filter(|c| matches!(c.what.as_str(), "restart" | "recover" | "reload"))
-            .filter_map(|c| c.resource.clone())
-            .filter(|id| before.places.get(id) == after.places.get(id))
+            .filter_map(|c| Some((c.resource.clone()?, c.to.clone().or(c.from.clone())?)))
+            .filter(|(id, _)| before.places.get(id) == after.places.get(id))
             .collect();
+        let mut ids: Vec<&String> = restarted.iter().map(|(id, _)| id).collect();
         let mut seen = std::collections::BTreeSet::new();
-        for id in restarted {
-            if seen.insert(id.clone()) {
-                let on = words::list(&after.nodes(&id));
-                self.out.results.push(format!("{id} would be restarted on {on}"));
-            }
+        ids.retain(|id| seen.insert(*id));
+        for id in ids {
+            let nodes: std::collections::BTreeSet<&str> =
+                restarted.iter().filter(|(of, _)| of == id).map(|(_, node)| node.as_str()).collect();
+            let on = words::list(&nodes.into_iter().collect::<Vec<_>>());
+            self.out.results.push(format!("{id} would be restarted on {on}"));
         }
         let fenced = self.out.steps.iter().flat_map(|s| &s.fenced);
         let mut results: Vec<String> = fenced.map(|n| format!("{n} would be fenced")).collect();
@@ -496,6 +498,10 @@ fn sign(cib: &mut Cib, situation: &Situation) {
             continue;
         };
         for history in list.children_mut() {
+            let simulated = |op: &cib::Element| op.attr("crm-debug-origin") == Some("crm_simulate");
+            if !history.children().any(simulated) {
+                continue;
+            }
             let name = history.id().unwrap_or_default().to_owned();
             let named = |r: &ResourceIx| {
                 state[*r].is_primitive()
@@ -503,13 +509,14 @@ fn sign(cib: &mut Cib, situation: &Situation) {
             };
             let Some(r) = super::outcome::all(&state).find(named) else { continue };
             for op in history.children_mut() {
-                if op.attr("crm-debug-origin") != Some("crm_simulate") || op.attr("op-digest").is_some() {
+                // The digest of an earlier run of the operation says nothing about this one.
+                if !simulated(op) {
                     continue;
                 }
                 let task = op.attr("operation").unwrap_or_default().to_owned();
                 let interval = crate::policy::values::history_ms(op.attr("interval"));
                 let digests =
-                    state.digests(r, &task, interval, node, None, &crate::policy::state::Table::new());
+                    state.digests(r, &task, interval, node, None, &crate::policy::state::Table::default());
                 op.set_attr("op-digest", digests.all);
             }
         }

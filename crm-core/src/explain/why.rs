@@ -124,6 +124,10 @@ impl Scene {
                 let max = st[r].clone_info().map_or(0, |c| c.max);
                 format!(", {} of {max} instances", after.len().min(self.instances_up(r)))
             }
+            Variant::Bundle => st[r].bundle_info().map_or_else(String::new, |info| {
+                let up = info.replicas.iter().filter(|x| !self.after(x.container).is_empty()).count();
+                format!(", {up} of {} replicas", info.replicas_max)
+            }),
             _ => String::new(),
         };
         let unmanaged = match leaves(st, r).first().map(|l| self.unmanaged(*l)).unwrap_or_default().first() {
@@ -194,10 +198,17 @@ impl Scene {
         }
     }
 
-    /// Guest and bundle nodes that a resource could never be on are not worth a line.
-    fn beside_the_point(&self, r: ResourceIx, n: NodeIx) -> bool {
+    /// Nodes that a resource could never be on are not worth a line: the nodes that bundles are, but for what
+    /// a bundle contains; for that, all other nodes.
+    pub(super) fn beside_the_point(&self, r: ResourceIx, n: NodeIx) -> bool {
         let st = self.st();
-        st.is_bundle_node(n) && !st.is_bundled(r)
+        let contained = |b: ResourceIx| st[b].bundle_info().and_then(|info| info.child);
+        if st[r].flags.is_connection && st[n].is_remote_kind() {
+            // Connections are made by full members.
+            return true;
+        }
+        let inside = st[st.top_of(r)].parent.is_some_and(|b| contained(b) == Some(st.top_of(r)));
+        st.is_bundle_node(n) != inside
     }
 
     fn not_there(&self, r: ResourceIx, n: NodeIx, fact: Fact, possible: bool) -> NotThere {

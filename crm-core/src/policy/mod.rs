@@ -12,6 +12,7 @@ pub mod ix;
 pub mod ledger;
 pub mod placement;
 pub mod plan;
+pub mod record;
 pub mod reference_order;
 mod remedy;
 pub mod render;

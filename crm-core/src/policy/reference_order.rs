@@ -44,26 +44,33 @@ pub fn compare_names(a: &str, b: &str) -> Ordering {
 
 /// The list sort of the reference: a stable merge sort that halves the list rounding down. With a
 /// comparison that is not transitive the result depends on exactly this.
-pub fn merge_sort<T: Copy>(list: &mut Vec<T>, compare: &mut impl FnMut(&T, &T) -> Ordering) {
+pub fn merge_sort<T: Copy>(list: &mut [T], compare: &mut impl FnMut(&T, &T) -> Ordering) {
+    let mut spare = list.to_vec();
+    sort_halves(list, &mut spare, compare);
+}
+
+/// `spare` is as long as `list`; what it holds does not matter.
+fn sort_halves<T: Copy>(list: &mut [T], spare: &mut [T], compare: &mut impl FnMut(&T, &T) -> Ordering) {
     if list.len() < 2 {
         return;
     }
-    let mut second = list.split_off(list.len() / 2);
-    merge_sort(list, compare);
-    merge_sort(&mut second, compare);
-    let first = std::mem::take(list);
+    let half = list.len() / 2;
+    let (first, second) = list.split_at_mut(half);
+    let (spare_first, spare_second) = spare.split_at_mut(half);
+    sort_halves(first, spare_first, compare);
+    sort_halves(second, spare_second, compare);
     let (mut i, mut j) = (first.iter().peekable(), second.iter().peekable());
-    while let (Some(a), Some(b)) = (i.peek(), j.peek()) {
-        if compare(a, b) == Ordering::Greater {
-            list.push(**b);
-            j.next();
-        } else {
-            list.push(**a);
-            i.next();
+    for slot in spare.iter_mut() {
+        let from_second = match (i.peek(), j.peek()) {
+            (Some(a), Some(b)) => compare(a, b) == Ordering::Greater,
+            (None, _) => true,
+            (_, None) => false,
+        };
+        if let Some(next) = if from_second { j.next() } else { i.next() } {
+            *slot = *next;
         }
     }
-    list.extend(i.copied());
-    list.extend(j.copied());
+    list.copy_from_slice(spare);
 }
 
 /// Primes that a table of `1 << index` slots divides by.

@@ -1,15 +1,16 @@
 //! Applies a plan to a CIB: what would be, if every action did what the plan expects of it.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 
 use cib::{Cib, Element};
 
 use super::Plan;
 use super::graph::{ActionId, ActionKind, Graph, GraphAction, Synapse};
+use super::record::{Entry, Places};
 use super::render::actions::shown;
 use super::simulator::version::{Counter, count, counted};
 use super::state::{State as Working, digest};
-use super::twins;
 
 /// An action that fails in a simulation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,52 +46,80 @@ pub fn run(cib: &Cib, plan: &Plan, failures: &[Failure], now: i64) -> Outcome {
     let mut run = Run {
         state: &plan.state,
         cib: cib.clone(),
+        places: Places::default(),
         events: Vec::new(),
         done: vec![State::Waiting; graph.synapses.len()],
         abort_priority: 0,
-        twins: BTreeMap::new(),
         now,
     };
-    let position = positions(graph);
-    loop {
-        let mut fired = false;
-        for (at, synapse) in graph.synapses.iter().enumerate() {
-            if run.done.get(at) != Some(&State::Waiting) {
-                continue;
-            }
-            let ready = synapse.inputs.iter().all(|input| {
-                let done = position(*input).and_then(|i| run.done.get(i));
-                matches!(done, Some(State::Confirmed))
-            });
-            if !ready {
-                continue;
-            }
-            let pseudo = synapse.action.kind == ActionKind::Pseudo;
-            if !pseudo && synapse.priority < run.abort_priority {
-                continue;
-            }
-            fired = true;
-            let state = run.fire(synapse, failures);
-            if let Some(slot) = run.done.get_mut(at) {
-                *slot = state;
-            }
+    let mut turns = Turns::new(graph);
+    while let Some(at) = turns.next() {
+        let Some(synapse) = graph.synapses.get(at) else { continue };
+        let pseudo = synapse.action.kind == ActionKind::Pseudo;
+        if !pseudo && synapse.priority < run.abort_priority {
+            continue;
         }
-        if !fired {
-            break;
+        let state = run.fire(synapse, failures);
+        if let Some(slot) = run.done.get_mut(at) {
+            *slot = state;
+        }
+        if state == State::Confirmed {
+            turns.confirm(at);
         }
     }
     let incomplete = run.done.contains(&State::Waiting);
     Outcome { complete: !incomplete || run.abort_priority > 0, events: run.events, cib: run.cib }
 }
 
-/// Looks synapses up by the number of their action.
-fn positions(graph: &Graph) -> impl Fn(ActionId) -> Option<usize> {
-    let mut by_id: Vec<(ActionId, usize)> =
-        graph.synapses.iter().enumerate().map(|(at, s)| (s.action.id, at)).collect();
-    by_id.sort_unstable();
-    move |id| {
-        let at = by_id.binary_search_by_key(&id, |(id, _)| *id).ok()?;
-        by_id.get(at).map(|(_, at)| *at)
+/// Whose turn it is: the reference goes through its graph from front to back, again and again, and fires
+/// what has all its inputs by then. The same order, without looking at what waits.
+struct Turns {
+    /// Inputs not confirmed yet; for an input that is not in the graph, for ever.
+    missing: Vec<usize>,
+    /// Who waits for this one, once for each time it is named.
+    waiting: Vec<Vec<usize>>,
+    /// What is ready: in this walk through the graph, and in the one after it.
+    now: BinaryHeap<Reverse<usize>>,
+    later: BinaryHeap<Reverse<usize>>,
+}
+
+impl Turns {
+    fn new(graph: &Graph) -> Self {
+        let count = graph.synapses.len();
+        let position: HashMap<ActionId, usize> =
+            graph.synapses.iter().enumerate().map(|(at, synapse)| (synapse.action.id, at)).collect();
+        let mut missing = vec![0; count];
+        let mut waiting = vec![Vec::new(); count];
+        for ((at, synapse), missing) in graph.synapses.iter().enumerate().zip(&mut missing) {
+            *missing = synapse.inputs.len();
+            for input in &synapse.inputs {
+                if let Some(list) = position.get(input).and_then(|input| waiting.get_mut(*input)) {
+                    list.push(at);
+                }
+            }
+        }
+        let ready = missing.iter().enumerate().filter(|(_, missing)| **missing == 0);
+        let now = ready.map(|(at, _)| Reverse(at)).collect();
+        Turns { missing, waiting, now, later: BinaryHeap::new() }
+    }
+
+    fn next(&mut self) -> Option<usize> {
+        if self.now.is_empty() {
+            std::mem::swap(&mut self.now, &mut self.later);
+        }
+        self.now.pop().map(|Reverse(at)| at)
+    }
+
+    /// What waited for nothing else comes in this walk if it stands behind, else in the next.
+    fn confirm(&mut self, done: usize) {
+        for at in self.waiting.get_mut(done).map(std::mem::take).unwrap_or_default() {
+            let Some(missing) = self.missing.get_mut(at) else { continue };
+            *missing -= 1;
+            if *missing == 0 {
+                let walk = if at > done { &mut self.now } else { &mut self.later };
+                walk.push(Reverse(at));
+            }
+        }
     }
 }
 
@@ -104,11 +133,10 @@ enum State {
 struct Run<'a> {
     state: &'a Working,
     cib: Cib,
+    places: Places,
     events: Vec<Event>,
     done: Vec<State>,
     abort_priority: i32,
-    /// By node id: whether its state has elements of one name and id. Results add none.
-    twins: BTreeMap<String, bool>,
     now: i64,
 }
 
@@ -145,6 +173,8 @@ impl Run<'_> {
                 state.set_attr(name, value);
             }
         });
+        let at = node_state_at(root.child_or_insert("status"), node, uuid);
+        self.places.forget(at);
         counted(root, Counter::Status, |root| {
             let Some(state) = node_state(root, node, uuid) else { return };
             state.retain_children(|child| child.name() != "lrm" && child.name() != "transient_attributes");
@@ -200,9 +230,7 @@ impl Run<'_> {
         }
         let names = [shown(self.state, action), &resource.id];
         let agent = (resource.class.as_str(), resource.provider.as_deref(), resource.agent.as_str());
-        let root = self.cib.root_mut();
-        let twins = *self.twins.entry(uuid.clone()).or_insert_with(|| has_twins(root, node, &uuid));
-        record(root, (node, &uuid), &names, agent, &entry, twins);
+        self.places.record(self.cib.root_mut(), (node, &uuid), &names, agent, &entry);
         count(self.cib.root_mut(), Counter::Status);
         if failure.is_some() { State::Failed } else { State::Confirmed }
     }
@@ -228,40 +256,30 @@ pub fn failure_attributes(resource: &str, entry: &Entry<'_>) -> Vec<(String, Str
     ]
 }
 
-/// One operation to be recorded.
-#[derive(Debug, Clone)]
-pub struct Entry<'a> {
-    pub task: &'a str,
-    pub interval_ms: u32,
-    pub target_rc: i32,
-    pub rc: i32,
-    pub exit_reason: Option<&'a str>,
-    /// Kind and operation of a notification.
-    pub notify: Option<(&'a str, &'a str)>,
-    /// Source and target of a migration.
-    pub migrate: Option<(&'a str, &'a str)>,
-    pub key: &'a str,
-    /// Of the parameters that the operation had; none for a result that was put in.
-    pub digest: Option<String>,
-    pub now: i64,
-}
-
 /// The `node_state` of a node, made if it is missing.
 pub fn node_state<'a>(root: &'a mut Element, node: &str, uuid: Option<&str>) -> Option<&'a mut Element> {
     let status = root.child_or_insert("status");
+    let at = node_state_at(status, node, uuid);
+    status.node_at_mut(at)
+}
+
+/// Where in the status section the `node_state` of a node is, made if it is missing.
+pub(super) fn node_state_at(status: &mut Element, node: &str, uuid: Option<&str>) -> usize {
     let fits = |e: &Element| {
         e.name() == "node_state"
             && (e.attr("uname").is_some_and(|u| u.eq_ignore_ascii_case(node))
                 || uuid.is_some() && e.id() == uuid)
     };
-    if !status.children().any(fits) {
+    let found = status.nodes().position(fits);
+    found.unwrap_or_else(|| {
         let state = Element::new("node_state").with_attr("id", uuid.unwrap_or(node)).with_attr("uname", node);
         status.push(state);
-    }
-    first_child(status, fits)
+        status.nodes().len() - 1
+    })
 }
 
-fn first_child(parent: &mut Element, fits: impl Fn(&Element) -> bool) -> Option<&mut Element> {
+/// The first child that fits, for writing.
+pub(super) fn first_child(parent: &mut Element, fits: impl Fn(&Element) -> bool) -> Option<&mut Element> {
     parent.children_mut().find(|child| fits(child))
 }
 
@@ -290,119 +308,66 @@ pub fn set_transient(root: &mut Element, node: &str, uuid: &str, name: &str, val
     pair.set_attr("value", value);
 }
 
-/// Whether the state of a node has elements of one name and id.
-pub fn has_twins(root: &mut Element, node: &str, uuid: &str) -> bool {
-    node_state(root, node, Some(uuid)).is_some_and(|state| twins::has_twins(state))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::graph::GraphAction;
+    use proptest::prelude::*;
 
-/// Records the result of an operation in the history of a resource on a node.
-///
-/// The history is the one under the first of `names` that has exactly one, made under the last name if
-/// there is none. The reference does so in a copy of the node's state, and writes the copy back over it; that makes
-/// a difference if the state has twins.
-pub fn record(
-    root: &mut Element,
-    (node, uuid): (&str, &str),
-    names: &[&str],
-    agent: (&str, Option<&str>, &str),
-    entry: &Entry<'_>,
-    twins: bool,
-) {
-    let Some(state) = node_state(root, node, Some(uuid)) else { return };
-    let before = twins.then(|| state.clone());
-    let lrm = state.child_or_insert("lrm");
-    if lrm.id().is_none() {
-        lrm.set_attr("id", uuid);
+    fn synapse(id: u32, inputs: Vec<u32>) -> Synapse {
+        let action = GraphAction {
+            id: ActionId(id),
+            kind: ActionKind::Pseudo,
+            operation: String::new(),
+            operation_key: String::new(),
+            internal_key: None,
+            on_node: None,
+            on_node_uuid: None,
+            router_node: None,
+            resource: None,
+            attributes: Vec::new(),
+            downed: Vec::new(),
+            maintenance: Vec::new(),
+            shutdown_lock: None,
+        };
+        Synapse { id, priority: 0, action, inputs: inputs.into_iter().map(ActionId).collect() }
     }
-    let list = lrm.child_or_insert("lrm_resources");
-    let count = |list: &Element, name: &str| list.children().filter(|e| e.id() == Some(name)).count();
-    let known = names.iter().copied().find(|name| count(list, name) == 1);
-    let name = known.or(names.last().copied()).unwrap_or_default().to_owned();
-    if known.is_none() {
-        let mut history =
-            Element::new("lrm_resource").with_attr("id", name.as_str()).with_attr("class", agent.0);
-        if let Some(provider) = agent.1 {
-            history = history.with_attr("provider", provider);
-        }
-        list.push(history.with_attr("type", agent.2));
-    }
-    let Some(history) = list.children_mut().filter(|e| e.id() == Some(name.as_str())).last() else { return };
-    let call = if known.is_some() { 1 + last_call(history) } else { 1 };
-    add_result(history, names.last().copied().unwrap_or(&name), call, entry);
-    if let Some(before) = before {
-        let update = std::mem::replace(state, before);
-        twins::merge(state, &update);
-    }
-}
 
-/// The highest number of a call in a history, 0 if there is none.
-fn last_call(history: &Element) -> i64 {
-    let calls = history.children_named("lrm_rsc_op").filter_map(|op| op.attr("call-id")?.parse().ok());
-    calls.max().unwrap_or(0).max(0)
-}
+    /// The reference's way: walks through the whole graph until one of them fires nothing.
+    fn walked(graph: &Graph) -> Vec<u32> {
+        let mut done: Vec<u32> = Vec::new();
+        loop {
+            let before = done.len();
+            for s in &graph.synapses {
+                let id = s.action.id.0;
+                if !done.contains(&id) && s.inputs.iter().all(|input| done.contains(&input.0)) {
+                    done.push(id);
+                }
+            }
+            if done.len() == before {
+                return done;
+            }
+        }
+    }
 
-fn add_result(resource: &mut Element, name: &str, call: i64, entry: &Entry<'_>) {
-    let mut task = entry.task;
-    let mut interval = entry.interval_ms;
-    let (mut rc, failed) = (entry.rc, entry.rc != entry.target_rc);
-    if matches!(task, "reload" | "reload-agent") {
-        task = if failed { "monitor" } else { "start" };
-    }
-    let key = match entry.notify {
-        Some((kind, op)) if task == "notify" => format!("{name}_{kind}_notify_{op}_0"),
-        _ => format!("{name}_{task}_{interval}"),
-    };
-    let mut ids = Vec::new();
-    if task == "notify" {
-        ids.push(key.clone());
-        rc = 0;
-    } else if matches!(task, "migrate_to" | "migrate_from") {
-        ids.push(key.clone());
-    } else if failed {
-        ids.push(format!("{name}_last_failure_0"));
-        if interval == 0 {
-            ids.push(format!("{name}_last_0"));
-        }
-    } else if interval > 0 {
-        ids.push(key.clone());
-    } else {
-        ids.push(format!("{name}_last_0"));
-    }
-    if task == "notify" {
-        interval = 0;
-    }
-    let key = if task == "notify" { format!("{name}_notify_0") } else { key };
-    let uuid = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-    let transition = format!("{call}:-1:{}:{uuid}", entry.target_rc);
-    for id in ids {
-        let mut op = Element::new("lrm_rsc_op")
-            .with_attr("id", id.as_str())
-            .with_attr("operation_key", key.as_str())
-            .with_attr("operation", task)
-            .with_attr("crm-debug-origin", "crm_simulate")
-            .with_attr("crm_feature_set", cib::FEATURE_SET)
-            .with_attr("transition-key", transition.as_str())
-            .with_attr("transition-magic", format!("0:{rc};{transition}"));
-        op.set_attr("exit-reason", entry.exit_reason.filter(|_| failed).unwrap_or(""));
-        op.set_attr("call-id", call.to_string());
-        op.set_attr("rc-code", rc.to_string());
-        op.set_attr("op-status", "0");
-        op.set_attr("interval", interval.to_string());
-        op.set_attr("last-rc-change", entry.now.to_string());
-        op.set_attr("exec-time", "0");
-        op.set_attr("queue-time", "0");
-        if let (Some((source, target)), true) = (entry.migrate, matches!(task, "migrate_to" | "migrate_from"))
-        {
-            op.set_attr("migrate_source", source);
-            op.set_attr("migrate_target", target);
-        }
-        if let Some(digest) = &entry.digest {
-            op.set_attr("op-digest", digest.as_str());
-        }
-        // What an earlier entry of this name had besides stays, and so does its place.
-        match first_child(resource, |e| e.id() == Some(id.as_str())) {
-            Some(old) => op.attrs().for_each(|(name, value)| old.set_attr(name, value)),
-            None => resource.push(op),
+    proptest! {
+        #[test]
+        fn turns_come_in_the_order_of_walks(
+            inputs in prop::collection::vec(prop::collection::vec(0u32..24, 0..4), 1..20)
+        ) {
+            // Numbers run against the order of the list; some inputs are in no graph, some twice in a list,
+            // some wait in circles.
+            let count = inputs.len() as u32;
+            let all = inputs.into_iter().enumerate();
+            let synapses = all.map(|(at, inputs)| synapse(count - at as u32, inputs)).collect();
+            let graph = Graph { synapses, ..Graph::default() };
+            let mut turns = Turns::new(&graph);
+            let mut order = Vec::new();
+            while let Some(at) = turns.next() {
+                order.extend(graph.synapses.get(at).map(|s| s.action.id.0));
+                turns.confirm(at);
+            }
+            prop_assert_eq!(order, walked(&graph));
         }
     }
 }

@@ -5,7 +5,8 @@ use std::fmt;
 use cib::{Cib, Element};
 
 use super::version::{Counter, counted};
-use crate::policy::simulate::{self, Entry};
+use crate::policy::record::{Entry, Places};
+use crate::policy::simulate;
 use crate::policy::state::operation::parse_key;
 
 /// What is to be changed.
@@ -286,7 +287,6 @@ fn operation(
     let class = agent.attr("class").unwrap_or_default().to_owned();
     let provider = agent.attr("provider").map(str::to_owned);
     let kind = agent.attr("type").unwrap_or_default().to_owned();
-    let twins = simulate::has_twins(root, node, &uuid);
     let agent = (class.as_str(), provider.as_deref(), kind.as_str());
-    simulate::record(root, (node, &uuid), &[resource], agent, &entry, twins);
+    Places::default().record(root, (node, &uuid), &[resource], agent, &entry);
 }

@@ -283,7 +283,7 @@ impl<L: Ledger> Builder<'_, L> {
             self.startup_state(n);
             self.node_attributes(n, e, false);
             let mut notes = Notes::default();
-            let mut table = Table::new();
+            let mut table = Table::default();
             let input = Input::new(&self.s.root, self.s.moment());
             let health = self.s.options.health;
             nvpairs::unpack(e, "utilization", &input, &health, nvpairs::Mode::Keep, &mut table, &mut notes);
@@ -301,7 +301,7 @@ impl<L: Ledger> Builder<'_, L> {
                 format!("More than one node entry has name '{name}'"),
             );
         }
-        let mut attributes = Table::new();
+        let mut attributes = Table::default();
         let kind_word = if kind == NodeKind::Remote { "remote" } else { "cluster" };
         attributes.insert("#kind".to_owned(), kind_word.to_owned());
         if kind == NodeKind::Remote {
@@ -315,7 +315,7 @@ impl<L: Ledger> Builder<'_, L> {
             score,
             discovery: Discovery::Always,
             attributes,
-            utilization: Table::new(),
+            utilization: Table::default(),
             online: false,
             unclean: false,
             unseen: false,

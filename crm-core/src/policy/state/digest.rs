@@ -3,7 +3,7 @@
 //! The controller writes the digests of [`State::digests`] into history; the planner compares them with what
 //! the configuration gives now (§9 of the state page).
 
-use super::operation::{OpConfig, key};
+use super::operation::{self, key};
 use super::rules::Notes;
 use super::{NodeIx, ResourceIx, State, Table};
 use crate::policy::values;
@@ -48,14 +48,10 @@ pub struct UnfencingDigests {
     pub changed: bool,
 }
 
-type Parameters = BTreeMap<String, String>;
+type Parameters<'a> = BTreeMap<&'a str, &'a str>;
 
-fn md5(parameters: &Parameters) -> String {
-    let mut e = Element::new("parameters");
-    for (n, v) in parameters {
-        e.set_attr(n, v.clone());
-    }
-    cib::digest::parameters(&e)
+fn md5(parameters: &Parameters<'_>) -> String {
+    cib::digest::sorted_parameters(parameters.iter().map(|(n, v)| (*n, *v)))
 }
 
 /// Whether ` NAME ` occurs in a space-delimited list.
@@ -64,11 +60,11 @@ fn listed(list: &str, name: &str) -> bool {
 }
 
 /// Takes out what never counts.
-fn filter(parameters: &mut Parameters) {
+fn filter(parameters: &mut Parameters<'_>) {
     parameters.retain(|n, _| {
         !n.starts_with("CRM_meta_")
             && !matches!(
-                n.as_str(),
+                *n,
                 "id" | "crm_feature_set" | "op-digest" | "on_node" | "on_node_uuid" | "pcmk_external_ip"
             )
     });
@@ -76,11 +72,12 @@ fn filter(parameters: &mut Parameters) {
 
 /// The digest of the parameters that an action of a graph has; the time-out of a recurring operation counts as one.
 pub fn of_action(attributes: &[(String, String)], interval_ms: &str) -> String {
-    let mut parameters: Parameters = attributes.iter().cloned().collect();
-    let timeout = parameters.get("CRM_meta_timeout").cloned();
+    let mut parameters: Parameters<'_> =
+        attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let timeout = parameters.get("CRM_meta_timeout").copied();
     filter(&mut parameters);
     if let (Some(timeout), true) = (timeout, interval_ms != "0") {
-        parameters.insert("CRM_meta_timeout".to_owned(), timeout);
+        parameters.insert("CRM_meta_timeout", timeout);
     }
     md5(&parameters)
 }
@@ -115,30 +112,41 @@ impl State {
         entry: Option<&Element>,
         overrides: &Table,
     ) -> Digests {
-        let config: OpConfig = self.op_config(
-            r,
-            task,
-            &key(&self[r].id, task, interval_ms),
-            interval_ms,
-            node,
-            &mut Notes::default(),
-        );
+        self.digests_with((r, task, interval_ms), node, entry, overrides, true)
+    }
+
+    /// [`State::digests`]; without `secret` the digest over what is not secret is not made.
+    fn digests_with(
+        &self,
+        (r, task, interval_ms): (ResourceIx, &str, u32),
+        node: Option<NodeIx>,
+        entry: Option<&Element>,
+        overrides: &Table,
+        secret: bool,
+    ) -> Digests {
+        // The rest of what is configured for an operation is not in its digests.
+        let extra_counts = self[r].ops.iter().any(operation::has_parameters);
+        let (meta, extra) = if extra_counts || interval_ms > 0 {
+            let key = key(&self[r].id, task, interval_ms);
+            let tables = self.op_tables(r, task, &key, interval_ms, node, &mut Notes::default());
+            (tables.meta, tables.extra)
+        } else {
+            (Table::default(), Table::default())
+        };
         let own = self.parameters(r, node);
         let mut all = Parameters::new();
-        let mut put = |n: &str, v: &str| {
-            all.entry(n.to_owned()).or_insert_with(|| v.to_owned());
-        };
+        // The first value of a name counts.
         if let Some(host) = self.bundle_address(r) {
-            put("addr", host);
+            all.insert("addr", host);
         }
-        overrides.iter().for_each(|(n, v)| put(n, v));
-        own.iter().for_each(|(n, v)| put(n, v));
-        config.extra.iter().for_each(|(n, v)| put(n, v));
+        for (n, v) in overrides.iter().chain(own.iter()).chain(extra.iter()) {
+            all.entry(n).or_insert(v);
+        }
         filter(&mut all);
         if interval_ms > 0
-            && let Some(t) = config.meta.get("timeout")
+            && let Some(t) = meta.get("timeout")
         {
-            all.insert("CRM_meta_timeout".to_owned(), t.clone());
+            all.insert("CRM_meta_timeout", t);
         }
         let restart = entry.filter(|e| e.attr("op-restart-digest").is_some()).map(|e| {
             let mut some = all.clone();
@@ -151,14 +159,14 @@ impl State {
             Some(e) => e.attr("op-secure-params"),
             None => Some(" passwd password user "),
         };
-        let secure = list.map(|list| {
+        let secure = list.filter(|_| secret).map(|list| {
             // Without history it is computed as of today.
             let version = entry.map(|e| e.attr("crm_feature_set").unwrap_or(""));
             let new = version.is_none_or(|v| !v.is_empty() && values::compare_versions(v, "3.16.0").is_ge());
             let mut some = if new {
                 all.clone()
             } else {
-                let mut p: Parameters = own.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
+                let mut p: Parameters = own.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
                 filter(&mut p);
                 p
             };
@@ -166,7 +174,7 @@ impl State {
             some.retain(|n, _| !listed(list, n) && (new || !(device && n.starts_with("pcmk_"))));
             md5(&some)
         });
-        Digests { all: md5(&all), restart, secure, extra: !config.extra.is_empty() }
+        Digests { all: md5(&all), restart, secure, extra: !extra.is_empty() }
     }
 
     /// Compares a history entry with the configuration of today.
@@ -177,7 +185,8 @@ impl State {
         let digests = match self.digest_cache.get(&cache_key) {
             Some(d) => d.clone(),
             None => {
-                let d = self.digests(r, &task, interval, Some(node), Some(entry), &Table::new());
+                let what = (r, task.as_str(), interval);
+                let d = self.digests_with(what, Some(node), Some(entry), &Table::default(), self.sanitized);
                 self.digest_cache.insert(cache_key, d.clone());
                 d
             }
@@ -215,7 +224,7 @@ impl State {
         let mut remarks = Vec::new();
         // The reference lists them last found first.
         for device in devices.into_iter().rev() {
-            let digests = self.digests(device, "stonith-on", 0, Some(node), None, &Table::new());
+            let digests = self.digests(device, "stonith-on", 0, Some(node), None, &Table::default());
             let secure = digests.secure.as_deref().unwrap_or_default();
             let (id, agent, name) = (&self[device].id, self[device].agent(), &self[node].name);
             let all = format!("{id}:{agent}:{},", digests.all);

@@ -38,9 +38,10 @@ pub use resource::{
     BundleInfo, CloneInfo, Flags, Kind, MultipleActive, OnFail, Replica, Resource, Role, Variant,
 };
 pub use row::{Entry, Row};
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 /// Names and values in the order in which they were found.
-pub type Table = IndexMap<String, String>;
+pub type Table = IndexMap<String, String, FxBuildHasher>;
 
 /// Whether a resource is probed on a node; ordered by which of two settings wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -184,7 +185,7 @@ pub struct State {
     /// Parameter checks of bundle connections that wait for the container's node: failed entries whose fail
     /// count is cleared if the parameters changed.
     pub deferred_checks: Vec<(ResourceIx, NodeIx, Element)>,
-    pub(crate) digest_cache: std::collections::HashMap<(ResourceIx, NodeIx, String), digest::Digests>,
+    pub(crate) digest_cache: FxHashMap<(ResourceIx, NodeIx, String), digest::Digests>,
     /// `//rsc_defaults`, where it is unique.
     pub rsc_defaults: Option<Element>,
     /// Fail counts that will be cleared.
@@ -211,7 +212,7 @@ pub struct State {
     /// `//op_defaults`, where it is unique.
     pub op_defaults: Option<Element>,
     /// Resources by id and by the names history has for them.
-    pub(crate) by_id: std::collections::HashMap<String, Vec<ResourceIx>>,
+    pub(crate) by_id: FxHashMap<String, Vec<ResourceIx>>,
     pub(crate) node_ids: IndexMap<String, NodeIx>,
     /// The whole document: operation defaults, constraints and history are read from it.
     pub root: Element,

@@ -73,7 +73,7 @@ mod tests {
 
     fn value(xml: &str, mode: Mode<'_>) -> Option<String> {
         let root = Element::parse(xml).unwrap();
-        let mut table = Table::new();
+        let mut table = Table::default();
         let input = Input::new(&root, Moment::utc(0));
         let health = HealthScores::default();
         unpack(&root, "s", &input, &health, mode, &mut table, &mut Notes::default());

@@ -24,6 +24,13 @@ pub struct OpConfig {
     pub fail_role: Role,
 }
 
+/// The part of [`OpConfig`] that only reads.
+pub(super) struct Tables {
+    op: Option<Element>,
+    pub(super) meta: Table,
+    pub(super) extra: Table,
+}
+
 /// An operation key taken apart: `RSC_TASK_INTERVAL`.
 pub fn parse_key(key: &str) -> Option<(&str, &str, u32)> {
     let (head, interval) = key.rsplit_once('_')?;
@@ -55,6 +62,11 @@ pub fn parse_key(key: &str) -> Option<(&str, &str, u32)> {
 /// `RSC_TASK_INTERVAL`.
 pub fn key(resource: &str, task: &str, interval_ms: u32) -> String {
     format!("{resource}_{task}_{interval_ms}")
+}
+
+/// It has instance attributes of its own.
+pub fn has_parameters(op: &Element) -> bool {
+    op.child("instance_attributes").is_some()
 }
 
 /// `enabled` is not a false word.
@@ -101,9 +113,26 @@ impl State {
         node: Option<NodeIx>,
         notes: &mut Notes,
     ) -> OpConfig {
+        let Tables { op, mut meta, extra } = self.op_tables(r, task, key, interval_ms, node, notes);
+        let (on_fail, stop_role) = self.on_fail(r, task, key, interval_ms, &mut meta, notes);
+        let fail_role = self.fail_role(r, task, op.as_ref(), &meta, stop_role, notes);
+        self.start_delay(&mut meta, interval_ms, key, notes);
+        OpConfig { op, meta, extra, on_fail, fail_role }
+    }
+
+    /// The values alone that are configured for an operation.
+    pub(super) fn op_tables(
+        &self,
+        r: ResourceIx,
+        task: &str,
+        key: &str,
+        interval_ms: u32,
+        node: Option<NodeIx>,
+        notes: &mut Notes,
+    ) -> Tables {
         let rsc = &self[r];
         let op = self.find_op_for(r, task, key, interval_ms).cloned();
-        let mut meta = Table::new();
+        let mut meta = Table::default();
         let mut input = Input::new(&self.root, self.moment());
         input.agent = Some((rsc.class(), rsc.provider(), rsc.agent()));
         input.operation = Some((task, interval_ms));
@@ -118,7 +147,7 @@ impl State {
                 meta.insert("timeout".to_owned(), t);
             }
         }
-        let mut extra = Table::new();
+        let mut extra = Table::default();
         if let Some(op) = &op {
             nvpairs::unpack(op, "meta_attributes", &input, health, Mode::Overwrite, &mut meta, notes);
             if let Some(n) = node {
@@ -144,10 +173,7 @@ impl State {
         }
         let timeout = meta.get("timeout").and_then(|t| values::parse_msec(t)).filter(|t| *t >= 0);
         meta.insert("timeout".to_owned(), timeout.unwrap_or(DEFAULT_TIMEOUT_MS).to_string());
-        let (on_fail, stop_role) = self.on_fail(r, task, key, interval_ms, &mut meta, notes);
-        let fail_role = self.fail_role(r, task, op.as_ref(), &meta, stop_role, notes);
-        self.start_delay(&mut meta, interval_ms, key, notes);
-        OpConfig { op, meta, extra, on_fail, fail_role }
+        Tables { op, meta, extra }
     }
 
     /// The enabled recurring monitor with the smallest interval.

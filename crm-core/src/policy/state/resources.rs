@@ -66,7 +66,7 @@ impl State {
 
     /// Own sets, then each ancestor's, then the defaults.
     pub fn evaluate_parameters(&self, r: ResourceIx, node: Option<&Table>, notes: &mut Notes) -> Table {
-        let mut table = Table::new();
+        let mut table = Table::default();
         let mut input = Input::new(&self.root, self.moment());
         input.node = node;
         let health = &self.options.health;
@@ -207,7 +207,7 @@ impl<L: Ledger> Builder<'_, L> {
 
     fn utilization(&mut self, r: ResourceIx) {
         let mut notes = Notes::default();
-        let mut table = Table::new();
+        let mut table = Table::default();
         let input = Input::new(&self.s.root, self.s.moment());
         let health = &self.s.options.health;
         nvpairs::unpack(&self.s[r].xml, "utilization", &input, health, Mode::Keep, &mut table, &mut notes);
@@ -383,10 +383,10 @@ pub fn blank(
         ops,
         parent,
         children: Vec::new(),
-        meta: Table::new(),
-        parameters: Table::new(),
+        meta: Table::default(),
+        parameters: Table::default(),
         parameters_vary: false,
-        utilization: Table::new(),
+        utilization: Table::default(),
         flags: Flags::default(),
         role: Role::Stopped,
         next_role: Role::Unknown,

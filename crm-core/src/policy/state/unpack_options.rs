@@ -20,7 +20,7 @@ pub fn unpack(
     notes: &mut Notes,
     complaints: &mut Complaints,
 ) -> Options {
-    let mut raw = Table::new();
+    let mut raw = Table::default();
     let none = HealthScores::default();
     if let Some(config) = crm_config {
         let mode = Mode::KeepFrom("cib-bootstrap-options");

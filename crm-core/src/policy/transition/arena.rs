@@ -6,7 +6,9 @@
 //! is kept and which of two edges is dropped.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 use super::super::ix::{ActionIx, NodeIx, ResourceIx};
@@ -168,7 +170,7 @@ pub struct Actions {
     all: Vec<Action>,
     by_resource: Vec<Vec<ActionIx>>,
     /// Actions of no resource, by key.
-    singletons: HashMap<Key, ActionIx>,
+    singletons: FxHashMap<Key, ActionIx>,
     /// Ordering constraints in the order of their making.
     pub orderings: Vec<Ordering>,
 }

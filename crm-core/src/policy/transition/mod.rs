@@ -27,10 +27,13 @@ pub mod task;
 pub mod update;
 pub mod write;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use super::ix::{ActionIx, NodeIx, ResourceIx};
+use super::state::operation::has_parameters;
 use super::state::rules::Notes;
 use super::state::{EffectPhase, State, Table};
 use arena::Actions;
@@ -38,7 +41,7 @@ use notify::{NotifyOps, Operation};
 use task::Key;
 
 /// Meta-attributes of configured operations, made once for each resource and key.
-type Operations = HashMap<(ResourceIx, Key, Option<NodeIx>), Arc<Table>>;
+type Operations = FxHashMap<(ResourceIx, Key, Option<NodeIx>), Arc<Table>>;
 
 /// A working state and the actions of its plan.
 #[derive(Debug)]
@@ -56,7 +59,7 @@ impl<'s> Work<'s> {
             st,
             actions: Actions::default(),
             notifications: BTreeMap::new(),
-            operations: HashMap::new(),
+            operations: Operations::default(),
             deferred: Vec::new(),
         }
     }
@@ -116,12 +119,11 @@ impl<'s> Work<'s> {
         let (key, node) = (action.key.clone(), action.node);
         self.actions[ix].flags.set(ActionFlags::HAVE_EXTRA);
         let Key::Op(task, interval) = &key else { return };
+        if !self.st[r].ops.iter().any(has_parameters) {
+            return;
+        }
         let text = key.text(&self.st[r].id);
-        let has_own = self
-            .st
-            .find_op_for(r, task.as_str(), &text, *interval)
-            .is_some_and(|op| op.child("instance_attributes").is_some());
-        if has_own {
+        if self.st.find_op_for(r, task.as_str(), &text, *interval).is_some_and(has_parameters) {
             let mut notes = Notes::default();
             let config = self.st.op_config(r, task.as_str(), &text, *interval, node, &mut notes);
             self.actions[ix].extra = config.extra.into_iter().collect();

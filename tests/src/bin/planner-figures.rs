@@ -1,0 +1,241 @@
+//! The policy engine beside Pacemaker's: CPU time and peak memory of `crm_simulate -S` on generated clusters,
+//! the time of a plan apart from loading and validation, and how it grows.
+//!
+//! `cargo build --release -p tools && cargo run --release -p everbeat-tests --bin planner-figures`
+//!
+//! Figures of ours are medians of five; so are the other's, but where one of its runs takes more than 4 s of
+//! CPU time that one has to do, and one that takes more than `CAP` seconds (60 if it is not set) is stopped.
+//! Without an installed `crm_simulate` there is one side only.
+
+#![allow(clippy::indexing_slicing)]
+
+#[path = "../../../crm-core/benches/clusters/mod.rs"]
+mod clusters;
+
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use clusters::{Cluster, Kind, Status};
+use crm_core::policy::{Situation, plan, simulate};
+use everbeat_tests::binary;
+use everbeat_tests::spent::{self, Spent};
+
+const REFERENCE: &str = "/usr/sbin/crm_simulate";
+const RUNS: usize = 5;
+/// Where the other needs more, it runs once.
+const SLOW: Duration = Duration::from_secs(4);
+
+struct Work {
+    name: &'static str,
+    cluster: Cluster,
+}
+
+const fn work(
+    name: &'static str,
+    (nodes, resources): (usize, usize),
+    kind: Kind,
+    status: Status,
+    probed: bool,
+) -> Work {
+    Work { name, cluster: Cluster { nodes, resources, kind, status, probed, seed: 1 } }
+}
+
+const WORKS: &[Work] = &[
+    work("16 × 1000 primitives, every probe", (16, 1000), Kind::Primitives, Status::Fresh, false),
+    work("3 × 1000, one node lost", (3, 1000), Kind::Mixed, Status::NodeLost, false),
+    work("3 × 1000, one node lost, all probed", (3, 1000), Kind::Mixed, Status::NodeLost, true),
+    work("16 × 1000, one node lost", (16, 1000), Kind::Mixed, Status::NodeLost, false),
+    work("16 × 1000, one node lost, all probed", (16, 1000), Kind::Mixed, Status::NodeLost, true),
+    work("16 × 1000, nothing to do", (16, 1000), Kind::Mixed, Status::Running, false),
+    work("64 × 5000, one node lost", (64, 5000), Kind::Mixed, Status::NodeLost, false),
+    work("64 × 5000, every probe", (64, 5000), Kind::Mixed, Status::Fresh, false),
+];
+
+const GROWTH: &[Work] = &[
+    work("4 × 250", (4, 250), Kind::Mixed, Status::NodeLost, false),
+    work("8 × 500", (8, 500), Kind::Mixed, Status::NodeLost, false),
+    work("16 × 1000", (16, 1000), Kind::Mixed, Status::NodeLost, false),
+    work("32 × 2500", (32, 2500), Kind::Mixed, Status::NodeLost, false),
+    work("64 × 5000", (64, 5000), Kind::Mixed, Status::NodeLost, false),
+];
+
+fn main() -> io::Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] => tables(),
+        // What a child is said to have used is at least what its parent has: whoever measures stays small,
+        // and does the rest in children of its own.
+        ["--write", name, file] => match WORKS.iter().chain(GROWTH).find(|work| work.name == *name) {
+            Some(work) => std::fs::write(file, clusters::cib(work.cluster)),
+            None => Err(io::Error::other(format!("there is no work {name}"))),
+        },
+        ["--plan", file] => time_plans(Path::new(file)),
+        _ => Err(io::Error::other("no arguments are expected")),
+    }
+}
+
+fn median<T: Copy + Ord>(mut values: Vec<T>) -> T {
+    values.sort();
+    values[values.len() / 2]
+}
+
+fn seconds(time: Duration) -> String {
+    let s = time.as_secs_f64();
+    if s < 1.0 { format!("{:.1} ms", s * 1e3) } else { format!("{s:.2} s") }
+}
+
+/// Both programs on one file: CPU time, peak memory, and whether it was stopped before its end.
+struct Side {
+    cpu: Duration,
+    peak_kib: u64,
+    runs: usize,
+    stopped: bool,
+}
+
+fn measure(program: &mut dyn FnMut() -> Command) -> io::Result<Side> {
+    let mut all: Vec<Spent> = Vec::new();
+    while all.len() < RUNS {
+        let mut command = program();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let spent = spent::run(&mut command)?;
+        all.push(spent);
+        if spent.cpu > SLOW || spent.status.is_none() {
+            break;
+        }
+    }
+    // A run that did not count because the first ones were quick enough does not spoil the median.
+    Ok(Side {
+        cpu: median(all.iter().map(|spent| spent.cpu).collect()),
+        peak_kib: median(all.iter().map(|spent| spent.peak_kib).collect()),
+        runs: all.len(),
+        stopped: all.iter().any(|spent| spent.status.is_none()),
+    })
+}
+
+fn ours(file: &Path) -> io::Result<Side> {
+    measure(&mut || {
+        let mut command = Command::new(binary::everbeat());
+        command.args(["crm_simulate", "-S", "-x"]).arg(file);
+        command
+    })
+}
+
+/// The other one, ended by the kernel when it has used its time.
+fn reference(file: &Path, cap: u64) -> io::Result<Side> {
+    measure(&mut || {
+        let mut command = Command::new("sh");
+        let line = "ulimit -t \"$0\"; exec \"$@\"";
+        command.args(["-c", line, &cap.to_string(), REFERENCE, "-S", "-x"]).arg(file);
+        command
+    })
+}
+
+/// What the other says a plan takes, reading and validation left out: `--profile`, five times.
+fn reference_plan(dir: &Path) -> Option<Duration> {
+    let output = Command::new(REFERENCE)
+        .args(["--profile"])
+        .arg(dir)
+        .args(["--repeat", &RUNS.to_string()])
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let all = text.split_whitespace().collect::<Vec<_>>();
+    let at = all.iter().rposition(|word| *word == "secs")?;
+    let total: f64 = all.get(at.checked_sub(1)?)?.parse().ok()?;
+    Some(Duration::from_secs_f64(total / RUNS as f64))
+}
+
+/// Prints how long reading, planning and executing on paper take in this process.
+fn time_plans(file: &Path) -> io::Result<()> {
+    let text = std::fs::read_to_string(file)?;
+    let situation = Situation { now: 1_700_100_000, ..Situation::default() };
+    let (mut parses, mut plans, mut runs) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        let began = Instant::now();
+        let cib = cib::Cib::parse(&text).map_err(io::Error::other)?;
+        parses.push(began.elapsed());
+        let began = Instant::now();
+        let planned = plan(&cib, &situation);
+        plans.push(began.elapsed());
+        let began = Instant::now();
+        let outcome = simulate::run(&cib, &planned, &[], situation.now);
+        runs.push(began.elapsed());
+        if !outcome.complete {
+            return Err(io::Error::other("the plan waits for itself"));
+        }
+    }
+    let micros = |times| median::<Duration>(times).as_micros();
+    println!("{} {} {}", micros(parses), micros(plans), micros(runs));
+    Ok(())
+}
+
+/// The same, in a process of its own: reading, planning, executing.
+fn own_plan(file: &Path) -> io::Result<[Duration; 3]> {
+    let output = Command::new(std::env::current_exe()?).arg("--plan").arg(file).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let numbers: Vec<u64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    match numbers.as_slice() {
+        [a, b, c] => Ok([*a, *b, *c].map(Duration::from_micros)),
+        _ => Err(io::Error::other(format!("{text}{}", String::from_utf8_lossy(&output.stderr)))),
+    }
+}
+
+fn tables() -> io::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("cib.xml");
+    let prepare = |work: &Work| {
+        let mut command = Command::new(std::env::current_exe()?);
+        let spent = spent::run(command.arg("--write").arg(work.name).arg(&file))?;
+        if spent.status == Some(0) { Ok(()) } else { Err(io::Error::other("the input was not written")) }
+    };
+    let cap = std::env::var("CAP").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
+    let beside = Path::new(REFERENCE).is_file();
+    if !beside {
+        println!("{REFERENCE} is not installed: only our side is measured");
+    }
+    println!(
+        "| `crm_simulate -S` | CPU | peak | Pacemaker's CPU | its peak | CPU | memory | plan alone | its plan |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for work in WORKS {
+        prepare(work)?;
+        let own = ours(&file)?;
+        let [_, plan, _] = own_plan(&file)?;
+        let mib = |side: &Side| format!("{:.0} MiB", side.peak_kib as f64 / 1024.0);
+        print!("| {} | {} | {} |", work.name, seconds(own.cpu), mib(&own));
+        if beside {
+            let other = reference(&file, cap)?;
+            let over = if other.stopped { "over " } else { "" };
+            let runs = if other.runs < RUNS { format!(" ({} run)", other.runs) } else { String::new() };
+            let faster = other.cpu.as_secs_f64() / own.cpu.as_secs_f64();
+            let memory = own.peak_kib as f64 / other.peak_kib as f64;
+            print!(
+                " {over}{}{runs} | {} | {over}{faster:.0}× | {memory:.2} |",
+                seconds(other.cpu),
+                mib(&other)
+            );
+        } else {
+            print!(" | | | |");
+        }
+        let its_plan = reference_plan(dir.path()).filter(|_| beside).map_or_else(String::new, seconds);
+        println!(" {} | {its_plan} |", seconds(plan));
+    }
+    println!();
+    println!(
+        "| nodes × resources, one node lost | whole process, CPU | plan alone | n·log₂ n, n the product | plan, ns for each |"
+    );
+    println!("|---|---|---|---|---|");
+    for work in GROWTH {
+        prepare(work)?;
+        let own = ours(&file)?;
+        let [_, plan, _] = own_plan(&file)?;
+        let n = (work.cluster.nodes * work.cluster.resources) as f64;
+        let unit = n * n.log2();
+        let each = plan.as_nanos() as f64 / unit;
+        println!("| {} | {} | {} | {unit:.0} | {each:.1} |", work.name, seconds(own.cpu), seconds(plan));
+    }
+    Ok(())
+}
