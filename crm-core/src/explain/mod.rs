@@ -70,6 +70,7 @@ pub fn explain(
         Some(id) => vec![scene.find(id).ok_or_else(|| Unknown::Resource(id.to_owned()))?],
         None => st.top.clone(),
     };
+    let mut budget = remedy::Budget::of(&scene);
     let explained = wanted.into_iter().map(|r| {
         let mut out = scene.explain(r, n);
         out.actions = scene.causes(Some(r));
@@ -82,7 +83,7 @@ pub fn explain(
             }
         };
         if absent && !st[r].flags.orphan {
-            out.remedy = Some(scene.remedy(r, n));
+            out.remedy = Some(scene.remedy(r, n, &mut budget));
         }
         out
     });

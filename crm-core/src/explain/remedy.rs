@@ -15,9 +15,31 @@ use crate::policy::{Plan, plan};
 
 /// Changes of the same size that are shown.
 const SHOWN: usize = 3;
-/// Plans made in the search for one change, and for two at once.
+/// Plans made in the search for one change, and for two at once, at most.
 const SINGLES: usize = 400;
 const PAIRS: usize = 300;
+/// A plan takes the longer, the more resources and nodes there are: of these pairs all plans of one question
+/// may have this many (400 plans of 1000 resources on 16 nodes), but a few plans are always made.
+const PAIRS_PLANNED: usize = 400 * 16 * 1000;
+const FEW: usize = 40;
+
+/// How many plans may still be made for one question.
+pub(super) struct Budget(usize);
+
+impl Budget {
+    pub(super) fn of(scene: &Scene) -> Budget {
+        let st = scene.st();
+        let size = st.resources.len() * st.nodes.len();
+        Budget((PAIRS_PLANNED / size.max(1)).max(FEW))
+    }
+
+    /// One more plan, if there may be one.
+    fn spend(&mut self) -> bool {
+        let left = self.0 > 0;
+        self.0 = self.0.saturating_sub(1);
+        left
+    }
+}
 
 /// One change, or two together, that the planner confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,11 +76,13 @@ pub struct Remedy {
     pub suggestions: Vec<Suggestion>,
     /// How many changes were tried, each with a plan of its own.
     pub tried: usize,
+    /// Single changes that were left out, because plans of a cluster of this size take too long.
+    pub untried: usize,
 }
 
 impl Remedy {
     pub fn tree(&self) -> Tree {
-        Tree::map().with("tried", self.tried).with(
+        Tree::map().with("tried", self.tried).with("untried", self.untried).with(
             "suggestions",
             Tree::List("suggestion", self.suggestions.iter().map(Suggestion::tree).collect()),
         )
@@ -114,7 +138,7 @@ impl Goal {
 
 impl Scene {
     /// The smallest change that lets a resource run, or that lets it run on a node.
-    pub(super) fn remedy(&self, r: ResourceIx, node: Option<NodeIx>) -> Remedy {
+    pub(super) fn remedy(&self, r: ResourceIx, node: Option<NodeIx>, budget: &mut Budget) -> Remedy {
         let st = self.st();
         let whole = matches!(st[r].variant(), Variant::Clone | Variant::Bundle);
         let before =
@@ -130,11 +154,15 @@ impl Scene {
         let mut tried = 0;
         let mut found: Vec<(u32, Suggestion)> = Vec::new();
         for candidate in candidates.iter().take(SINGLES) {
+            if !budget.spend() {
+                break;
+            }
             tried += 1;
             if let Some(suggestion) = self.attempt(&[candidate], &goal, &base) {
                 found.push((candidate.cost + harm(&suggestion), suggestion));
             }
         }
+        let untried = candidates.len() - tried;
         if found.is_empty() {
             'pairs: for (at, a) in candidates.iter().enumerate() {
                 for b in candidates.iter().skip(at + 1) {
@@ -143,6 +171,9 @@ impl Scene {
                     }
                     if a.subject == b.subject {
                         continue;
+                    }
+                    if !budget.spend() {
+                        break 'pairs;
                     }
                     tried += 1;
                     if let Some(suggestion) = self.attempt(&[a, b], &goal, &base) {
@@ -157,7 +188,7 @@ impl Scene {
         found.retain(|(_, s)| subjects.insert(s.subjects.clone()));
         let suggestions =
             found.into_iter().filter(|(cost, _)| *cost <= least + 3).take(SHOWN).map(|(_, s)| s).collect();
-        Remedy { suggestions, tried }
+        Remedy { suggestions, tried, untried }
     }
 
     /// Makes the changes on a copy and asks the planner.

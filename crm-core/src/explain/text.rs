@@ -109,18 +109,34 @@ impl Explanation {
             None if self.after.is_empty() => "let it run".to_owned(),
             None => "let all of it run".to_owned(),
         };
+        if remedy.tried == 0 && remedy.untried > 0 {
+            let _ = writeln!(
+                out,
+                "What would {goal} was not searched for, among so many: everbeat explain {} does.",
+                self.resource
+            );
+            return;
+        }
+        let left = i64::try_from(remedy.untried).unwrap_or(i64::MAX);
+        let left = match left {
+            0 => String::new(),
+            _ => format!(
+                " ({} not tried: a plan of so large a cluster takes its time)",
+                words::count(left, "more was", "more were")
+            ),
+        };
         let Some((first, rest)) = remedy.suggestions.split_first() else {
             let tried =
                 words::count(i64::try_from(remedy.tried).unwrap_or(i64::MAX), "change was", "changes were");
             let _ = writeln!(
                 out,
-                "No small change would {goal}: {tried} tried with the planner, alone and in pairs."
+                "No small change would {goal}: {tried} tried with the planner, alone and in pairs{left}."
             );
             return;
         };
         let title = match first.changes.len() {
-            1 => format!("Smallest change that would {goal}"),
-            _ => format!("No single change would {goal}; these two together would"),
+            1 => format!("Smallest change that would {goal}{left}"),
+            _ => format!("No single change would {goal}; these two together would{left}"),
         };
         let _ = writeln!(out, "{title}:");
         write_suggestion(out, first);

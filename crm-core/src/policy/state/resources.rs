@@ -102,6 +102,9 @@ impl<L: Ledger> Builder<'_, L> {
     /// `<resources>` and the implicit connections.
     pub fn resources(&mut self, resources: &Element) {
         let implicit = std::mem::take(&mut self.implicit);
+        // Each is large: growing step by step would move all of them again and again.
+        let named = |e: &&Element| matches!(e.name(), "primitive" | "group" | "clone" | "master" | "bundle");
+        self.s.resources.reserve(resources.descendants().filter(named).count());
         for e in resources.children().chain(implicit.iter()) {
             if e.name() == "template" {
                 match e.id() {

@@ -189,6 +189,11 @@ impl std::ops::IndexMut<ActionIx> for Actions {
 }
 
 impl Actions {
+    /// Room for so many actions; more may come.
+    pub fn with_capacity(actions: usize) -> Self {
+        Actions { all: Vec::with_capacity(actions), ..Actions::default() }
+    }
+
     pub fn len(&self) -> usize {
         self.all.len()
     }

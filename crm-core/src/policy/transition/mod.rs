@@ -56,8 +56,8 @@ pub struct Work<'s> {
 impl<'s> Work<'s> {
     pub fn new(st: &'s mut State) -> Self {
         Work {
+            actions: Actions::with_capacity(3 * st.resources.len()),
             st,
-            actions: Actions::default(),
             notifications: BTreeMap::new(),
             operations: Operations::default(),
             deferred: Vec::new(),
