@@ -124,28 +124,29 @@ fn ours(file: &Path) -> io::Result<Side> {
 }
 
 /// The other one, ended by the kernel when it has used its time.
+fn capped(cap: u64) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -t \"$0\"; exec \"$@\"", &cap.to_string(), REFERENCE]);
+    command
+}
+
 fn reference(file: &Path, cap: u64) -> io::Result<Side> {
     measure(&mut || {
-        let mut command = Command::new("sh");
-        let line = "ulimit -t \"$0\"; exec \"$@\"";
-        command.args(["-c", line, &cap.to_string(), REFERENCE, "-S", "-x"]).arg(file);
+        let mut command = capped(cap);
+        command.args(["-S", "-x"]).arg(file);
         command
     })
 }
 
-/// What the other says a plan takes, reading and validation left out: `--profile`, five times.
-fn reference_plan(dir: &Path) -> Option<Duration> {
-    let output = Command::new(REFERENCE)
-        .args(["--profile"])
-        .arg(dir)
-        .args(["--repeat", &RUNS.to_string()])
-        .output()
-        .ok()?;
+/// What the other says a plan takes, reading and validation left out (`--profile`): the mean of some runs.
+fn reference_plan(dir: &Path, runs: usize, cap: u64) -> Option<Duration> {
+    let mut command = capped(cap);
+    let output = command.arg("--profile").arg(dir).args(["--repeat", &runs.to_string()]).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let all = text.split_whitespace().collect::<Vec<_>>();
     let at = all.iter().rposition(|word| *word == "secs")?;
     let total: f64 = all.get(at.checked_sub(1)?)?.parse().ok()?;
-    Some(Duration::from_secs_f64(total / RUNS as f64))
+    Some(Duration::from_secs_f64(total / runs as f64))
 }
 
 /// Prints how long reading, planning and executing on paper take in this process.
@@ -206,22 +207,20 @@ fn tables() -> io::Result<()> {
         let [_, plan, _] = own_plan(&file)?;
         let mib = |side: &Side| format!("{:.0} MiB", side.peak_kib as f64 / 1024.0);
         print!("| {} | {} | {} |", work.name, seconds(own.cpu), mib(&own));
+        let mut its_plan = None;
         if beside {
             let other = reference(&file, cap)?;
             let over = if other.stopped { "over " } else { "" };
             let runs = if other.runs < RUNS { format!(" ({} run)", other.runs) } else { String::new() };
             let faster = other.cpu.as_secs_f64() / own.cpu.as_secs_f64();
             let memory = own.peak_kib as f64 / other.peak_kib as f64;
-            print!(
-                " {over}{}{runs} | {} | {over}{faster:.0}× | {memory:.2} |",
-                seconds(other.cpu),
-                mib(&other)
-            );
+            its_plan = reference_plan(dir.path(), if other.runs < RUNS { 1 } else { RUNS }, cap);
+            let cpu = seconds(other.cpu);
+            print!(" {over}{cpu}{runs} | {} | {over}{faster:.0}× | {memory:.2} |", mib(&other));
         } else {
             print!(" | | | |");
         }
-        let its_plan = reference_plan(dir.path()).filter(|_| beside).map_or_else(String::new, seconds);
-        println!(" {} | {its_plan} |", seconds(plan));
+        println!(" {} | {} |", seconds(plan), its_plan.map_or_else(String::new, seconds));
     }
     println!();
     println!(
