@@ -9,6 +9,36 @@ use std::path::PathBuf;
 use crm_core::explain::{self, Change, Fate, constraints, text};
 use crm_core::policy::Situation;
 
+/// Situations that every reader of an explanation knows, and the case of each.
+const SITUATIONS: &[(&str, &str)] = &[
+    ("two bans and a colocation that leave nothing", "two-bans-and-a-colocation"),
+    ("a threshold reached", "threshold-reached"),
+    ("an opt-in cluster without a rule", "opt-in-without-a-rule"),
+    ("utilization full", "utilization-full"),
+    ("a ticket revoked", "ticket-revoked"),
+    ("unmanaged", "unmanaged"),
+    ("a clone limit", "clone-limit"),
+    ("anti-colocation", "anti-colocation"),
+    ("an ordering whose first cannot start", "order-first-cannot-start"),
+    ("standby", "standby"),
+    ("health red", "health-red"),
+    ("quorum lost", "quorum-lost"),
+    ("a group whose third member is banned", "group-third-member-banned"),
+    ("a promoted role that moves", "promoted-role-moves"),
+    ("a stickiness that holds", "stickiness-holds"),
+    ("a shutdown lock", "shutdown-lock"),
+    ("a failed stop without fencing", "stop-failed-without-fencing"),
+    ("a failed stop with fencing", "stop-failed-with-fencing"),
+    ("a lost node that is fenced", "node-lost-and-fenced"),
+    ("a replica of a bundle without a node", "bundle-replica-without-a-node"),
+    ("a bundle whose container fails", "bundle-running"),
+    ("a guest node whose host resource is stopped", "guest-node-whose-host-resource-is-stopped"),
+    ("a remote node whose connection failed", "remote-node-whose-connection-failed"),
+    ("a live migration", "migration-live"),
+    ("a migration that cannot be live", "migration-needs-a-restart"),
+    ("a migration that failed", "migration-failed"),
+];
+
 fn dir() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/explain")
 }
@@ -115,6 +145,9 @@ fn situations_are_explained() {
             wrong.push(format!("{}:\n{got}", expected.display()));
         }
     }
-    assert!(files.len() >= 60, "{} cases", files.len());
+    assert!(files.len() >= 76, "{} cases", files.len());
+    for (situation, case) in SITUATIONS {
+        assert!(dir().join(case).with_extension("xml").is_file(), "no case for {situation}");
+    }
     assert!(wrong.is_empty(), "{} answers differ:\n{}", wrong.len(), wrong.join("\n"));
 }
