@@ -1,15 +1,16 @@
 //! The policy engine against Debian's `crm_simulate`, over generated CIBs.
 #![allow(clippy::unwrap_used)]
 
+use everbeat_tests::differ::coverage::ENOUGH;
 use everbeat_tests::differ::reference;
-use everbeat_tests::differ::session::Session;
+use everbeat_tests::differ::session::{Session, cover};
 use everbeat_tests::need;
 
 /// Seeds a run.
 const SEEDS: u64 = 200;
 
-/// So many of them may differ. Of seeds 0..1000 about twenty do, and are still to be repaired; the test names
-/// those of its range. An engine that parts from the reference differs in far more.
+/// So many of them may differ. Of the first ones none does, of seeds 0..1000 about twenty, which are still to be
+/// repaired; the test names those of its range. An engine that parts from the reference differs in far more.
 const MAY_DIFFER: usize = 10;
 
 /// So many of them the reference may die of, refuse, or never finish.
@@ -48,4 +49,18 @@ fn seeds_are_planned_as_the_reference_does() {
     );
     let refused: usize = report.not_planned.values().map(Vec::len).sum();
     assert!(refused <= MAY_BE_REFUSED, "the reference did not plan {refused} of {SEEDS}");
+}
+
+/// The reference has no part in this: it asks whether the generator still draws everything, and whether
+/// everything that can be decided still is.
+#[test]
+fn every_feature_and_decision_is_reached() {
+    let base = base();
+    let (coverage, seeds) = cover(base..base + ENOUGH);
+    println!("all was met within {seeds} seeds, or never (EVERBEAT_SEED={base} repeats them)");
+    let mut counts = coverage.counts();
+    counts.sort_by_key(|(_, n)| *n);
+    println!("the rarest: {:?}", counts.iter().take(20).collect::<Vec<_>>());
+    let missing = coverage.missing();
+    assert!(missing.is_empty(), "in {seeds} seeds from {base} on, never met: {missing:#?}");
 }

@@ -41,6 +41,8 @@ pub struct Themes {
     pub node_trouble: bool,
     pub meta: bool,
     pub defaults: bool,
+    /// Promoted instances whose monitor failed and says `on-fail=demote`.
+    pub demotes: bool,
 }
 
 /// A node of the configuration, or a remote one.
@@ -151,7 +153,7 @@ impl Draw {
     pub fn new(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
         let mut on = |percent: u64| chance.percent(percent);
-        let themes = Themes {
+        let mut themes = Themes {
             fencing: on(50),
             opt_in: on(14),
             rules: on(30),
@@ -176,7 +178,11 @@ impl Draw {
             node_trouble: on(40),
             meta: on(40),
             defaults: on(25),
+            // Too rare by chance; by number, so that it draws nothing.
+            demotes: seed % 16 == 7,
         };
+        themes.promotable |= themes.demotes;
+        themes.failures |= themes.demotes;
         Self {
             chance,
             quorum: true,

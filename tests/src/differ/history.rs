@@ -179,6 +179,9 @@ fn plot(d: &mut Draw, leaf: &Leaf, runs: bool, nth: usize) -> Option<Plot> {
             _ => Plot::Probed,
         });
     }
+    if d.themes.demotes && leaf.promotable && nth == 0 {
+        return Some(Plot::MonitorFailed);
+    }
     if d.themes.failures && d.percent(28) {
         return Some(match d.chance.below(12) {
             0..=4 if leaf.promotable && d.percent(25) => Plot::PromoteFailed,
@@ -460,7 +463,7 @@ impl Writer<'_> {
     }
 
     fn monitor_failed(&mut self) -> Vec<Element> {
-        let promoted = self.leaf.promotable && self.d.percent(50);
+        let promoted = self.leaf.promotable && (self.d.themes.demotes || self.d.percent(50));
         let mut list = vec![self.last(if promoted { "promote" } else { "start" }, 0, 0)];
         let expected = if promoted { 8 } else { 0 };
         let rc = self.d.one_of(&[1, 7, 7, 7, 5, 9, 8, 0, 6]).unwrap_or(1);

@@ -305,7 +305,10 @@ fn operations(d: &mut Draw, leaf: &mut Leaf) -> Option<Element> {
             op.set_attr("role", role);
         }
         let timeout_ms = decorate(d, &mut op, true);
-        if d.themes.failures && matches!(role, Some("Promoted" | "Master")) && d.percent(45) {
+        if d.themes.failures
+            && matches!(role, Some("Promoted" | "Master"))
+            && (d.themes.demotes || d.percent(45))
+        {
             op.set_attr("on-fail", "demote");
         }
         let enabled = op.attr("enabled") != Some("false");
