@@ -18,7 +18,7 @@ use ccm::config::Host;
 use ccm::link::{Link, LinkAction, LinkConfig, LinkInput};
 use ccm::medium::{DirectOpener, Endpoint};
 use ccm::runtime::{self, LinkHandle, Setup};
-use ccm::seam::{BeatBody, Incarnation, LinkCommand, LinkEvent, NodeId};
+use ccm::seam::{BeatBody, Incarnation, Lane, LinkCommand, LinkEvent, NodeId};
 use ccm::wire::envelope::{self, AuthField, Format};
 use ccm::wire::{Keys, Method, Packet};
 
@@ -470,7 +470,8 @@ fn bulk() {
         for (to, given) in rest.iter().zip(&mut given) {
             while *given < 10 && *given < arrived(to) + 2 {
                 *given += 1;
-                let send = LinkCommand::Send { to: to.id, inc: to.inc, payload: chunk.clone() };
+                let send =
+                    LinkCommand::Send { to: to.id, inc: to.inc, lane: Lane::Bulk, payload: chunk.clone() };
                 first.handle.command(send).expect("the thread runs");
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ccm::link::stream::{self, MAX_MESSAGE, Receiver};
 use ccm::link::{Link, LinkConfig, LinkInput, MediumInfo};
-use ccm::seam::{BeatBody, Incarnation, LinkCommand, NodeId};
+use ccm::seam::{BeatBody, Incarnation, Lane, LinkCommand, NodeId};
 use ccm::wire::compress::Algorithm;
 use ccm::wire::envelope::{self, AuthField, Format};
 use ccm::wire::frame::{Body, Data, Head, SessionId};
@@ -69,13 +69,14 @@ pub fn defragment(bytes: &[u8]) {
             3 => seq,
             _ => seq.wrapping_add(1),
         };
-        let data = Data { session: SessionId::default(), seq, last: how & 16 != 0, bytes: piece.to_vec() };
+        let (session, last) = (SessionId::default(), how & 16 != 0);
+        let data = Data { session, lane: Lane::Bulk, seq, last, bytes: piece.to_vec() };
         now += Duration::from_millis(1);
         out.clear();
         if receiver.take(now, data, &mut out).is_err() {
             return;
         }
-        let _ = receiver.acknowledge(now, SessionId::default());
+        let _ = receiver.acknowledge(now, SessionId::default(), Lane::Bulk);
         assert!(out.iter().all(|m| m.len() <= 8 * MAX_MESSAGE));
     }
 }

@@ -106,11 +106,21 @@ pub enum LinkCommand {
     /// Send a beat now instead of at the next interval.
     BeatNow,
     /// Reliable message to one incarnation (R2.3).
-    Send { to: NodeId, inc: Incarnation, payload: Vec<u8> },
+    Send { to: NodeId, inc: Incarnation, lane: Lane, payload: Vec<u8> },
     /// Names of the nodes that may speak, this one included: changes at run time (R15.8).
     Nodes(Vec<String>),
     /// Tell everybody that this incarnation leaves; then stop.
     Leave,
+}
+
+/// The two streams of a session. Each is FIFO and exactly-once; between them there is no order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lane {
+    /// What agreement is made of; leaves before everything in the other lane.
+    #[default]
+    Talk,
+    /// Large payloads: state transfers and pieces of long messages, with what the media have left.
+    Bulk,
 }
 
 /// A heartbeat (protocol §5).

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use bodies::{keys, link, resign};
 use ccm::link::rng::Rng;
 use ccm::link::{LinkAction, LinkInput};
-use ccm::seam::{BeatBody, Incarnation, LinkCommand, NodeId};
+use ccm::seam::{BeatBody, Incarnation, Lane, LinkCommand, NodeId};
 use ccm::wire::Packet;
 use ccm::wire::compress::Algorithm;
 use ccm::wire::envelope::{self, AuthField, Format};
@@ -48,7 +48,7 @@ fn corpus() -> Vec<Vec<u8>> {
         if step == 20 {
             let payload = (0..60_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
             let (to, inc) = (NodeId([2; 16]), Incarnation { generation: 1, boot: 2 });
-            next.push((0, LinkInput::Command(LinkCommand::Send { to, inc, payload })));
+            next.push((0, LinkInput::Command(LinkCommand::Send { to, inc, lane: Lane::Talk, payload })));
         }
         queue = next;
     }

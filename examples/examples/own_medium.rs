@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use ccm::link::{LinkConfig, MediumInfo};
 use ccm::medium::{Endpoint, Medium, Opener};
 use ccm::runtime::{self, LinkHandle, Setup};
-use ccm::seam::{BeatBody, Incarnation, LinkCommand, LinkEvent, NodeId};
+use ccm::seam::{BeatBody, Incarnation, Lane, LinkCommand, LinkEvent, NodeId};
 use ccm::wire::{Keys, Method};
 
 /// One node's view of the directory. A thread looks for new files every few milliseconds and pushes
@@ -108,7 +108,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             if let LinkEvent::SessionUp { name, .. } = event {
                 println!("node1: session with {name}");
                 let payload = b"hello through a folder".to_vec();
-                one.command(LinkCommand::Send { to: id, inc, payload })?;
+                one.command(LinkCommand::Send { to: id, inc, lane: Lane::Talk, payload })?;
             }
         }
         while let Some(event) = two.next_event() {

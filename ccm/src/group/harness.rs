@@ -216,7 +216,7 @@ impl Net {
                 self.nodes[i].tick += 1;
             }
             GroupAction::Link(LinkCommand::BeatNow) => self.send_beat(i),
-            GroupAction::Link(LinkCommand::Send { to, inc, payload }) => {
+            GroupAction::Link(LinkCommand::Send { to, inc, payload, .. }) => {
                 let to = self.nodes.iter().position(|n| n.id == to).unwrap();
                 if self.cut.contains(&(i, to)) {
                     self.backlog.entry((i, to)).or_default().push_back((inc, payload));

@@ -187,8 +187,9 @@ impl Group {
             Message::Probe { view, k } => self.on_probe(from, view, k),
             Message::ProbeOk { view, k } => self.on_probe_ok(from, view, k),
             Message::Digest { view, n, digest } => self.on_digest(from, view, n, digest),
-            Message::Part { index, last, bytes } => self.on_part(from, index, last, &bytes),
-            Message::PartAck { index } => self.on_part_ack(from, index),
+            Message::Part { of, index, last, bytes } => self.on_part(from, of, index, last, &bytes),
+            Message::PartAck { of, index } => self.on_part_ack(from, of, index),
+            Message::Whole { of } => self.on_whole(from, of),
         }
     }
 

@@ -297,14 +297,21 @@ pub enum Message {
         n: u64,
         digest: Hash,
     },
-    /// A piece of a message that is too long for one (R12.13); the pieces of one follow each other.
+    /// A piece of a long message (R12.13), in the lane for bulk; the pieces of one follow each other.
+    /// `of` is the sender's count of long messages.
     Part {
+        of: u64,
         index: u64,
         last: bool,
         bytes: Vec<u8>,
     },
     PartAck {
+        of: u64,
         index: u64,
+    },
+    /// The place of a long message among the others: all its pieces were said to have come.
+    Whole {
+        of: u64,
     },
 }
 
@@ -346,8 +353,9 @@ impl Wire for Message {
             Self::Probe { view, k } => w.u8(18).put(view).u64(*k),
             Self::ProbeOk { view, k } => w.u8(19).put(view).u64(*k),
             Self::Digest { view, n, digest } => w.u8(20).put(view).u64(*n).put(digest),
-            Self::Part { index, last, bytes } => w.u8(21).u64(*index).bool(*last).bytes(bytes),
-            Self::PartAck { index } => w.u8(22).u64(*index),
+            Self::Part { of, index, last, bytes } => w.u8(21).u64(*of).u64(*index).bool(*last).bytes(bytes),
+            Self::PartAck { of, index } => w.u8(22).u64(*of).u64(*index),
+            Self::Whole { of } => w.u8(23).u64(*of),
         };
     }
 
@@ -380,8 +388,9 @@ impl Wire for Message {
             18 => Self::Probe { view: r.get()?, k: r.u64()? },
             19 => Self::ProbeOk { view: r.get()?, k: r.u64()? },
             20 => Self::Digest { view: r.get()?, n: r.u64()?, digest: r.get()? },
-            21 => Self::Part { index: r.u64()?, last: r.bool()?, bytes: r.bytes()?.to_vec() },
-            22 => Self::PartAck { index: r.u64()? },
+            21 => Self::Part { of: r.u64()?, index: r.u64()?, last: r.bool()?, bytes: r.bytes()?.to_vec() },
+            22 => Self::PartAck { of: r.u64()?, index: r.u64()? },
+            23 => Self::Whole { of: r.u64()? },
             other => return Err(CodecError::Kind(other)),
         })
     }

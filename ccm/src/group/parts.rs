@@ -1,16 +1,18 @@
-//! Messages longer than the link carries at once: sent in pieces, a few at a time, so that neither the
-//! link's buffers nor the heartbeats suffer (R12.13). What belongs to the order of a view waits behind
-//! them; the talk about views does not.
+//! Long messages: their pieces go in the lane for bulk, a few at a time, so that neither the link's
+//! buffers nor the heartbeats nor the talk about views suffer (R12.13). When all have arrived, a short
+//! `Whole` takes the message's place among the others; what belongs to the order of a view waits for it.
 
 use std::collections::VecDeque;
 
 use super::*;
+use crate::seam::Lane;
 
 /// Bytes of one piece, pieces on their way to one node.
-const PIECE: usize = 64 * 1024;
-const WINDOW: u64 = 16;
-/// A message longer than this goes in pieces: below what the link takes, whatever compression does.
-const WHOLE: usize = if cfg!(test) { 100 * 1024 } else { 512 * 1024 };
+const PIECE: usize = 32 * 1024;
+const WINDOW: u64 = 32;
+/// A message longer than this goes in pieces: it would hold up what follows it for a second or more on a
+/// serial line.
+const WHOLE: usize = 16 * 1024;
 /// Longest message accepted.
 const LIMIT: usize = 256 << 20;
 
@@ -18,6 +20,8 @@ const LIMIT: usize = 256 << 20;
 #[derive(Debug, Clone, Default)]
 struct Outbox {
     inc: Incarnation,
+    /// Number of the message.
+    of: u64,
     bytes: Vec<u8>,
     /// Pieces in all, sent, and said to have come.
     total: u64,
@@ -29,17 +33,34 @@ struct Outbox {
 }
 
 impl Outbox {
-    fn begin(&mut self, bytes: Vec<u8>) {
+    fn begin(&mut self, of: u64, bytes: Vec<u8>) {
         self.total = bytes.len().div_ceil(PIECE) as u64;
-        (self.bytes, self.next, self.acked) = (bytes, 0, 0);
+        (self.of, self.bytes, self.next, self.acked) = (of, bytes, 0, 0);
+    }
+
+    /// A long message is on its way, or something waits behind one.
+    fn busy(&self) -> bool {
+        self.acked < self.total || !self.waiting.is_empty()
     }
 }
 
-/// All of them, and the halves of messages that are coming in.
+/// A long message that is coming in.
+#[derive(Debug, Clone)]
+struct Inbox {
+    inc: Incarnation,
+    of: u64,
+    next: u64,
+    complete: bool,
+    bytes: Vec<u8>,
+}
+
+/// All of them.
 #[derive(Debug, Clone, Default)]
 pub struct Parts {
+    /// Long messages begun.
+    count: u64,
     out: BTreeMap<NodeId, Outbox>,
-    coming: BTreeMap<NodeId, (Incarnation, u64, Vec<u8>)>,
+    coming: BTreeMap<NodeId, Inbox>,
     /// When the members were last told that the DC is at work on a long message.
     told: Duration,
 }
@@ -68,6 +89,13 @@ impl Message {
                 | Message::Bus { .. }
         )
     }
+
+    fn lane(&self) -> Lane {
+        match self {
+            Message::Chunk { .. } | Message::Part { .. } => Lane::Bulk,
+            _ => Lane::Talk,
+        }
+    }
 }
 
 impl Group {
@@ -75,92 +103,110 @@ impl Group {
     pub(super) fn post(&mut self, to: NodeId, message: &Message, payload: Vec<u8>) {
         let Some(inc) = self.edges.peer(to).filter(|p| p.session).map(|p| p.inc) else { return };
         let now = self.now;
-        let open = self.parts.out.get_mut(&to).filter(|o| o.inc == inc);
         let long = payload.len() > WHOLE && message.ordered();
+        let open = self.parts.out.get_mut(&to).filter(|o| o.inc == inc);
         if let Some(outbox) = open
             && message.ordered()
-            && (long || outbox.next < outbox.total || !outbox.waiting.is_empty())
+            && outbox.busy()
         {
-            outbox.progress = outbox.progress.max(if long { now } else { Duration::ZERO });
+            if long {
+                outbox.progress = outbox.progress.max(now);
+            }
             outbox.waiting.push_back(payload);
-            self.send_parts(to);
         } else if long {
+            self.parts.count += 1;
             let mut outbox = Outbox { inc, progress: now, ..Outbox::default() };
-            outbox.begin(payload);
+            outbox.begin(self.parts.count, payload);
             self.parts.out.insert(to, outbox);
             self.send_parts(to);
         } else {
-            self.out.push(GroupAction::Link(LinkCommand::Send { to, inc, payload }));
+            let lane = message.lane();
+            self.out.push(GroupAction::Link(LinkCommand::Send { to, inc, lane, payload }));
         }
     }
 
+    /// Sends pieces as far as the window allows.
     fn send_parts(&mut self, to: NodeId) {
         let Some(outbox) = self.parts.out.get_mut(&to) else { return };
-        let inc = outbox.inc;
-        let mut ready = Vec::new();
-        loop {
-            while outbox.next < outbox.total && outbox.next < outbox.acked + WINDOW {
-                let start = usize::try_from(outbox.next).unwrap_or(usize::MAX).saturating_mul(PIECE);
-                let rest = outbox.bytes.get(start..).unwrap_or_default();
-                let bytes = rest.get(..PIECE).unwrap_or(rest).to_vec();
-                let last = outbox.next + 1 == outbox.total;
-                ready.push(Message::Part { index: outbox.next, last, bytes }.encode());
-                outbox.next += 1;
-            }
-            if outbox.next < outbox.total {
-                break;
-            }
-            // All of it is on its way: what waited follows; the next long one when this one is there.
-            match outbox.waiting.front() {
-                Some(long) if long.len() > WHOLE && outbox.acked < outbox.total => break,
-                Some(long) if long.len() > WHOLE => {
-                    let bytes = outbox.waiting.pop_front().unwrap_or_default();
-                    outbox.begin(bytes);
-                }
-                Some(_) => ready.extend(outbox.waiting.pop_front()),
-                None => break,
-            }
-        }
-        if outbox.acked >= outbox.total {
-            outbox.bytes = Vec::new();
-        }
-        for payload in ready {
-            self.out.push(GroupAction::Link(LinkCommand::Send { to, inc, payload }));
+        let (inc, of) = (outbox.inc, outbox.of);
+        while outbox.next < outbox.total && outbox.next < outbox.acked + WINDOW {
+            let start = usize::try_from(outbox.next).unwrap_or(usize::MAX).saturating_mul(PIECE);
+            let rest = outbox.bytes.get(start..).unwrap_or_default();
+            let bytes = rest.get(..PIECE).unwrap_or(rest).to_vec();
+            let last = outbox.next + 1 == outbox.total;
+            let payload = Message::Part { of, index: outbox.next, last, bytes }.encode();
+            self.out.push(GroupAction::Link(LinkCommand::Send { to, inc, lane: Lane::Bulk, payload }));
+            outbox.next += 1;
         }
     }
 
-    pub(super) fn on_part(&mut self, from: NodeId, index: u64, last: bool, bytes: &[u8]) {
+    /// All pieces have come: the message takes its place, and what waited follows, up to the next long
+    /// one.
+    fn all_parts_came(&mut self, to: NodeId) {
+        let Some(outbox) = self.parts.out.get_mut(&to) else { return };
+        let inc = outbox.inc;
+        let mut ready = vec![Message::Whole { of: outbox.of }.encode()];
+        outbox.bytes = Vec::new();
+        while let Some(payload) = outbox.waiting.pop_front() {
+            if payload.len() > WHOLE {
+                self.parts.count += 1;
+                outbox.begin(self.parts.count, payload);
+                break;
+            }
+            ready.push(payload);
+        }
+        for payload in ready {
+            self.out.push(GroupAction::Link(LinkCommand::Send { to, inc, lane: Lane::Talk, payload }));
+        }
+        self.send_parts(to);
+    }
+
+    pub(super) fn on_part(&mut self, from: NodeId, of: u64, index: u64, last: bool, bytes: &[u8]) {
         let Some(inc) = self.edges.peer(from).map(|p| p.inc) else { return };
         if index == 0 {
-            self.parts.coming.insert(from, (inc, 0, Vec::new()));
+            let inbox = Inbox { inc, of, next: 0, complete: false, bytes: Vec::new() };
+            self.parts.coming.insert(from, inbox);
         }
-        let Some((of, next, got)) = self.parts.coming.get_mut(&from) else { return };
-        if *of != inc || *next != index || got.len() + bytes.len() > LIMIT {
+        let Some(inbox) = self.parts.coming.get_mut(&from) else { return };
+        let fits = (inbox.inc, inbox.of, inbox.next, inbox.complete) == (inc, of, index, false);
+        if !fits || inbox.bytes.len() + bytes.len() > LIMIT {
             self.parts.coming.remove(&from);
             return;
         }
-        *next += 1;
-        got.extend_from_slice(bytes);
-        self.send(from, Message::PartAck { index });
-        if !last {
+        inbox.next += 1;
+        inbox.bytes.extend_from_slice(bytes);
+        inbox.complete = last;
+        self.send(from, Message::PartAck { of, index });
+    }
+
+    pub(super) fn on_whole(&mut self, from: NodeId, of: u64) {
+        let Some(inc) = self.edges.peer(from).map(|p| p.inc) else { return };
+        let here = |i: &Inbox| i.inc == inc && i.of == of && i.complete;
+        if !self.parts.coming.get(&from).is_some_and(here) {
+            self.dropped_messages += 1;
             return;
         }
-        let Some((_, _, whole)) = self.parts.coming.remove(&from) else { return };
-        match Message::decode(&whole) {
-            // Pieces within pieces are nothing that anybody sends.
-            Ok(Message::Part { .. }) => self.dropped_messages += 1,
-            Ok(message) => self.on_message(from, message),
-            Err(_) => self.dropped_messages += 1,
+        let Some(inbox) = self.parts.coming.remove(&from) else { return };
+        match Message::decode(&inbox.bytes) {
+            // Only what has an order is sent in pieces.
+            Ok(message) if message.ordered() => self.on_message(from, message),
+            Ok(_) | Err(_) => self.dropped_messages += 1,
         }
     }
 
-    pub(super) fn on_part_ack(&mut self, from: NodeId, index: u64) {
+    pub(super) fn on_part_ack(&mut self, from: NodeId, of: u64, index: u64) {
         let now = self.now;
-        if let Some(outbox) = self.parts.out.get_mut(&from) {
-            outbox.acked = outbox.acked.max(index + 1).min(outbox.next);
-            outbox.progress = now;
+        // An acknowledgement of a message that was given up says nothing about the next one.
+        let Some(outbox) = self.parts.out.get_mut(&from).filter(|o| o.of == of && o.acked < o.total) else {
+            return;
+        };
+        outbox.acked = outbox.acked.max(index.saturating_add(1)).min(outbox.next);
+        outbox.progress = now;
+        if outbox.acked == outbox.total {
+            self.all_parts_came(from);
+        } else {
+            self.send_parts(from);
         }
-        self.send_parts(from);
         // The others wait for this one: they are told that it is not the disk of the DC.
         if self.is_dc()
             && now >= self.parts.told + self.config.deadtime / 4

@@ -204,7 +204,8 @@ impl Link {
         let whos: Vec<Who> = self.peers.keys().copied().collect();
         for who in whos {
             let Some(peer) = self.peers.get_mut(&who) else { continue };
-            peer.sender.wake(now);
+            peer.talk.sender.wake(now);
+            peer.bulk.sender.wake(now);
             let silent = peer.last + peer.deadtime <= now;
             match peer.standing {
                 Standing::Member if silent => self.lose(now, who, SILENT, out),
@@ -234,12 +235,9 @@ impl Link {
                     }
                     _ => Some(peer.last + 4 * peer.deadtime),
                 };
-                let streams = if peer.is_member() {
-                    [peer.sender.deadline(), peer.receiver.deadline()]
-                } else {
-                    [None, None]
-                };
-                standing.into_iter().chain(streams.into_iter().flatten()).min()
+                let lanes = peer.lanes().into_iter().filter(|_| peer.is_member());
+                let streams = lanes.flat_map(|s| [s.sender.deadline(), s.receiver.deadline()]);
+                standing.into_iter().chain(streams.flatten()).min()
             })
             .min()
     }

@@ -24,6 +24,8 @@ struct NodeHealth {
     heard: bool,
     deadtime: Duration,
     links: BTreeMap<usize, LinkHealth>,
+    /// When links on which it was never heard count as dead.
+    links_due: Option<Duration>,
     /// Declared dead and not admitted again since: its status may be better before its session is.
     died: bool,
 }
@@ -32,7 +34,8 @@ struct NodeHealth {
 #[derive(Debug)]
 pub struct Health {
     nodes: BTreeMap<String, NodeHealth>,
-    media: Vec<String>,
+    /// Names, and whether every node is expected there.
+    media: Vec<(String, bool)>,
     deadtime: Duration,
     warntime: Duration,
 }
@@ -48,10 +51,14 @@ fn line(level: Level, text: String) -> LogLine {
     LogLine { level, text }
 }
 
+fn name_of(media: &[(String, bool)], medium: usize) -> &str {
+    media.get(medium).map_or("?", |(name, _)| name)
+}
+
 impl Health {
     /// `expected` are the other nodes of ha.cf: declared dead if not heard within `initdead`.
     pub fn new(
-        media: Vec<String>,
+        media: Vec<(String, bool)>,
         expected: &[String],
         ping: &[(String, Duration)],
         [deadtime, warntime, initdead]: [Duration; 3],
@@ -64,6 +71,7 @@ impl Health {
             heard: false,
             deadtime,
             links: BTreeMap::new(),
+            links_due: None,
             died: false,
         };
         for name in expected {
@@ -89,7 +97,7 @@ impl Health {
         link.last = now;
         if !link.up {
             link.up = true;
-            let medium = self.media.get(medium).map_or("?", String::as_str);
+            let medium = name_of(&self.media, medium);
             log.push(line(Level::Info, format!("Link {name}:{medium} up.")));
         }
     }
@@ -119,12 +127,16 @@ impl Health {
             heard: false,
             deadtime,
             links: BTreeMap::new(),
+            links_due: None,
             died: false,
         });
         let interval = now.saturating_sub(node.last);
         if node.heard && node.status != "dead" && kind != NodeKind::Ping && interval > self.warntime {
             let ms = interval.as_millis();
             log.push(line(Level::Warn, format!("Late heartbeat: Node {name}: interval {ms} ms")));
+        }
+        if !node.heard && kind != NodeKind::Ping {
+            node.links_due = Some(now + self.deadtime);
         }
         node.kind = kind;
         node.last = now;
@@ -156,8 +168,21 @@ impl Health {
             for (medium, link) in &mut node.links {
                 if link.up && link.last + self.deadtime <= now {
                     link.up = false;
-                    let medium = self.media.get(*medium).map_or("?", String::as_str);
+                    let medium = name_of(&self.media, *medium);
                     log.push(line(Level::Info, format!("Link {name}:{medium} dead.")));
+                }
+            }
+            if node.links_due.is_some_and(|at| at <= now) {
+                node.links_due = None;
+                let absent = |m: &usize| !node.links.contains_key(m);
+                let expected = |(m, info): (usize, &(String, bool))| info.1.then_some(m);
+                let silent: Vec<usize> =
+                    self.media.iter().enumerate().filter_map(expected).filter(absent).collect();
+                for medium in silent {
+                    node.links.insert(medium, LinkHealth { last: now, up: false });
+                    let medium = name_of(&self.media, medium);
+                    let text = format!("Link {name}:{medium} dead: nothing was ever heard there.");
+                    log.push(line(Level::Warn, text));
                 }
             }
             if node.status != "dead" && node.last + node.deadtime <= now {
@@ -174,7 +199,8 @@ impl Health {
     pub fn deadline(&self) -> Option<Duration> {
         let nodes = self.nodes.values().filter(|n| n.status != "dead").map(|n| n.last + n.deadtime);
         let links = self.nodes.values().flat_map(|n| n.links.values()).filter(|l| l.up);
-        nodes.chain(links.map(|l| l.last + self.deadtime)).min()
+        let due = self.nodes.values().filter_map(|n| n.links_due);
+        nodes.chain(links.map(|l| l.last + self.deadtime)).chain(due).min()
     }
 
     /// Whether every node waited for was heard or given up.
@@ -187,7 +213,7 @@ impl Health {
         self.nodes.get(name).map(|n| n.status.as_str())
     }
 
-    /// Name, kind, status, and for each link heard on its medium and whether it is up.
+    /// Name, kind, status, and for each link its medium and whether it is up.
     pub fn list(&self) -> impl Iterator<Item = (&str, NodeKind, &str, Vec<(usize, bool)>)> {
         self.nodes.iter().map(|(name, n)| {
             let links = n.links.iter().map(|(m, l)| (*m, l.up)).collect();

@@ -111,7 +111,7 @@ impl Link {
     pub fn new(config: LinkConfig, seed: u64) -> Link {
         let digest = Sha256::digest(config.cluster.as_bytes());
         let cluster = digest.iter().take(4).fold(0u32, |n, &b| (n << 8) | u32::from(b));
-        let names = config.media.iter().map(|m| m.name.clone()).collect();
+        let names = config.media.iter().map(|m| (m.name.clone(), m.expected)).collect();
         let others: Vec<String> = config.nodes.iter().filter(|n| **n != config.name).cloned().collect();
         let ping: Vec<(String, Duration)> =
             config.ping.iter().map(|p| (p.name.clone(), config.deadping)).collect();
@@ -263,13 +263,14 @@ impl Link {
             }
             LinkCommand::BeatNow => self.next_beat = now,
             LinkCommand::Nodes(names) => self.config.nodes = names,
-            LinkCommand::Send { to, inc, payload } => {
+            LinkCommand::Send { to, inc, lane, payload } => {
                 let who = (to, inc);
                 let piece = self.config.media.iter().map(|m| m.piece).min().unwrap_or(1000);
                 let compression = self.config.compression;
                 let Some(peer) = self.peers.get_mut(&who) else { return };
                 if peer.is_member()
-                    && let Err(error) = peer.sender.push(&stream::wrap(&payload, compression), piece)
+                    && let Err(error) =
+                        peer.lane(lane).sender.push(&stream::wrap(&payload, compression), piece)
                 {
                     self.lose(now, who, error.why(), out);
                 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::session::Handshake;
 use super::stream::{Receiver, Sender};
+use crate::seam::Lane;
 
 /// How far a peer has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,16 @@ pub(super) struct PeerLink {
     pub last: Duration,
 }
 
+/// Both halves of one lane.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    pub sender: Sender,
+    pub receiver: Receiver,
+}
+
+/// In the order in which they are served.
+pub(super) const LANES: [Lane; 2] = [Lane::Talk, Lane::Bulk];
+
 #[derive(Debug)]
 pub(super) struct Peer {
     pub name: String,
@@ -48,8 +59,8 @@ pub(super) struct Peer {
     pub hello_at: Duration,
     /// Answers to `Hello`s left until the next beat of ours: bounds what a flood can cause.
     pub replies: u32,
-    pub sender: Sender,
-    pub receiver: Receiver,
+    pub talk: Stream,
+    pub bulk: Stream,
     pub links: BTreeMap<usize, PeerLink>,
 }
 
@@ -67,14 +78,30 @@ impl Peer {
             handshake: Handshake::default(),
             hello_at: Duration::ZERO,
             replies: REPLIES,
-            sender: Sender::default(),
-            receiver: Receiver::default(),
+            talk: Stream::default(),
+            bulk: Stream::default(),
             links: BTreeMap::new(),
         }
     }
 
     pub fn is_member(&self) -> bool {
         self.standing == Standing::Member
+    }
+
+    pub fn lane(&mut self, lane: Lane) -> &mut Stream {
+        match lane {
+            Lane::Talk => &mut self.talk,
+            Lane::Bulk => &mut self.bulk,
+        }
+    }
+
+    pub fn lanes(&self) -> [&Stream; 2] {
+        [&self.talk, &self.bulk]
+    }
+
+    /// Whether a lane has something to send at once.
+    pub fn ready(&self) -> bool {
+        self.lanes().iter().any(|s| s.sender.ready())
     }
 
     /// Where it was last heard from, for messages to people.
@@ -90,8 +117,8 @@ impl Peer {
     }
 
     pub fn fresh_streams(&mut self) {
-        self.sender = Sender::default();
-        self.receiver = Receiver::default();
+        self.talk = Stream::default();
+        self.bulk = Stream::default();
     }
 
     /// Media on which it is heard, those with the newest packets first.

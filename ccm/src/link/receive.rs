@@ -126,7 +126,7 @@ impl Link {
             Body::Ack(ack) => {
                 if let Some(peer) = self.peers.get_mut(&who) {
                     match peer.handshake.admits(ack.session) {
-                        Admitted::Held => peer.sender.acknowledged(now, &ack),
+                        Admitted::Held => peer.lane(ack.lane).sender.acknowledged(now, &ack),
                         Admitted::Established => self.established(now, who, out),
                         Admitted::No => {}
                     }
@@ -307,7 +307,7 @@ impl Link {
             return;
         }
         let mut messages = Vec::new();
-        let taken = peer.receiver.take(now, data, &mut messages);
+        let taken = peer.lane(data.lane).receiver.take(now, data, &mut messages);
         for payload in messages {
             out.push(LinkAction::Event(LinkEvent::Message { from: who.0, inc: who.1, payload }));
         }

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::peer::{Peer, REPLIES};
+use super::peer::{LANES, Peer, REPLIES};
 use super::{HISTORY, Link, LinkAction, MIN_PIECE};
+use crate::seam::Lane;
 use crate::wire::Packet;
 use crate::wire::envelope::{self, AuthField, Format};
 use crate::wire::frame::{BeatFrame, Body, Data, Echo, FIELD, Head, Who, short};
@@ -181,35 +182,44 @@ impl Link {
         self.transmit(&packet, AuthField::Yes, &Route::All, out);
     }
 
-    /// Sends acknowledgements that are due and as much data as pace and windows allow.
+    /// Sends acknowledgements that are due and as much data as pace and windows allow: all that is talk
+    /// first, bulk with what is left.
     pub(super) fn pump(&mut self, now: Duration, out: &mut Vec<LinkAction>) {
-        let busy = |p: &Peer| p.sender.ready() || p.receiver.deadline().is_some_and(|at| at <= now);
-        let whos: Vec<Who> = self.peers.iter().filter(|(_, p)| busy(p)).map(|(w, _)| *w).collect();
+        let due = |p: &Peer| p.lanes().iter().any(|s| s.receiver.deadline().is_some_and(|at| at <= now));
+        let busy = |p: &Peer| p.ready() || due(p);
+        let mut whos: Vec<Who> = self.peers.iter().filter(|(_, p)| busy(p)).map(|(w, _)| *w).collect();
         self.more_at = None;
         if whos.is_empty() {
             return;
         }
+        // Whoever is served first on a slow medium is another one each time.
+        let turn = self.counter as usize % whos.len();
+        whos.rotate_left(turn);
         for &who in &whos {
-            let Some(peer) = self.peers.get_mut(&who) else { continue };
-            if let Some(session) = peer.handshake.held()
-                && let Some(ack) = peer.receiver.acknowledge(now, session)
-            {
-                self.send_to(now, who, &Body::Ack(ack), None, out);
-            }
-        }
-        self.refill(now);
-        let mut progress = true;
-        let mut budget = 64;
-        while progress && budget > 0 {
-            progress = false;
-            for &who in &whos {
-                budget -= 1;
-                if budget >= 0 && self.send_piece(now, who, out) {
-                    progress = true;
+            for lane in LANES {
+                let Some(peer) = self.peers.get_mut(&who) else { continue };
+                if let Some(session) = peer.handshake.held()
+                    && let Some(ack) = peer.lane(lane).receiver.acknowledge(now, session, lane)
+                {
+                    self.send_to(now, who, &Body::Ack(ack), None, out);
                 }
             }
         }
-        if self.more_at.is_none() && self.peers.values().any(|p| p.is_member() && p.sender.ready()) {
+        self.refill(now);
+        let mut budget = 64u32;
+        for lane in LANES {
+            let mut progress = true;
+            while progress && budget > 0 {
+                progress = false;
+                for &who in &whos {
+                    if budget > 0 && self.send_piece(now, who, lane, out) {
+                        budget -= 1;
+                        progress = true;
+                    }
+                }
+            }
+        }
+        if self.more_at.is_none() && self.peers.values().any(|p| p.is_member() && p.ready()) {
             self.more_at = Some(now);
         }
     }
@@ -224,11 +234,11 @@ impl Link {
         }
     }
 
-    /// Sends one piece to the peer if it has one and its medium may send now.
-    fn send_piece(&mut self, now: Duration, who: Who, out: &mut Vec<LinkAction>) -> bool {
+    /// Sends one piece of the lane to the peer if it has one and its medium may send now.
+    fn send_piece(&mut self, now: Duration, who: Who, lane: Lane, out: &mut Vec<LinkAction>) -> bool {
         let Some(peer) = self.peers.get_mut(&who) else { return false };
         let Some(session) = peer.handshake.held() else { return false };
-        if !peer.is_member() || !peer.sender.ready() {
+        if !peer.is_member() || !peer.lane(lane).sender.ready() {
             return false;
         }
         let mut routes = peer.routes(now);
@@ -243,15 +253,15 @@ impl Link {
             self.more_at = Some(self.more_at.map_or(at, |old| old.min(at)));
             return false;
         }
-        let Some(piece) = peer.sender.take(now) else { return false };
+        let Some(piece) = peer.lane(lane).sender.take(now) else { return false };
         medium.tokens -= (piece.bytes.len() + MIN_PIECE) as f64;
-        let route = if piece.alone && piece.before == 0 {
+        let route = if piece.alone && piece.before == 0 && lane == Lane::Talk {
             routes
         } else {
             let at = piece.before as usize % routes.len();
             routes.get(at).copied().into_iter().collect()
         };
-        let data = Data { session, seq: piece.seq, last: piece.last, bytes: piece.bytes };
+        let data = Data { session, lane, seq: piece.seq, last: piece.last, bytes: piece.bytes };
         self.send_to(now, who, &Body::Data(data), Some(Route::To(route)), out);
         true
     }

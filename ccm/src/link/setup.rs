@@ -35,6 +35,13 @@ pub fn keys(file: &AuthKeys) -> Result<Keys, KeyError> {
 /// lines are classic always.
 fn medium(endpoint: &Endpoint, config: &Config) -> MediumInfo {
     let mut info = endpoint.info();
+    let others = config.nodes.len().saturating_sub(1);
+    info.expected = match endpoint {
+        Endpoint::Broadcast { .. } | Endpoint::Multicast { .. } => true,
+        // Its addresses do not say which nodes they are; the own one may be among them.
+        Endpoint::Unicast { peers, .. } => peers.len() >= others,
+        Endpoint::Serial { .. } => others == 1,
+    };
     if config.msgfmt.value == MessageFormat::Classic && info.format == Format::Netstring {
         info.format = Format::Classic;
         // Base64 makes four bytes of three.

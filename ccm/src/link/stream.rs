@@ -4,12 +4,15 @@
 //! when later pieces have arrived, else after a time-out that adapts to the round trip. Pieces have
 //! their own numbers: heartbeats neither wait for nor share anything with them.
 //!
+//! A session has two of them ([`crate::seam::Lane`]), each with numbers, window and delays of its own.
+//!
 //! Bounds: [`MAX_PIECES`] or [`MAX_BYTES`] unacknowledged at the sender (protocol 18.1), [`EARLY`]
 //! pieces kept out of order and [`MAX_MESSAGE`] for one message at the receiver.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::seam::Lane;
 use crate::wire::compress::Algorithm;
 use crate::wire::frame::{Ack, Data, MAX_RANGES, SessionId};
 
@@ -388,7 +391,7 @@ impl Receiver {
     }
 
     /// The acknowledgement, if one is due.
-    pub fn acknowledge(&mut self, now: Duration, session: SessionId) -> Option<Ack> {
+    pub fn acknowledge(&mut self, now: Duration, session: SessionId, lane: Lane) -> Option<Ack> {
         if self.ack_due.is_none_or(|due| now < due) {
             return None;
         }
@@ -406,7 +409,7 @@ impl Receiver {
                 break;
             }
         }
-        Some(Ack { session, upto: self.next - 1, ranges })
+        Some(Ack { session, lane, upto: self.next - 1, ranges })
     }
 }
 

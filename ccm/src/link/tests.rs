@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::*;
+use crate::seam::Lane;
 use crate::wire::{Keys, Method};
 
 const B: Duration = Duration::from_millis(100);
@@ -178,8 +179,12 @@ impl Net {
     }
 
     fn send(&mut self, from: usize, to: usize, payload: &[u8]) {
+        self.send_in(Lane::Talk, from, to, payload);
+    }
+
+    fn send_in(&mut self, lane: Lane, from: usize, to: usize, payload: &[u8]) {
         let (id, inc) = (self.nodes[to].link.config.id, self.nodes[to].link.config.inc);
-        let send = LinkCommand::Send { to: id, inc, payload: payload.to_vec() };
+        let send = LinkCommand::Send { to: id, inc, lane, payload: payload.to_vec() };
         self.input(from, LinkInput::Command(send));
     }
 
@@ -309,6 +314,58 @@ fn bulk_with_loss_does_not_disturb_heartbeats() {
 }
 
 /// A core that stands still for a dead time is announced, and the heartbeats stop until it goes on.
+/// A link on which nothing was ever heard is as dead as one that fell silent; one that comes is up.
+#[test]
+fn a_backup_link_never_heard_is_named() {
+    let mut net = Net::new(2);
+    net.cut = vec![(1, 0, Some(1))];
+    net.run(D / 2);
+    let links = |net: &Net| {
+        let report = net.nodes[0].link.report();
+        report.nodes.iter().find(|n| n.name == "n2").unwrap().links.clone()
+    };
+    assert_eq!(links(&net), [("eth0".to_owned(), true)]);
+    net.run(D);
+    assert_eq!(links(&net), [("eth0".to_owned(), true), ("eth1".to_owned(), false)]);
+    assert!(net.logged(0, "Link n2:eth1 dead: nothing was ever heard there.").is_some());
+    assert!(net.logged(1, "dead").is_none(), "{:?}", net.nodes[1].log);
+    net.cut.clear();
+    net.run(2 * B);
+    assert_eq!(links(&net), [("eth0".to_owned(), true), ("eth1".to_owned(), true)]);
+    assert!(net.logged(0, "Link n2:eth1 up.").is_some());
+}
+
+/// On a line of 9600 baud: what is said overtakes 60 KB of bulk, and is itself in order.
+#[test]
+fn talk_goes_ahead_of_bulk() {
+    let mut net = Net::new(0);
+    for i in 1..=2 {
+        let mut config = config(i, 1, u64::from(i));
+        config.compression = None;
+        for medium in &mut config.media {
+            (medium.rate, medium.piece) = (600, 400);
+        }
+        net.add(config);
+    }
+    net.run(3 * B);
+    let bulk: Vec<u8> = (0..60_000u32).map(|i| (i * i / 7) as u8).collect();
+    net.send_in(Lane::Bulk, 0, 1, &bulk);
+    let begun = net.now;
+    let mut said = 0u8;
+    while !net.messages(1).contains(&bulk) {
+        net.send(0, 1, &[said; 300]);
+        said += 1;
+        net.run(Duration::from_secs(4));
+        let got: Vec<u8> = net.messages(1).iter().filter(|m| m.len() == 300).map(|m| m[0]).collect();
+        assert_eq!(got, (0..said).collect::<Vec<_>>(), "{:?}", net.now - begun);
+        assert!(net.now < begun + Duration::from_secs(400));
+    }
+    // 150 pieces of 650 bytes with their heads.
+    assert!(net.now > begun + Duration::from_secs(100), "{:?}", net.now - begun);
+    let lost = net.count(0, |e| matches!(e, LinkEvent::SessionLost { .. }));
+    assert!(lost == 0 && net.logged(1, "Late heartbeat").is_none());
+}
+
 #[test]
 fn a_core_without_progress_stops_the_heartbeats() {
     let mut net = Net::new(2);

@@ -21,6 +21,8 @@ pub struct MediumInfo {
     /// Packets heard on it travel on over the other media that do so, `ttl` permitting (rings of
     /// serial lines).
     pub forward: bool,
+    /// Every node of the cluster can be expected on it: one that stays away is a lost path.
+    pub expected: bool,
     /// Bytes a second for reliable messages on this medium; heartbeats are not counted.
     pub rate: u64,
 }
@@ -33,6 +35,7 @@ impl MediumInfo {
             format: Format::Netstring,
             piece: 1100,
             forward: false,
+            expected: true,
             rate: 50_000_000,
         }
     }
@@ -199,7 +202,7 @@ pub struct NodeReport {
     pub kind: NodeKind,
     /// `init`, `up`, `active`, `dead`, `ping`.
     pub status: String,
-    /// Name of each link, and whether it is up; media never heard on are absent.
+    /// Name of each link, and whether it is up; media where it was never heard nor expected are absent.
     pub links: Vec<(String, bool)>,
 }
 

@@ -47,6 +47,7 @@ impl Endpoint {
                 // Short packets, so that a heartbeat never waits long behind one.
                 piece: 400,
                 forward: true,
+                expected: false,
                 // Ten bits a byte, four for three by base64, and half left to the heartbeats.
                 rate: u64::from(*baud) / 10 * 3 / 4 / 2,
             },

@@ -9,7 +9,7 @@ use crate::config::Host;
 use crate::link::MediumInfo;
 use crate::medium::DirectOpener;
 use crate::medium::memory::{Wire, WireOpener};
-use crate::seam::{BeatBody, Incarnation, NodeId};
+use crate::seam::{BeatBody, Incarnation, Lane, NodeId};
 use crate::wire::Method;
 
 const B: Duration = Duration::from_millis(50);
@@ -100,7 +100,8 @@ fn memory_media_carry_sessions_and_messages() {
         (1..=3).map(|i| node(i, 2, |s| s.opener = Box::new(WireOpener(wires.clone())))).collect();
     assert!(run(&mut nodes, Duration::from_secs(10), everybody_up));
     let big: Vec<u8> = (0..300_000u32).map(|i| (i.wrapping_mul(i) / 7) as u8).collect();
-    let send = LinkCommand::Send { to: nodes[1].id, inc: nodes[1].inc, payload: big.clone() };
+    let send =
+        LinkCommand::Send { to: nodes[1].id, inc: nodes[1].inc, lane: Lane::Bulk, payload: big.clone() };
     nodes[0].handle().command(send).unwrap();
     let arrived = |n: &[Node]| {
         n[1].find(|e| matches!(e, LinkEvent::Message { payload, .. } if *payload == big)).is_some()
@@ -185,7 +186,10 @@ fn a_core_that_takes_nothing_loses_sessions_not_memory() {
     let lost = |n: &Node| n.find(|e| matches!(e, LinkEvent::SessionLost { .. })).is_some();
     while Instant::now() < end && !lost(&nodes[0]) {
         for _ in 0..200 {
-            nodes[0].handle().command(LinkCommand::Send { to, inc, payload: vec![0; 10] }).unwrap();
+            nodes[0]
+                .handle()
+                .command(LinkCommand::Send { to, inc, lane: Lane::Talk, payload: vec![0; 10] })
+                .unwrap();
         }
         run(&mut nodes, Duration::from_millis(2), |_| false);
     }
@@ -326,7 +330,8 @@ fn a_serial_line_carries_heartbeats_and_messages() {
         })
         .collect();
     let start = Instant::now();
-    let send = LinkCommand::Send { to: nodes[1].id, inc: nodes[1].inc, payload: cib.clone() };
+    let send =
+        LinkCommand::Send { to: nodes[1].id, inc: nodes[1].inc, lane: Lane::Bulk, payload: cib.clone() };
     nodes[0].handle().command(send).unwrap();
     let arrived = |n: &[Node]| {
         n[1].find(|e| matches!(e, LinkEvent::Message { payload, .. } if *payload == cib)).is_some()
@@ -348,7 +353,12 @@ fn a_ring_of_serial_lines_reaches_everybody() {
     let mut nodes =
         vec![node(1, 1, on_lines(vec![a])), node(2, 2, on_lines(vec![b, c])), node(3, 1, on_lines(vec![d]))];
     assert!(run(&mut nodes, Duration::from_secs(30), everybody_up), "{:?}", nodes[0].lines);
-    let send = LinkCommand::Send { to: nodes[2].id, inc: nodes[2].inc, payload: b"through".to_vec() };
+    let send = LinkCommand::Send {
+        to: nodes[2].id,
+        inc: nodes[2].inc,
+        lane: Lane::Talk,
+        payload: b"through".to_vec(),
+    };
     nodes[0].handle().command(send).unwrap();
     let arrived = |n: &[Node]| {
         n[2].find(|e| matches!(e, LinkEvent::Message { payload, .. } if payload == b"through")).is_some()

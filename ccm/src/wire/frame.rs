@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::seam::{Incarnation, NodeId};
+use crate::seam::{Incarnation, Lane, NodeId};
 
 /// Name of the field that carries a frame.
 pub const FIELD: &str = "eb";
@@ -102,6 +102,7 @@ pub struct BeatFrame {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Data {
     pub session: SessionId,
+    pub lane: Lane,
     /// From 1, no gaps.
     pub seq: u64,
     /// Last piece of its message.
@@ -113,6 +114,7 @@ pub struct Data {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ack {
     pub session: SessionId,
+    pub lane: Lane,
     pub upto: u64,
     /// First and last of each range, ascending.
     pub ranges: Vec<(u64, u64)>,
@@ -309,14 +311,20 @@ impl Body {
                 w.num(h.known_generation);
             }
             Body::Data(d) => {
-                w.byte(3);
+                w.byte(match d.lane {
+                    Lane::Talk => 3,
+                    Lane::Bulk => 9,
+                });
                 w.session(d.session);
                 w.num(d.seq);
                 w.byte(u8::from(d.last));
                 w.0.extend_from_slice(&d.bytes);
             }
             Body::Ack(a) => {
-                w.byte(4);
+                w.byte(match a.lane {
+                    Lane::Talk => 4,
+                    Lane::Bulk => 10,
+                });
                 w.session(a.session);
                 w.num(a.upto);
                 let ranges = a.ranges.get(..MAX_RANGES).unwrap_or(&a.ranges);
@@ -352,7 +360,8 @@ impl Body {
     /// [`FrameError`].
     pub fn decode(bytes: &[u8]) -> Result<Body, FrameError> {
         let mut r = Reader(bytes);
-        Ok(match r.byte()? {
+        let kind = r.byte()?;
+        Ok(match kind {
             1 => {
                 let flags = r.byte()?;
                 let deadtime = r.millis()?;
@@ -371,13 +380,15 @@ impl Body {
                 held: r.session()?,
                 known_generation: r.num()?,
             }),
-            3 => {
+            3 | 9 => {
+                let lane = if kind == 9 { Lane::Bulk } else { Lane::Talk };
                 let session = r.session()?;
                 let seq = r.num()?;
                 let last = r.byte()? & 1 != 0;
-                Body::Data(Data { session, seq, last, bytes: r.0.to_vec() })
+                Body::Data(Data { session, lane, seq, last, bytes: r.0.to_vec() })
             }
-            4 => {
+            4 | 10 => {
+                let lane = if kind == 10 { Lane::Bulk } else { Lane::Talk };
                 let session = r.session()?;
                 let upto = r.num()?;
                 let n = r.count(MAX_RANGES)?;
@@ -389,7 +400,7 @@ impl Body {
                     }
                     ranges.push((first, last));
                 }
-                Body::Ack(Ack { session, upto, ranges })
+                Body::Ack(Ack { session, lane, upto, ranges })
             }
             5 => Body::Bye,
             6 => Body::Probe(r.fixed()?),
@@ -429,8 +440,10 @@ mod tests {
                 body: b"group".to_vec(),
             }),
             Body::Hello(Hello { nonce: 1, echo: 2, held: session, known_generation: 1_700_000_000 }),
-            Body::Data(Data { session, seq: u64::MAX, last: true, bytes: vec![0; 10] }),
-            Body::Ack(Ack { session, upto: 3, ranges: vec![(5, 6), (9, 9)] }),
+            Body::Data(Data { session, lane: Lane::Talk, seq: u64::MAX, last: true, bytes: vec![0; 10] }),
+            Body::Data(Data { session, lane: Lane::Bulk, seq: 1, last: false, bytes: vec![7; 10] }),
+            Body::Ack(Ack { session, lane: Lane::Talk, upto: 3, ranges: vec![(5, 6), (9, 9)] }),
+            Body::Ack(Ack { session, lane: Lane::Bulk, upto: 0, ranges: vec![(2, 2)] }),
             Body::Bye,
             Body::Probe(5),
             Body::ProbeAck(6),
@@ -459,7 +472,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn anything_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..120), kind in 0u8..10) {
+        fn anything_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..120), kind in 0u8..12) {
             let _ = Head::decode(&bytes);
             let mut bytes = bytes;
             bytes.insert(0, kind);

@@ -271,7 +271,7 @@ impl Cluster {
                 self.nodes[i].tick += 1;
             }
             CoreAction::Link(LinkCommand::BeatNow) => self.send_beat(i),
-            CoreAction::Link(LinkCommand::Send { to, inc, payload }) => {
+            CoreAction::Link(LinkCommand::Send { to, inc, payload, .. }) => {
                 let to = self.nodes.iter().position(|n| n.id == to).unwrap();
                 if self.cut.contains(&(i, to)) {
                     self.backlog.entry((i, to)).or_default().push_back((inc, payload));
