@@ -110,6 +110,16 @@ fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
+/// Head and body of `/metrics`, asked for as any scraper does.
+fn metrics(address: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    page
+}
+
 /// A service with a password, which need not run for the test.
 fn with_password(site: &Site, id: &str) {
     let pair =
@@ -198,6 +208,15 @@ async fn tcp_of_the_loopback_answers_health_reflection_and_a_redacted_status_and
     for bytes in &seen {
         assert!(!contains(bytes, SECRET) && !contains(bytes, "passw"), "{bytes:?}");
     }
+
+    // Metrics, to whoever speaks plain HTTP.
+    let page = metrics(&format!("{address}:{PORT}"));
+    for wanted in ["everbeat_quorate 1", "everbeat_dc 1", "everbeat_node_online{node=\"n1\"} 1", "# EOF"] {
+        assert!(page.lines().any(|line| line == wanted), "no {wanted} in\n{page}");
+    }
+    assert!(page.contains("application/openmetrics-text"), "{page}");
+    assert!(page.contains("everbeat_resource_failed{resource=\"first\"}"), "{page}");
+    assert!(!page.contains(SECRET) && !page.contains("passw"), "{page}");
 
     // Everything else.
     for path in [

@@ -13,6 +13,7 @@ const PROGRAMS: &[&str] = &[
     "unshare",
     "nsenter",
     "setpriv",
+    "bash",
     "/usr/lib/ocf/resource.d/heartbeat/IPaddr2",
     "/etc/init.d/nginx",
 ];
@@ -58,6 +59,21 @@ fn a_backup_link_that_fails_is_said_everywhere() {
     wait("hatest3", "crm_mon -1", "hatest4 on eth1: dead");
     wait("hatest4", "crm_mon -1", "hatest3 on eth1: dead");
     wait("hatest3", "doctor || true", "hatest4 is not heard on eth1: one path between the nodes is lost");
+
+    let metrics = |host: &str| {
+        let line = r#"bash -c 'exec 3<>/dev/tcp/127.0.0.1/5560; printf "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" >&3; cat <&3'"#;
+        cluster.lab.inside(host).unwrap().sh(line).unwrap()
+    };
+    let text = metrics("hatest3");
+    for wanted in [
+        "everbeat_link_up{node=\"hatest4\",medium=\"eth1\"} 0",
+        "everbeat_link_up{node=\"hatest4\",medium=\"eth0\"} 1",
+        "everbeat_link_up{node=\"hatest3\",medium=\"eth1\"} 1",
+        "everbeat_node_member{node=\"hatest4\"} 1",
+        "everbeat_quorate 1",
+    ] {
+        assert!(text.lines().any(|line| line == wanted), "no {wanted} in\n{text}");
+    }
 
     // Nobody was given up for it, and nothing moved.
     let text = cluster.everbeat("hatest3", "crm_mon -1").unwrap();

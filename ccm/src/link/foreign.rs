@@ -1,6 +1,10 @@
 //! Real Heartbeats on the wire: shown, never counted (protocol 17.4), and treated as their protocol
 //! wants it, so that their logs stay quiet: acknowledgements, retransmission in both directions, node
 //! lists, client queries (specification §9.2, §10, §11).
+//!
+//! Nothing in their protocol proves that a packet is of now: what they send again on request is the same
+//! bytes, and clocks may differ. So a recording shows a foreign node until a newer generation was heard
+//! from it; that errs on the safe side, for where a foreign node is, nothing starts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

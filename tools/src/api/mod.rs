@@ -1,11 +1,12 @@
 //! The daemon's gRPC interface (`schemas/management.proto`) and its client.
 //!
 //! [`server`] listens on a Unix socket, where the peer's credentials decide, and on TCP of the
-//! loopback, where only health, reflection and the redacted status are answered. [`client`] is what
-//! the commands use.
+//! loopback, where only health, reflection, the redacted status and [`metrics`] are answered. [`client`]
+//! is what the commands use.
 
 pub mod client;
 pub mod management;
+pub mod metrics;
 pub mod peer;
 mod peer_groups;
 pub mod server;

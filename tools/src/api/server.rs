@@ -58,10 +58,12 @@ pub async fn serve_unix<M: Management, S: Status>(
         .await
 }
 
-/// Serves health, reflection and the redacted status on TCP; refuses everything else.
+/// Serves health, reflection and the redacted status on TCP, and `metrics` as `/metrics` to plain HTTP;
+/// refuses everything else.
 pub async fn serve_tcp<S: Status>(
     listener: TcpListener,
     status: S,
+    metrics: impl Fn() -> String + Clone + Send + Sync + 'static,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -83,8 +85,13 @@ pub async fn serve_tcp<S: Status>(
         )
         .into_http::<tonic::body::Body>()
     };
-    let router = routes.into_axum_router().fallback(refuse);
+    let page = move || {
+        let text = metrics();
+        async { ([(axum::http::header::CONTENT_TYPE, super::metrics::CONTENT_TYPE)], text) }
+    };
+    let router = routes.into_axum_router().route("/metrics", axum::routing::get(page)).fallback(refuse);
     Server::builder()
+        .accept_http1(true)
         .add_routes(Routes::from(router))
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop)
         .await?;

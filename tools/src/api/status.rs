@@ -47,7 +47,7 @@ impl proto::status_server::Status for StatusService {
     }
 }
 
-fn reply(status: &NodeStatus) -> StatusReply {
+pub(super) fn reply(status: &NodeStatus) -> StatusReply {
     let view = View::new(&status.cib);
     let nodes = view.state.node_indices().map(|n| {
         let node = &view.state[n];

@@ -187,6 +187,8 @@ fn listen(arguments: &Arguments, node: &NodeHandle) -> Result<(), Refused> {
     }
     let address = status_address(arguments.status_address, arguments.status_port);
     let (status, stop) = (StatusService::new(node.clone()), ended(node.clone()));
+    let shown = node.clone();
+    let metrics = move || crate::api::metrics::of(&shown);
     tokio::spawn(async move {
         let listener = match TcpListener::bind(address).await {
             Ok(listener) => listener,
@@ -197,7 +199,7 @@ fn listen(arguments: &Arguments, node: &NodeHandle) -> Result<(), Refused> {
                 return;
             }
         };
-        if let Err(error) = serve_tcp(listener, status, stop).await {
+        if let Err(error) = serve_tcp(listener, status, metrics, stop).await {
             tracing::error!("the read-only status has failed: {error}");
         }
     });
