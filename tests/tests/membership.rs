@@ -1,7 +1,7 @@
 //! Nodes that come and go, and documents that lose a merge, on real daemons and by the commands.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use everbeat_tests::roots::{Daemon, Site};
 
@@ -36,6 +36,14 @@ fn members(site: &Site, node: &str, wanted: &[&str]) {
     });
 }
 
+fn logged(site: &Site, node: &str, words: &str) {
+    let end = Instant::now() + SOON;
+    while !site.log(node).contains(words) {
+        assert!(Instant::now() < end, "no \"{words}\" at {node}\n{}", site.report());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 fn stop(site: &Site, node: &str, mut daemon: Daemon) {
     good(site, node, "stop");
     assert!(daemon.status(SOON).success(), "{}", site.report());
@@ -68,9 +76,11 @@ fn nodes_are_added_and_taken_out_at_run_time() {
     assert_eq!(status, 16, "{text}");
     assert!(text.contains("is a member"), "{text}");
     members(&site, "gamma", &["alpha", "beta", "gamma"]);
+    logged(&site, "alpha", "of alpha, beta, gamma (may write): 3 of 3 votes");
     good(&site, "gamma", "crmadmin -K gamma");
     assert!(gamma.status(SOON).success(), "{}", site.report());
     members(&site, "alpha", &["alpha", "beta"]);
+    logged(&site, "alpha", "of alpha, beta (may write): 2 of 3 votes");
     good(&site, "alpha", "hb_delnode gamma");
     let (text, status) = typed(&site, "alpha", "hb_delnode delta");
     assert_eq!(status, 6, "{text}");
@@ -123,4 +133,61 @@ fn a_lost_document_is_kept_shown_and_dismissed() {
     // As of now, and as it is here.
     assert!(good(&site, "beta", "cibadmin -Q --confirmed").contains("three"));
     assert!(good(&site, "beta", "cibadmin -Q --local").contains("three"));
+}
+
+/// A machine with the name or the hb_uuid of another is refused, and whoever is told knows both addresses; one
+/// with a name of its own is let in by `autojoin` and has a vote.
+#[test]
+fn a_second_of_a_name_or_uuid_is_refused_and_a_new_one_joins_by_itself() {
+    let site = Site::new(&["alpha", "beta", "gamma"]).unwrap();
+    let files = |node: &str, name: &str| {
+        patient(&site, node, Some("gamma"));
+        let path = site.root(node).join("etc/ha.d/ha.cf");
+        let text = std::fs::read_to_string(path)
+            .unwrap()
+            .replace(&format!("nodename {node}\n"), &format!("nodename {name}\nautojoin any\n"));
+        site.write(node, "etc/ha.d/ha.cf", &text, 0o644).unwrap();
+    };
+    for (node, name) in [("alpha", "alpha"), ("beta", "beta"), ("gamma", "alpha")] {
+        files(node, name);
+    }
+    let _alpha = site.start("alpha").unwrap();
+    let _beta = site.start("beta").unwrap();
+    members(&site, "alpha", &["alpha", "beta"]);
+    members(&site, "beta", &["alpha", "beta"]);
+    let both = |text: &str, line: &str| {
+        let named = |line: &&str| {
+            [site.address("alpha"), site.address("gamma")].iter().all(|a| line.contains(a.as_str()))
+        };
+        text.lines().filter(|l| l.contains(line)).any(|l| named(&l))
+    };
+    let refused = |words: &str| {
+        logged(&site, "beta", words);
+        assert!(both(&site.log("beta"), words), "{}", site.report());
+        for node in ["alpha", "gamma"] {
+            logged(&site, node, words);
+        }
+        std::thread::sleep(Duration::from_secs(2));
+        members(&site, "alpha", &["alpha", "beta"]);
+        good(&site, "beta", "crm_attribute -t crm_config -n cluster-name -v goes-on");
+    };
+    let clone = site.start("gamma").unwrap();
+    refused("two machines are named alpha");
+    drop(clone);
+
+    files("gamma", "gamma");
+    let uuid = "var/lib/heartbeat/hb_uuid";
+    std::fs::remove_dir_all(site.root("gamma").join("var/lib/heartbeat")).unwrap();
+    site.write("gamma", "var/lib/heartbeat/ignored", "", 0o644).unwrap();
+    std::fs::copy(site.root("alpha").join(uuid), site.root("gamma").join(uuid)).unwrap();
+    let clone = site.start("gamma").unwrap();
+    refused("two machines have the same hb_uuid");
+    drop(clone);
+
+    std::fs::remove_dir_all(site.root("gamma").join("var/lib/heartbeat")).unwrap();
+    let gamma = site.start("gamma").unwrap();
+    members(&site, "alpha", &["alpha", "beta", "gamma"]);
+    // It is missed as a voter.
+    drop(gamma);
+    logged(&site, "beta", "of alpha, beta (may write): 2 of 3 votes");
 }

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use everbeat_tests::cluster::{Cluster, SHORT};
+use everbeat_tests::fleet::{seconds_of_day, time_of};
 use everbeat_tests::hosts::LabError;
 use everbeat_tests::need;
 
@@ -80,20 +81,4 @@ fn measure() -> Result<Figures, LabError> {
         answer: Duration::from_secs_f64((answered - given_up).max(0.0)),
         agents: Duration::from_secs_f64(agents.max(0.0)),
     })
-}
-
-/// Seconds since midnight, UTC: what log lines of these hosts show.
-fn seconds_of_day(time: SystemTime) -> f64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    since.as_secs_f64() % 86_400.0
-}
-
-/// The time in `crmd[52]: 2026/11/20_18:21:00.375865 info: …`.
-fn time_of(line: &str) -> Option<f64> {
-    let clock = line.split_once('_')?.1.split_whitespace().next()?;
-    let mut parts = clock.split(':');
-    let hours: f64 = parts.next()?.parse().ok()?;
-    let minutes: f64 = parts.next()?.parse().ok()?;
-    let seconds: f64 = parts.next()?.parse().ok()?;
-    Some(hours * 3600.0 + minutes * 60.0 + seconds)
 }

@@ -174,9 +174,38 @@ impl Lab {
         Ok(())
     }
 
+    /// From now on nothing the first host of a pair sends reaches the second, on any network; carrier stays,
+    /// and so does the other direction unless it is named too. Replaces what was cut before; none heals all.
+    /// Returns the moment.
+    pub fn cut(&self, pairs: &[(&str, &str)]) -> Result<Instant, LabError> {
+        let mut script = String::from("table bridge cuts\ndelete table bridge cuts\n");
+        if !pairs.is_empty() {
+            script += "table bridge cuts {\nchain f { type filter hook forward priority 0;\n";
+            for (from, to) in pairs {
+                for net in 0..self.nets {
+                    let _ = writeln!(script, "iifname {} oifname {} drop;", port(from, net), port(to, net));
+                }
+            }
+            script += "}\n}\n";
+        }
+        let moment = Instant::now();
+        self.switch_nft("cuts.nft", &script)?;
+        Ok(moment)
+    }
+
+    /// Splits the hosts into parts that hear only themselves. Returns the moment.
+    pub fn part(&self, parts: &[&[&str]]) -> Result<Instant, LabError> {
+        let mut pairs = Vec::new();
+        for (at, from) in parts.iter().enumerate() {
+            for (_, to) in parts.iter().enumerate().filter(|(other, _)| *other != at) {
+                pairs.extend(from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to))));
+            }
+        }
+        self.cut(&pairs)
+    }
+
     /// Drops a share (0 to 100) of the frames that cross the switch on every port.
     pub fn lose(&self, percent: u8) -> Result<(), LabError> {
-        let switch = Inside { pid: self.switch.pid, only_net: true };
         let mut script = String::from("table bridge lossy\ndelete table bridge lossy\n");
         if percent > 0 {
             let _ = writeln!(
@@ -185,9 +214,14 @@ impl Lab {
                  numgen random mod 100 < {percent} drop; }}\n}}"
             );
         }
-        let path = self.state.path().join("lossy.nft");
+        self.switch_nft("lossy.nft", &script)
+    }
+
+    /// Gives the switch's packet filter a script, all of it or nothing.
+    fn switch_nft(&self, name: &str, script: &str) -> Result<(), LabError> {
+        let path = self.state.path().join(name);
         fs::write(&path, script)?;
-        let mut command = switch.command("nft");
+        let mut command = Inside { pid: self.switch.pid, only_net: true }.command("nft");
         command.arg("-f").arg(path);
         need::run(&mut command).map(drop).map_err(LabError::Network)
     }

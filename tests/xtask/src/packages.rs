@@ -17,6 +17,7 @@ const WANTED: &[(&str, &str)] = &[
     ("resource-agents", "/usr/lib/ocf/resource.d/heartbeat/IPaddr2"),
     ("fence-agents", "/usr/sbin/fence_dummy"),
     ("pacemaker-cli-utils", "/usr/sbin/crm_simulate"),
+    ("strace", "/usr/bin/strace"),
     ("libxml2-utils", "/usr/bin/xmllint"),
     ("heartbeat", "/usr/lib/heartbeat/heartbeat"),
     ("cluster-glue", "/usr/sbin/stonith"),
