@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::problem::{ConfigProblem, Problems, Severity};
 use super::types::*;
 use super::value::show_time;
+use crate::membership::quorum::{ChainError, Policy};
 
 /// Checks that need nothing but the file.
 pub(super) fn whole_file(config: &Config, problems: &mut Problems) {
@@ -13,6 +14,7 @@ pub(super) fn whole_file(config: &Config, problems: &mut Problems) {
     times(config, problems);
     logging(config, problems);
     without_effect(config, problems);
+    quorum(config, problems);
     if *config.autojoin != AutoJoin::None && !config.crm.is_on() {
         problems.error(
             "autojoin-without-crm",
@@ -43,6 +45,29 @@ pub(super) fn whole_file(config: &Config, problems: &mut Problems) {
         if stonith.node != "*" && *config.autojoin == AutoJoin::None && !config.has_node(&stonith.node) {
             let what = format!("stonith_host for \"{}\", which is no node of this file", stonith.node);
             problems.warn("unknown-node", stonith.line, what);
+        }
+    }
+}
+
+/// A rule that is not known, or not there, must not become another one: it decides who may write.
+fn quorum(config: &Config, problems: &mut Problems) {
+    let line = config.env.iter().rev().find(|e| e.value.0 == "quorum").and_then(|e| e.line);
+    match config.quorum_rules() {
+        Err(error) => {
+            let found = config.quorum_chain();
+            let what = format!("env quorum: {error}");
+            problems.error("quorum-rule", line.unwrap_or(0), what, found, error.expected());
+        }
+        Ok(rules) => {
+            for rule in rules {
+                if let Policy::TieNode(name) = rule
+                    && *config.autojoin == AutoJoin::None
+                    && !config.has_node(&name)
+                {
+                    let what = format!("tie-node of \"{name}\", which is no node of this file");
+                    problems.warn("unknown-node", line.unwrap_or(0), what);
+                }
+            }
         }
     }
 }
@@ -208,7 +233,7 @@ impl Config {
         self.parameters.iter().rev().find(|p| p.name == name).map(|p| p.value.as_str())
     }
 
-    /// Votes of a node under the quorum policy `weight`; 1 unless a `weight` line says otherwise.
+    /// Votes of a node for quorum; 1 unless a `weight` line says otherwise.
     pub fn votes(&self, node: &str) -> u32 {
         self.weight.iter().find(|w| w.value.0.eq_ignore_ascii_case(node)).map_or(1, |w| w.value.1)
     }
@@ -221,6 +246,11 @@ impl Config {
     /// The chain of quorum policies, from `env quorum=...`; default `majority:twonodes`.
     pub fn quorum_chain(&self) -> &str {
         self.env("quorum").unwrap_or("majority:twonodes")
+    }
+
+    /// The rules of that chain.
+    pub fn quorum_rules(&self) -> Result<Vec<Policy>, ChainError> {
+        Policy::chain(self.quorum_chain(), !self.ping.is_empty())
     }
 
     /// The rule that decides who may connect as `client`: its own line, else the built-in rule, else

@@ -161,7 +161,12 @@ pub const DIRECTIVES: &[Directive] = &[
     idle("record_config_changes", "BOOLEAN", "on", "configuration changes are always recorded"),
     idle("record_pengine_inputs", "BOOLEAN", "on", "see the pe-input-series-max cluster option"),
     idle("enable_config_writes", "BOOLEAN", "on", "acknowledged changes are always on disk"),
-    idle("quorum_server", "HOST", "none", "no quorum server is asked; see env quorum"),
+    idle(
+        "quorum_server",
+        "HOST",
+        "none",
+        "no quorum server is asked, so it has no say in who may write; env quorum decides",
+    ),
     ours(
         "nodename",
         "NAME",
@@ -172,7 +177,7 @@ pub const DIRECTIVES: &[Directive] = &[
         "ADDRESS|any",
         "local address of the udp media lines that follow: several nodes on one port of one machine",
     ),
-    ours("weight", "NODE=VOTES...", "votes of nodes under the quorum policy weight; 1 each by default"),
+    ours("weight", "NODE=VOTES...", "votes of nodes for quorum; 1 each by default"),
 ];
 
 /// The directive called `name`.

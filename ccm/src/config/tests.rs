@@ -118,3 +118,31 @@ fn key_file_rules() {
     assert_eq!(exit_status(&[bad]), EXIT_PERMISSION);
     assert_eq!(AuthKeys::check_permissions("k", 0o600, 1000, 0).unwrap().code, "bad-owner");
 }
+
+/// Who may write is never decided by another rule than the one that was asked for.
+#[test]
+fn quorum_rules_are_the_ones_written() {
+    use crate::membership::quorum::Policy;
+    let file = |line: &str| format!("bcast eth0\nnode a b\ncrm yes\n{line}\n");
+    let rules = good(&file("env quorum=majority:tie-node:B")).quorum_rules();
+    assert_eq!(rules, Ok(vec![Policy::Majority, Policy::TieNode("B".to_owned())]));
+    assert_eq!(good(&file("")).quorum_rules(), Ok(Policy::default_chain()));
+    let pinged = good(&file("ping 10.0.0.1")).quorum_rules();
+    assert_eq!(pinged, Ok(vec![Policy::Majority, Policy::Fenced, Policy::Ping]));
+    let said = show(&good(&file("env quorum=majority:tie-node:c")).warnings);
+    assert!(said.contains("ha.cf:4") && said.contains("\"c\""), "{said}");
+    for (rule, words) in [
+        ("majority:quorumd:twonodes", "asks a quorum server"),
+        ("quorumd", "majority:tie-node:NAME"),
+        ("majorty", "\"majorty\" is no quorum rule"),
+        ("majority:tie-node", "names no node"),
+        ("", "is no quorum rule"),
+    ] {
+        let problems = Config::parse(&file(&format!("env quorum={rule}")), "ha.cf").unwrap_err();
+        let said = show(&problems);
+        assert_eq!(problems.len(), 1, "{said}");
+        assert!(said.contains("ha.cf:4") && said.contains(words), "{rule}: {said}");
+    }
+    let said = show(&good(&file("quorum_server 10.0.0.9")).warnings);
+    assert!(said.contains("quorum_server") && said.contains("no say"), "{said}");
+}

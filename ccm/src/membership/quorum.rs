@@ -24,7 +24,62 @@ pub enum Policy {
     Ignore,
 }
 
+/// What is wrong with the words of `env quorum=`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    #[error("\"{0}\" is no quorum rule")]
+    Unknown(String),
+    #[error("\"tie-node\" names no node")]
+    NoTieNode,
+    /// Heartbeat asked a quorum server over TLS; there is none here.
+    #[error("\"quorumd\" asks a quorum server, and everbeat has no client for one")]
+    QuorumServer,
+}
+
+impl ChainError {
+    /// What to write instead.
+    pub fn expected(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) => {
+                "majority, weight, tie-node:NAME, ping, twonodes, fenced or ignore, joined by colons"
+            }
+            Self::NoTieNode => "\"tie-node:NAME\", the node whose half goes on when the votes are equal",
+            Self::QuorumServer => {
+                "another tie-breaker, such as \"env quorum=majority:tie-node:NAME\", or \"majority:ping\" with a ping line"
+            }
+        }
+    }
+}
+
 impl Policy {
+    /// The rules that `env quorum=` names (specification `membership.md` §2.1), and `tie-node:NAME`, `ping`,
+    /// `fenced`, `ignore` of our own. Confirmed fencing counts before a rule that only trusts, and ping
+    /// nodes where there are any (`pings`).
+    pub fn chain(text: &str, pings: bool) -> Result<Vec<Self>, ChainError> {
+        let mut chain = Vec::new();
+        let mut words = text.split(':').map(str::trim);
+        while let Some(word) = words.next() {
+            match word {
+                // Both count the votes that `weight` lines give, one each without.
+                "majority" | "weight" => chain.push(Self::Majority),
+                "twonodes" => {
+                    chain.push(Self::Fenced);
+                    chain.push(if pings { Self::Ping } else { Self::TwoNodes });
+                }
+                "ping" => chain.push(Self::Ping),
+                "fenced" => chain.push(Self::Fenced),
+                "ignore" => chain.push(Self::Ignore),
+                "tie-node" => match words.next() {
+                    Some(node) if !node.is_empty() => chain.push(Self::TieNode(node.to_owned())),
+                    _ => return Err(ChainError::NoTieNode),
+                },
+                "quorumd" => return Err(ChainError::QuorumServer),
+                other => return Err(ChainError::Unknown(other.to_owned())),
+            }
+        }
+        Ok(chain)
+    }
+
     /// `majority:fenced:ping:twonodes`: Heartbeat's default, with evidence asked before trust.
     pub fn default_chain() -> Vec<Self> {
         vec![Self::Majority, Self::Fenced, Self::TwoNodes]

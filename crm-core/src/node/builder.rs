@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ccm::config::{AuthKeys, Config, Host, Paths, PingNode};
-use ccm::group::{ConfiguredNode, GroupConfig, Policy};
+use ccm::group::{ConfiguredNode, GroupConfig};
 use ccm::link::LinkConfig;
 use ccm::medium::{DirectOpener, Opener, endpoints};
 use ccm::runtime::{Realtime, Setup, random_seed};
@@ -205,7 +205,7 @@ impl NodeBuilder {
         .map_err(|source| StartError::Io { what: "starting the heartbeat thread", source })?;
 
         let mut core = Core::new(CoreConfig {
-            group: group_config(&self.config, &identity, &self.name, &nodes),
+            group: group_config(&self.config, &identity, &self.name, &nodes)?,
             loaded: opened.loaded,
             roots: self.roots.unwrap_or_else(lrm::Roots::system),
             operations: self.operations.unwrap_or_else(default_operations),
@@ -266,7 +266,12 @@ impl NodeBuilder {
     }
 }
 
-fn group_config(config: &Config, identity: &identity::Identity, name: &str, nodes: &[String]) -> GroupConfig {
+fn group_config(
+    config: &Config,
+    identity: &identity::Identity,
+    name: &str,
+    nodes: &[String],
+) -> Result<GroupConfig, StartError> {
     let names: Vec<&str> = nodes.iter().map(String::as_str).collect();
     let mut group = GroupConfig::new(identity.id, name, identity.inc, &names);
     group.nodes = nodes.iter().map(|n| ConfiguredNode { name: n.clone(), votes: config.votes(n) }).collect();
@@ -275,32 +280,11 @@ fn group_config(config: &Config, identity: &identity::Identity, name: &str, node
     group.deadtime = config.deadtime.value;
     group.initdead = config.initdead.value.max(config.deadtime.value);
     group.pings = config.ping.iter().map(|p| p.name.clone()).collect();
-    group.quorum = quorum_chain(config.quorum_chain(), !group.pings.is_empty());
+    group.quorum = config.quorum_rules().map_err(|error| {
+        StartError::Configuration(format!("env quorum: {error}; expected {}", error.expected()))
+    })?;
     group.feature = cib::FEATURE_SET.to_owned();
-    group
-}
-
-/// The words of `env quorum=` (specification `membership.md` §2.1). Confirmed fencing counts before a
-/// rule that only trusts, and ping nodes where there are any.
-fn quorum_chain(text: &str, pings: bool) -> Vec<Policy> {
-    let mut chain = Vec::new();
-    for word in text.split(':').map(str::trim) {
-        match word {
-            "majority" | "weight" => chain.push(Policy::Majority),
-            "twonodes" => {
-                chain.push(Policy::Fenced);
-                chain.push(if pings { Policy::Ping } else { Policy::TwoNodes });
-            }
-            "ping" => chain.push(Policy::Ping),
-            "fenced" => chain.push(Policy::Fenced),
-            "ignore" => chain.push(Policy::Ignore),
-            other => match other.strip_prefix("tie-node ") {
-                Some(node) => chain.push(Policy::TieNode(node.trim().to_owned())),
-                None => tracing::warn!(target: "ccm", "quorum rule \"{other}\" is not known and is left out"),
-            },
-        }
-    }
-    if chain.is_empty() { Policy::default_chain() } else { chain }
+    Ok(group)
 }
 
 fn ping_hosts(pings: &[PingNode]) -> Result<Vec<Vec<IpAddr>>, StartError> {
