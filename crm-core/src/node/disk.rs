@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use ccm::group::Loaded;
 use ccm::seam::Record;
@@ -174,10 +175,15 @@ fn write_records(mut writing: Writing, asked: &Receiver<(u64, Record)>, say: &Sa
     }
 }
 
+/// Between the end of one checkpoint and the beginning of the next. A change is safe in the log; the files are for
+/// people, and their eight syncs must not take the disk from the log while changes come one upon the other.
+const PAUSE: Duration = Duration::from_secs(1);
+
 fn write_files(directory: &Path, wanted: &Receiver<Element>) {
+    let mut next = Instant::now();
     while let Ok(mut document) = wanted.recv() {
-        // Only the newest matters.
-        while let Ok(newer) = wanted.try_recv() {
+        // Only the newest matters. At the end it is written at once.
+        while let Ok(newer) = wanted.recv_timeout(next.saturating_duration_since(Instant::now())) {
             document = newer;
         }
         let result = DirStore::new(directory)
@@ -187,5 +193,6 @@ fn write_files(directory: &Path, wanted: &Receiver<Element>) {
             Ok(reports) => reports.iter().for_each(|r| tracing::warn!(target: "crm_core::disk", "{r}")),
             Err(error) => tracing::error!(target: "crm_core::disk", "cib.xml was not written: {error}"),
         }
+        next = Instant::now() + PAUSE;
     }
 }
