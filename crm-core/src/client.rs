@@ -28,7 +28,11 @@ pub enum ClientRequest {
     RemoveNode { name: String },
     /// The conflict reports have been read: that of this losing history, or all.
     DismissConflicts { tip: Option<Stamp> },
-    /// Stop this node cleanly: its resources first. Answered when that has begun.
+    /// The classic name of the state of a member's controller, `S_IDLE` and the like.
+    StateOf { node: String },
+    /// Stop a member cleanly: its resources first. Answered when that has begun.
+    ShutdownOf { node: String },
+    /// The same of this node, member or not.
     Shutdown,
 }
 
@@ -116,6 +120,8 @@ pub struct Outcome {
     pub without_quorum: bool,
     /// How many things were acted upon, where that has a meaning.
     pub count: u32,
+    /// What another node was asked for.
+    pub said: String,
 }
 
 /// Why a request was not (or perhaps not) carried out.

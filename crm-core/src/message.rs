@@ -20,8 +20,8 @@ pub enum Message {
     Done { key: Key, ok: bool, rc: i32, reason: String },
     /// A client's request that the receiver must carry out; answered with [`Message::Answer`].
     Ask { id: u64, ask: Ask },
-    /// The answer to [`Message::Ask`]: an empty `error` is success.
-    Answer { id: u64, error: String },
+    /// The answer to [`Message::Ask`].
+    Answer { id: u64, reply: Reply },
     /// Use one device against a node; answered with [`Message::FenceResult`].
     Fence { id: u64, device: String, target: String, action: String, timeout_ms: u64, delay_ms: u64 },
     /// How it went. `rc` 0 is the only success.
@@ -34,6 +34,9 @@ pub enum Message {
     /// A dampened attribute was written by the sender: write yours now.
     Flush { name: String },
 }
+
+/// Number of an [`Message::Ask`] whose answer nobody waits for.
+pub const NOBODY: u64 = u64::MAX;
 
 /// What one node may ask of another on behalf of a client.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +51,31 @@ pub enum Ask {
     Fence { target: String, action: String, timeout_ms: u64 },
     /// DC only: an administrator vouches that the node is down.
     ConfirmFenced { target: String },
+    /// The classic name of the receiver's state, `S_IDLE` and the like.
+    State,
+    /// Stop cleanly, resources first; answered when that has begun.
+    Shutdown,
+}
+
+/// What came of an [`Ask`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reply {
+    /// 0, or the exit status of the classic command.
+    pub code: i32,
+    /// Why not; after success what was asked for, which is mostly nothing.
+    pub text: String,
+}
+
+impl Reply {
+    /// Done; what was asked for.
+    pub fn done(text: impl Into<String>) -> Self {
+        Self { code: 0, text: text.into() }
+    }
+
+    /// Not done, and why.
+    pub fn refused(code: i32, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
 }
 
 /// One fencing operation that has ended.
@@ -95,8 +123,16 @@ impl Message {
             Message::Ask { id, ask } => {
                 Element::new("ask").with_attr("id", id.to_string()).with_child(encode_ask(ask))
             }
-            Message::Answer { id, error } => {
-                Element::new("answer").with_attr("id", id.to_string()).with_attr("error", error.as_str())
+            Message::Answer { id, reply } => {
+                let error = if reply.code == 0 { "" } else { reply.text.as_str() };
+                let mut element =
+                    Element::new("answer").with_attr("id", id.to_string()).with_attr("error", error);
+                if reply.code != 0 {
+                    element.set_attr("code", reply.code.to_string());
+                } else if !reply.text.is_empty() {
+                    element.set_attr("said", reply.text.as_str());
+                }
+                element
             }
             Message::Fence { id, device, target, action, timeout_ms, delay_ms } => Element::new("fence")
                 .with_attr("id", id.to_string())
@@ -142,7 +178,12 @@ impl Message {
                 id: from.parse("id")?,
                 ask: decode_ask(element.children().next().ok_or(from.error("request"))?)?,
             },
-            "answer" => Message::Answer { id: from.parse("id")?, error: from.text("error")? },
+            "answer" => {
+                let error = from.text("error")?;
+                let code = from.maybe_parse("code")?.unwrap_or(i32::from(!error.is_empty()));
+                let text = if code == 0 { from.maybe("said").unwrap_or_default() } else { error };
+                Message::Answer { id: from.parse("id")?, reply: Reply { code, text } }
+            }
             "fence" => Message::Fence {
                 id: from.parse("id")?,
                 device: from.text("device")?,
@@ -260,6 +301,8 @@ fn encode_ask(ask: &Ask) -> Element {
             .with_attr("action", action.as_str())
             .with_attr("timeout", timeout_ms.to_string()),
         Ask::ConfirmFenced { target } => Element::new("confirm-fenced").with_attr("target", target.as_str()),
+        Ask::State => Element::new("state"),
+        Ask::Shutdown => Element::new("shutdown"),
     }
 }
 
@@ -284,6 +327,8 @@ fn decode_ask(element: &Element) -> Result<Ask, MessageError> {
             timeout_ms: from.parse("timeout")?,
         },
         "confirm-fenced" => Ask::ConfirmFenced { target: from.text("target")? },
+        "state" => Ask::State,
+        "shutdown" => Ask::Shutdown,
         other => return Err(MessageError::Kind(other.to_owned())),
     })
 }
@@ -419,7 +464,11 @@ mod tests {
             id: 5,
             ask: Ask::Cleanup { resource: "ip".into(), operation: Some("monitor".into()), interval_ms: None },
         });
-        round(Message::Answer { id: 5, error: String::new() });
+        round(Message::Answer { id: 5, reply: Reply::default() });
+        round(Message::Answer { id: 5, reply: Reply::done("S_IDLE") });
+        round(Message::Answer { id: 5, reply: Reply::refused(124, "too late") });
+        round(Message::Ask { id: 6, ask: Ask::State });
+        round(Message::Ask { id: 6, ask: Ask::Shutdown });
         round(Message::Flush { name: "pingd".into() });
         let record = FenceRecord {
             target: "a".into(),

@@ -11,7 +11,7 @@ use ccm::group::{Level, Visible};
 use super::changes::{Change, changes};
 use super::history::is_failure;
 use super::{Controller, ControllerAction, TENGINE, options};
-use crate::message::{FenceRecord, Message};
+use crate::message::{Ask, FenceRecord, Message, NOBODY};
 use crate::now::Now;
 use crate::policy::Situation;
 use crate::policy::graph::{ActionId, ActionKind, Graph, GraphAction};
@@ -364,7 +364,7 @@ impl Controller {
             }
             let operation = action.attribute("CRM_meta_stonith_action").unwrap_or("reboot").to_owned();
             let delay = action
-                .attribute("priority-fencing-delay")
+                .attribute("CRM_meta_priority_fencing_delay")
                 .and_then(crate::policy::values::parse_duration_ms)
                 .map_or(Duration::ZERO, Duration::from_millis);
             self.log(
@@ -478,6 +478,10 @@ impl Controller {
             self.duty.fence_failures.remove(&record.target);
             if self.is_dc() && record.action != "on" {
                 self.record_fenced(&record.target, out);
+            } else if self.is_dc()
+                && let Some(action) = action
+            {
+                self.record_unfenced(now, action, &record.target, out);
             }
         } else {
             let count = self.duty.fence_failures.entry(record.target.clone()).or_default();
@@ -489,6 +493,31 @@ impl Controller {
                 self.transition_step(now, TransitionEvent::Result { action: id, outcome }, out);
             }
             _ => self.abort(now, format!("External fencing of {}", record.target), out),
+        }
+    }
+
+    /// What the plan looks for on a node that has access again: when, and by which definition of the devices.
+    fn record_unfenced(&mut self, now: Now, action: ActionId, target: &str, out: &mut Vec<ControllerAction>) {
+        let Some(action) = self.duty.transition.as_ref().and_then(|t| t.action(action)) else { return };
+        let digests = |name: &str| action.attribute(name).unwrap_or_default().to_owned();
+        let values = [
+            ("#digests-all", digests("CRM_meta_digests_all")),
+            ("#digests-secure", digests("CRM_meta_digests_secure")),
+            ("#node-unfenced", now.seconds().to_string()),
+        ];
+        let member = self.view().and_then(|v| v.members.iter().find(|m| m.name == target)).map(|m| m.id);
+        for (name, value) in values {
+            match member {
+                Some(id) if id == self.config.id => self.set_attribute(now, name, Some(value), None, out),
+                Some(id) => {
+                    let (name, value) = (name.to_owned(), Some(value));
+                    let ask = Ask::SetAttribute { name, value, set: None, delay_ms: None };
+                    // Nobody waits for the answer: a plan that misses the attribute asks for the action again.
+                    let message = Message::Ask { id: NOBODY, ask };
+                    out.push(ControllerAction::Send { to: BusAddress::Node(id), message });
+                }
+                None => {}
+            }
         }
     }
 

@@ -35,7 +35,7 @@ use cib::Cib;
 use lrm::{AgentRef, OpRequest, OpResult};
 
 use crate::attributes::{AttributeEvent, Attributes};
-use crate::message::{Ask, FenceRecord, Message};
+use crate::message::{Ask, FenceRecord, Message, Reply};
 use crate::now::Now;
 use crate::policy::Situation;
 use crate::policy::graph::{ActionId, Graph};
@@ -195,10 +195,10 @@ pub enum ControllerAction {
     },
     /// Whether this cluster fences at all.
     Fencing(bool),
-    /// Answer an [`ControllerEvent::Asked`]: an empty error is success.
+    /// Answer an [`ControllerEvent::Asked`].
     Answer {
         asker: Asker,
-        error: String,
+        reply: Reply,
     },
     /// Everything here is stopped: say goodbye.
     Leave,

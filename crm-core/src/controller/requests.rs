@@ -7,7 +7,7 @@ use cib::{Element, Operation, Request};
 
 use super::{CRMD, Controller, ControllerAction, Purpose, options};
 use crate::attributes::{AttributeAction, AttributeEvent, nvpair, nvpair_id};
-use crate::message::{Ask, Message};
+use crate::message::{Ask, Message, Reply};
 use crate::now::Now;
 use ccm::bus::BusAddress;
 
@@ -231,26 +231,31 @@ impl Controller {
     // --- requests of clients and other nodes ---------------------------------------------------
 
     pub(super) fn asked(&mut self, now: Now, asker: super::Asker, ask: Ask, out: &mut Vec<ControllerAction>) {
-        let error = match ask {
+        let reply = match ask {
             Ask::SetAttribute { name, value, delay_ms, .. } => {
                 self.set_attribute(now, &name, value, delay_ms.map(Duration::from_millis), out);
-                String::new()
+                Reply::default()
             }
             Ask::Cleanup { resource, operation, interval_ms } => {
                 self.cleanup(now, &resource, operation.as_deref(), interval_ms, out);
-                String::new()
+                Reply::default()
             }
             Ask::Fail { resource } => {
                 if self.fail(now, &resource, out) {
-                    String::new()
+                    Reply::default()
                 } else {
-                    format!("resource {resource} has no history on {}", self.config.name)
+                    Reply::refused(1, format!("resource {resource} has no history on {}", self.config.name))
                 }
             }
             // Fencing has its own machine.
-            Ask::Fence { .. } | Ask::ConfirmFenced { .. } => "not for the controller".to_owned(),
+            Ask::Fence { .. } | Ask::ConfirmFenced { .. } => Reply::refused(1, "not for the controller"),
+            Ask::State => Reply::done(self.state),
+            Ask::Shutdown => {
+                self.shut_down(now, out);
+                Reply::default()
+            }
         };
-        out.push(ControllerAction::Answer { asker, error });
+        out.push(ControllerAction::Answer { asker, reply });
     }
 }
 

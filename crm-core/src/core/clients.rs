@@ -13,7 +13,7 @@ use crate::client::{
     AttributeChange, Cleanup, ClientRequest, Freshness, Lifetime, Outcome, RequestError, RequestOptions,
 };
 use crate::controller::{Asker, ControllerEvent};
-use crate::message::{Ask, Message};
+use crate::message::{Ask, Message, Reply};
 use crate::now::Now;
 
 /// How long another node may take to answer.
@@ -46,7 +46,8 @@ pub(super) fn deadline(asks: &BTreeMap<u64, Pending>) -> Option<Duration> {
 pub(super) struct Collected {
     pub(super) open: usize,
     pub(super) done: u32,
-    pub(super) errors: Vec<String>,
+    pub(super) said: String,
+    pub(super) errors: Vec<RequestError>,
 }
 
 impl Core {
@@ -78,6 +79,8 @@ impl Core {
             ClientRequest::DismissConflicts { tip } => {
                 self.client_change(id, Change::DismissConflict { tip }, GroupOptions::default());
             }
+            ClientRequest::StateOf { node } => self.ask_nodes(now, id, vec![(node, Ask::State)], out),
+            ClientRequest::ShutdownOf { node } => self.ask_nodes(now, id, vec![(node, Ask::Shutdown)], out),
             ClientRequest::Shutdown => {
                 self.steps.push_back(Step::Controller(ControllerEvent::Shutdown));
                 self.reply(id, Ok(self.outcome(None)), out);
@@ -157,7 +160,7 @@ impl Core {
     fn outcome(&self, cib: Option<Cib>) -> Outcome {
         let cib = cib.unwrap_or_else(|| self.cib());
         let version = cib.version();
-        Outcome { output: None, cib, version, without_quorum: false, count: 0 }
+        Outcome { output: None, cib, version, without_quorum: false, count: 0, said: String::new() }
     }
 
     pub(super) fn client_outcome(
@@ -287,7 +290,13 @@ impl Core {
         for (node, ask) in sends {
             let number = self.next_ask;
             self.next_ask += 1;
-            self.asks.insert(number, Pending { client: id, due: now.mono + ANSWER });
+            // A fencing operation may use all of its time, and a fifth more (agents.md §6.3.5.7).
+            let own = match &ask {
+                Ask::Fence { timeout_ms, .. } => Duration::from_millis(timeout_ms.saturating_mul(6) / 5),
+                _ => Duration::ZERO,
+            };
+            let due = now.mono.saturating_add(own).saturating_add(ANSWER);
+            self.asks.insert(number, Pending { client: id, due });
             if node == self.id && matches!(ask, Ask::Fence { .. } | Ask::ConfirmFenced { .. }) {
                 self.asked_to_fence(Asker::Local(number), ask);
             } else if node == self.id {
@@ -299,30 +308,28 @@ impl Core {
         }
     }
 
-    /// An answer, or word that none will come (`from` unknown).
-    pub(super) fn answered(
-        &mut self,
-        number: u64,
-        from: Option<NodeId>,
-        error: String,
-        out: &mut Vec<CoreAction>,
-    ) {
+    /// An answer, or why none will come.
+    pub(super) fn answered(&mut self, number: u64, reply: Result<Reply, &str>, out: &mut Vec<CoreAction>) {
         let Some(pending) = self.asks.remove(&number) else { return };
         let Some(collected) = self.collected.get_mut(&pending.client) else { return };
         collected.open = collected.open.saturating_sub(1);
-        if error.is_empty() {
-            collected.done += 1;
-        } else {
-            collected.errors.push(error);
+        match reply {
+            Ok(reply) if reply.code == 0 => {
+                collected.done += 1;
+                collected.said.push_str(&reply.text);
+            }
+            Ok(reply) => {
+                collected.errors.push(RequestError::Rejected { code: reply.code, text: reply.text });
+            }
+            Err(why) => collected.errors.push(RequestError::Unknown(why.to_owned())),
         }
         if collected.open > 0 {
             return;
         }
         let Some(collected) = self.collected.remove(&pending.client) else { return };
-        let result = match collected.errors.first() {
-            None => Ok(Outcome { count: collected.done, ..self.outcome(None) }),
-            Some(error) if from.is_none() => Err(RequestError::Unknown(error.clone())),
-            Some(error) => Err(RequestError::Rejected { code: 1, text: error.clone() }),
+        let result = match collected.errors.into_iter().next() {
+            None => Ok(Outcome { count: collected.done, said: collected.said, ..self.outcome(None) }),
+            Some(error) => Err(error),
         };
         self.reply(pending.client, result, out);
     }
@@ -330,7 +337,7 @@ impl Core {
     pub(super) fn expire_asks(&mut self, now: Now, out: &mut Vec<CoreAction>) {
         let late: Vec<u64> = self.asks.iter().filter(|(_, p)| p.due <= now.mono).map(|(n, _)| *n).collect();
         for number in late {
-            self.answered(number, None, "no answer in time".to_owned(), out);
+            self.answered(number, Err("no answer in time"), out);
         }
     }
 

@@ -128,7 +128,7 @@ impl Core {
             }
         };
         match message {
-            Message::Answer { id, error } => self.answered(id, Some(from), error, out),
+            Message::Answer { id, reply } => self.answered(id, Ok(reply), out),
             message @ (Message::Fence { .. }
             | Message::FenceResult { .. }
             | Message::FenceNews(_)
@@ -146,7 +146,7 @@ impl Core {
     pub(super) fn dropped(&mut self, payload: &[u8], out: &mut Vec<CoreAction>) {
         match Message::decode(payload) {
             Ok(Message::Ask { id, .. }) => {
-                self.answered(id, None, "the membership changed before the node answered".into(), out);
+                self.answered(id, Err("the membership changed before the node answered"), out);
             }
             Ok(
                 message @ (Message::Fence { .. }

@@ -11,7 +11,7 @@ use super::{Core, CoreAction, EXIT_STAY_DOWN, Owner, Step};
 use crate::controller::agents::AgentFacts;
 use crate::controller::{Asker, ControllerAction, ControllerEvent};
 use crate::fencing::{self, FencingAction, FencingEvent, Requester};
-use crate::message::{Ask, Message};
+use crate::message::{Ask, Message, Reply};
 
 /// How long an agent may take to describe itself (specification `agents.md` §1.9.5).
 const METADATA: Duration = Duration::from_secs(5);
@@ -64,9 +64,9 @@ impl Core {
             ControllerAction::Fencing(enabled) => {
                 self.steps.push_back(Step::Group(GroupInput::Fencing { enabled }));
             }
-            ControllerAction::Answer { asker, error } => match asker {
-                Asker::Local(id) => self.answered(id, Some(self.id), error, out),
-                Asker::Node(node, id) => self.send(BusAddress::Node(node), &Message::Answer { id, error }),
+            ControllerAction::Answer { asker, reply } => match asker {
+                Asker::Local(id) => self.answered(id, Ok(reply), out),
+                Asker::Node(node, id) => self.send(BusAddress::Node(node), &Message::Answer { id, reply }),
             },
             ControllerAction::Leave => self.steps.push_back(Step::Group(GroupInput::Leave)),
             ControllerAction::Log { level, target, text } => {
@@ -83,8 +83,11 @@ impl Core {
                 let action = match requester {
                     Requester::Plan(action) => Some(action),
                     Requester::Client(asker) => {
-                        let error = if record.rc == 0 { String::new() } else { record.reason.clone() };
-                        self.controller_action(ControllerAction::Answer { asker, error }, out);
+                        let reply = match record.rc {
+                            0 => Reply::default(),
+                            code => Reply::refused(code, record.reason.clone()),
+                        };
+                        self.controller_action(ControllerAction::Answer { asker, reply }, out);
                         None
                     }
                 };
@@ -166,7 +169,11 @@ impl Core {
                 delay: Duration::ZERO,
             },
             Ask::ConfirmFenced { target } => FencingEvent::Confirm { asker, target },
-            Ask::SetAttribute { .. } | Ask::Cleanup { .. } | Ask::Fail { .. } => return,
+            Ask::SetAttribute { .. }
+            | Ask::Cleanup { .. }
+            | Ask::Fail { .. }
+            | Ask::State
+            | Ask::Shutdown => return,
         };
         self.steps.push_back(Step::Fencing(event));
     }

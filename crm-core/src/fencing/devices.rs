@@ -36,6 +36,8 @@ pub struct Device {
     banned: BTreeSet<String>,
     /// Higher is tried first.
     pub priority: i32,
+    /// A node needs it before it may use what the device guards (`provides=unfencing`).
+    pub unfences: bool,
 }
 
 /// How it is found out whether a device can fence a node.
@@ -80,9 +82,11 @@ impl Registry {
             let params = pairs(primitive, "instance_attributes");
             let priority = params.get("priority").and_then(|p| p.trim().parse().ok()).unwrap_or(0);
             let banned = bans.get(id).cloned().unwrap_or_default();
-            registry
-                .devices
-                .insert(id.to_owned(), Device { id: id.to_owned(), agent, params, banned, priority });
+            let provides = pairs(primitive, "meta_attributes");
+            let unfences =
+                provides.get("provides").is_some_and(|what| what.eq_ignore_ascii_case("unfencing"));
+            let device = Device { id: id.to_owned(), agent, params, banned, priority, unfences };
+            registry.devices.insert(id.to_owned(), device);
         }
         let topology = cib.configuration().and_then(|c| c.child("fencing-topology"));
         for element in topology.into_iter().flat_map(|t| t.children_named("fencing-level")) {
@@ -101,13 +105,26 @@ impl Registry {
         self.devices.get(id)
     }
 
+    /// The devices, by name.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.devices.keys().map(String::as_str)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.devices.is_empty()
     }
 
     /// What to try against a target, in order: each entry is a set of devices that must all succeed.
-    /// The flag says whether that is a configured topology.
-    pub fn ways(&self, target: &str) -> (bool, Vec<Vec<String>>) {
+    /// The flag says whether that is a configured topology. A node that is given access again needs it of
+    /// every device that withholds it (agents.md §6.3.4, §6.3.7).
+    pub fn ways(&self, target: &str, action: &str) -> (bool, Vec<Vec<String>>) {
+        if action == "on" {
+            let all = self.devices.values().filter(|d| d.unfences && d.check(target) != Check::Static(false));
+            let all: Vec<String> = all.map(|d| d.id.clone()).collect();
+            if !all.is_empty() {
+                return (false, vec![all]);
+            }
+        }
         let matching: [&dyn Fn(&Target) -> bool; 3] = [
             &|t| matches!(t, Target::Name(name) if name.eq_ignore_ascii_case(target)),
             &|t| matches!(t, Target::Pattern(pattern) if matches_pattern(pattern, target)),
@@ -403,8 +420,26 @@ mod tests {
         assert_eq!(r.device("a").unwrap().check("n3"), Check::Static(false));
         assert_eq!(r.device("b").unwrap().plug("n3"), "7");
         assert_eq!(r.device("b").unwrap().plug("n4"), "x:1");
-        assert_eq!(r.ways("n2"), (false, vec![vec!["a".to_owned()]]));
-        assert_eq!(r.ways("n9"), (false, vec![]));
+        assert_eq!(r.ways("n2", "off"), (false, vec![vec!["a".to_owned()]]));
+        assert_eq!(r.ways("n9", "off"), (false, vec![]));
+    }
+
+    #[test]
+    fn every_device_that_withholds_access_gives_it_back() {
+        let meta = |id: &str| {
+            device(id, "pcmk_host_list=n1").replace(
+                "</primitive>",
+                &format!(
+                    "<meta_attributes id='{id}-m'><nvpair id='{id}-p' name='provides' value='unfencing'/>\
+                     </meta_attributes></primitive>"
+                ),
+            )
+        };
+        let topology = "<fencing-level id='1' target='n1' index='1' devices='power'/>";
+        let r = registry(&(meta("a") + &meta("b") + &device("power", "pcmk_host_list=n1,n2")), topology);
+        assert_eq!(r.ways("n1", "on"), (false, vec![vec!["a".to_owned(), "b".to_owned()]]));
+        assert_eq!(r.ways("n1", "off"), (true, vec![vec!["power".to_owned()]]));
+        assert_eq!(r.ways("n2", "on"), (false, vec![vec!["power".to_owned()]]));
     }
 
     #[test]
@@ -416,9 +451,12 @@ mod tests {
              <fencing-level id='3' target-pattern='^n[2-9]+$' index='1' devices='b'/>\
              <fencing-level id='4' target='n1' index='10' devices='b'/>",
         );
-        assert_eq!(r.ways("N1"), (true, vec![vec!["a".to_owned(), "b".to_owned()], vec!["b".to_owned()]]));
-        assert_eq!(r.ways("n23"), (true, vec![vec!["b".to_owned()]]));
-        assert!(!r.ways("m1").0);
+        assert_eq!(
+            r.ways("N1", "off"),
+            (true, vec![vec!["a".to_owned(), "b".to_owned()], vec!["b".to_owned()]])
+        );
+        assert_eq!(r.ways("n23", "off"), (true, vec![vec!["b".to_owned()]]));
+        assert!(!r.ways("m1", "off").0);
     }
 
     #[test]

@@ -365,7 +365,7 @@ impl Fencing {
             same.requesters.push(requester);
             return;
         }
-        let (topology, ways) = self.registry.ways(&target);
+        let (topology, ways) = self.registry.ways(&target, &action);
         let id = self.next;
         self.next += 1;
         self.operations.insert(
@@ -428,7 +428,7 @@ impl Fencing {
             self.finish(now, id, out);
             return;
         };
-        let node = self.choose(&step.device, &operation.target, &operation.tried);
+        let node = self.choose(&step, &operation.target, &operation.tried);
         let Some((name, node)) = node else {
             if step.must {
                 self.next_way(now, id, out);
@@ -464,10 +464,19 @@ impl Fencing {
     }
 
     /// Who uses a device: where it is running, else this node, else the first by name; never the
-    /// target itself.
-    fn choose(&self, device: &str, target: &str, tried: &BTreeSet<String>) -> Option<(String, NodeId)> {
+    /// target itself, except that a node registers its own key with what it is given access to.
+    fn choose(&self, step: &Step, target: &str, tried: &BTreeSet<String>) -> Option<(String, NodeId)> {
         let members = self.members.as_ref()?;
+        let device = step.device.as_str();
         let known = self.registry.device(device)?;
+        if step.action == "on"
+            && known.unfences
+            && known.may_run_on(target)
+            && !tried.contains(target)
+            && let Some(id) = members.nodes.get(target)
+        {
+            return Some((target.to_owned(), *id));
+        }
         let mut able: Vec<(&String, &NodeId)> = members
             .nodes
             .iter()

@@ -172,6 +172,14 @@ impl NodeHandle {
         self.ask(ClientRequest::Fence { target: target.to_owned(), action: action.to_owned(), timeout }).await
     }
 
+    /// Vouches that a node is down. **A lie here corrupts data.**
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn confirm_fenced(&self, target: &str) -> Result<Outcome, RequestError> {
+        self.ask(ClientRequest::ConfirmFenced { target: target.to_owned() }).await
+    }
+
     /// Begins a clean stop: resources first. Wait for the end with [`NodeHandle::ended`].
     ///
     /// # Errors

@@ -145,9 +145,22 @@ impl Client {
         Ok(self.runtime.block_on(self.management.dismiss_conflicts(request))?.into_inner())
     }
 
-    /// Stops the node cleanly.
-    pub fn shutdown(&mut self) -> Result<ActionReply, ClientError> {
-        Ok(self.runtime.block_on(self.management.shutdown(proto::ShutdownRequest {}))?.into_inner())
+    /// Fences a node, or vouches that it is down.
+    pub fn fence(&mut self, request: proto::FenceRequest) -> Result<ActionReply, ClientError> {
+        let reply = within(self.timeout, self.management.fence(request));
+        Ok(self.runtime.block_on(reply)??.into_inner())
+    }
+
+    /// The state of a member's controller.
+    pub fn controller_state(&mut self, node: &str) -> Result<ActionReply, ClientError> {
+        let request = proto::ControllerStateRequest { node: node.to_owned() };
+        Ok(self.runtime.block_on(self.management.controller_state(request))?.into_inner())
+    }
+
+    /// Stops a member cleanly; with an empty name this node.
+    pub fn shutdown(&mut self, node: &str) -> Result<ActionReply, ClientError> {
+        let request = proto::ShutdownRequest { node: node.to_owned() };
+        Ok(self.runtime.block_on(self.management.shutdown(request))?.into_inner())
     }
 
     /// Calls `each` with the redacted status now and after every change, until it returns false.

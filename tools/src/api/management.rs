@@ -147,13 +147,47 @@ impl proto::management_server::Management for Management {
         let tip = status.conflicts.iter().map(|c| c.tip).find(|tip| stamp(*tip) == name);
         if tip.is_none() && !name.is_empty() {
             let error = format!("no conflict is called {name}");
-            return Ok(Response::new(ActionReply { code: u32::from(crate::exit::NOSUCH), error, count: 0 }));
+            return Ok(Response::new(ActionReply {
+                code: u32::from(crate::exit::NOSUCH),
+                error,
+                ..ActionReply::default()
+            }));
         }
         Ok(answer(self.node.ask(client::ClientRequest::DismissConflicts { tip }).await))
     }
 
-    async fn shutdown(&self, _: Request<proto::ShutdownRequest>) -> Result<Response<ActionReply>, Status> {
-        Ok(answer(self.node.shutdown().await))
+    async fn fence(&self, request: Request<proto::FenceRequest>) -> Result<Response<ActionReply>, Status> {
+        if let Some(denied) = self.denied(&request) {
+            return Ok(denied);
+        }
+        let asked = request.into_inner();
+        if asked.confirm {
+            return Ok(answer(self.node.confirm_fenced(&asked.target).await));
+        }
+        let timeout = Duration::from_millis(asked.timeout_ms);
+        Ok(answer(self.node.fence(&asked.target, &asked.action, timeout).await))
+    }
+
+    async fn controller_state(
+        &self,
+        request: Request<proto::ControllerStateRequest>,
+    ) -> Result<Response<ActionReply>, Status> {
+        let node = request.into_inner().node;
+        Ok(answer(self.node.ask(client::ClientRequest::StateOf { node }).await))
+    }
+
+    async fn shutdown(
+        &self,
+        request: Request<proto::ShutdownRequest>,
+    ) -> Result<Response<ActionReply>, Status> {
+        if let Some(denied) = self.denied(&request) {
+            return Ok(denied);
+        }
+        let node = request.into_inner().node;
+        Ok(answer(match node.as_str() {
+            "" => self.node.shutdown().await,
+            _ => self.node.ask(client::ClientRequest::ShutdownOf { node }).await,
+        }))
     }
 }
 
@@ -166,7 +200,11 @@ impl Management {
             cib::acl::applies(&self.node.status().cib, cib::acl::User { name: &user, groups: &groups });
         restricted.then(|| {
             let error = format!("access lists restrict {user}: this is for administrators");
-            Response::new(ActionReply { code: u32::from(crate::exit::PERMISSION), error, count: 0 })
+            Response::new(ActionReply {
+                code: u32::from(crate::exit::PERMISSION),
+                error,
+                ..ActionReply::default()
+            })
         })
     }
 }
@@ -192,8 +230,10 @@ fn refused(code: u32, error: String) -> CibReply {
 
 fn answer(result: Result<client::Outcome, RequestError>) -> Response<ActionReply> {
     Response::new(match result {
-        Ok(outcome) => ActionReply { code: 0, error: String::new(), count: outcome.count },
-        Err(error) => ActionReply { code: exit_code(&error), error: error.to_string(), count: 0 },
+        Ok(outcome) => ActionReply { count: outcome.count, said: outcome.said, ..ActionReply::default() },
+        Err(error) => {
+            ActionReply { code: exit_code(&error), error: error.to_string(), ..ActionReply::default() }
+        }
     })
 }
 
@@ -233,8 +273,19 @@ pub fn cluster_state(status: &NodeStatus) -> ClusterState {
         branch: stamp(c.branch),
         winner: stamp(c.winner),
     });
+    let fencing = status.fencing.iter().map(|record| proto::Fenced {
+        target: record.target.clone(),
+        action: record.action.clone(),
+        delegate: record.delegate.clone(),
+        client: record.client.clone(),
+        origin: record.origin.clone(),
+        code: record.rc,
+        reason: record.reason.clone(),
+        completed: record.completed.div_euclid(1_000_000_000),
+    });
     ClusterState {
         conflicts: conflicts.collect(),
+        fencing: fencing.collect(),
         node: status.name.clone(),
         node_id: status.id.to_string(),
         phase: status.phase.as_str().to_owned(),

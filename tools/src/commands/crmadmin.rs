@@ -4,7 +4,8 @@ use std::ffi::OsString;
 
 use clap::Parser;
 
-use crate::api::proto::ClusterState;
+use crate::api::client::{Client, ClientError};
+use crate::api::proto::{ActionReply, ClusterState};
 use crate::exit;
 use crate::source::Source;
 
@@ -27,7 +28,7 @@ struct Arguments {
     /// Ask for a new choice of the DC. (It follows from the view alone: this reports who it is.)
     #[arg(short = 'E', long)]
     election: bool,
-    /// Stop the cluster software on this node.
+    /// Stop the cluster software on a node, resources first.
     #[arg(short = 'K', long, value_name = "NODE")]
     kill: Option<String>,
     /// Print the answer only.
@@ -74,7 +75,7 @@ fn answer(arguments: &Arguments) -> Result<String, (String, u8)> {
         return Ok(dc(&state, arguments.quiet));
     }
     if let Some(node) = &arguments.status {
-        return status(&state, node, arguments.quiet);
+        return status(&mut source, &state, node, arguments.quiet);
     }
     Err(("nothing asked: see --help".into(), exit::USAGE))
 }
@@ -88,29 +89,49 @@ fn dc(state: &ClusterState, quiet: bool) -> String {
     }
 }
 
-fn status(state: &ClusterState, node: &str, quiet: bool) -> Result<String, (String, u8)> {
+/// The state of a controller, by its own word; of this node also while it is in no view.
+fn status(
+    source: &mut Source,
+    state: &ClusterState,
+    node: &str,
+    quiet: bool,
+) -> Result<String, (String, u8)> {
     let word = if node.eq_ignore_ascii_case(&state.node) {
         state.state.clone()
     } else {
-        match state.peers.iter().find(|peer| peer.name.eq_ignore_ascii_case(node)) {
-            None => return Err((format!("there is no node {node}"), exit::NOSUCH)),
-            Some(peer) if !peer.member => {
-                return Err((format!("{node} is {}, no member", peer.state), exit::NOHOST));
-            }
-            Some(peer) if peer.name == state.dc => "S_IDLE".to_owned(),
-            Some(_) => "S_NOT_DC".to_owned(),
-        }
+        known_member(state, node)?;
+        asked(source, |client| client.controller_state(node))?
     };
     Ok(if quiet { format!("{word}\n") } else { format!("Controller on {node} in state {word}: ok\n") })
 }
 
 fn kill(source: &mut Source, state: &ClusterState, node: &str) -> Result<String, (String, u8)> {
-    if !node.eq_ignore_ascii_case(&state.node) {
-        return Err((format!("{node} is not this node: run this there"), exit::NOHOST));
+    let here = node.eq_ignore_ascii_case(&state.node);
+    if !here {
+        known_member(state, node)?;
     }
+    asked(source, |client| client.shutdown(if here { "" } else { node })).map(|_| String::new())
+}
+
+fn known_member(state: &ClusterState, node: &str) -> Result<(), (String, u8)> {
+    match state.peers.iter().find(|peer| peer.name.eq_ignore_ascii_case(node)) {
+        None => Err((format!("there is no node {node}"), exit::NOSUCH)),
+        Some(peer) if !peer.member => Err((format!("{node} is {}, no member", peer.state), exit::NOHOST)),
+        Some(_) => Ok(()),
+    }
+}
+
+/// What a member answered.
+fn asked(
+    source: &mut Source,
+    ask: impl FnOnce(&mut Client) -> Result<ActionReply, ClientError>,
+) -> Result<String, (String, u8)> {
     let client = source.client().ok_or_else(|| ("no cluster".to_owned(), exit::DISCONNECT))?;
-    client.shutdown().map_err(|error| (error.to_string(), error.exit()))?;
-    Ok(String::new())
+    let reply = ask(client).map_err(|error| (error.to_string(), error.exit()))?;
+    match reply.code {
+        0 => Ok(reply.said),
+        code => Err((reply.error, u8::try_from(code).unwrap_or(exit::ERROR))),
+    }
 }
 
 fn nodes(cib: &cib::Cib, arguments: &Arguments) -> Result<String, (String, u8)> {

@@ -32,6 +32,7 @@ mod log_files;
 mod nodes;
 mod options;
 mod start;
+mod stonith_admin;
 mod stonith_names;
 mod stop;
 mod what_if;
@@ -88,6 +89,7 @@ pub const COMMANDS: &[Command] = &[
     classic("crm_mon", "the state of the cluster, once or as it changes", crm_mon::run),
     classic("crm_node", "members, quorum, ids and names", crm_node::run),
     classic("crmadmin", "who is the DC, and what the controller does", crmadmin::run),
+    classic("stonith_admin", "fence a node by hand; fencing devices and history", stonith_admin::run),
     classic("crm_verify", "check a configuration", crm_verify::run),
     ours("explain", "why is my resource (not) there?", explain::run),
     ours("constraints", "every constraint in words, and what is wrong with it", constraints::run),

@@ -38,7 +38,7 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
         }
     };
     // A node with nothing to stop may be gone before it has answered.
-    if let Err(error) = client.shutdown()
+    if let Err(error) = client.shutdown("")
         && !is_gone_within(&root, Duration::from_secs(2))
     {
         eprintln!("everbeat stop: {error}");

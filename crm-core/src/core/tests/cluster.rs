@@ -97,6 +97,8 @@ pub struct Cluster {
     pub calls: Vec<(Duration, usize, String, String, u64)>,
     /// Nodes that a fence agent has shot.
     pub shot: Vec<String>,
+    /// Nodes that one has turned on.
+    pub given_access: Vec<String>,
     pub fencing_works: bool,
     /// Fail when an agent starts what runs elsewhere.
     pub never_twice: bool,
@@ -129,6 +131,7 @@ impl Cluster {
             next_client: 0,
             calls: Vec::new(),
             shot: Vec::new(),
+            given_access: Vec::new(),
             fencing_works: true,
             never_twice: false,
             config: config.to_owned(),
@@ -448,6 +451,10 @@ impl Cluster {
         let target = input.lines().find_map(|l| l.strip_prefix("nodename=")).unwrap_or_default().to_owned();
         if !self.fencing_works {
             return 1;
+        }
+        if input.lines().any(|l| l == "action=on") {
+            self.given_access.push(target);
+            return 0;
         }
         self.shot.push(target.clone());
         if let Some(i) = self.nodes.iter().position(|n| n.name == target) {

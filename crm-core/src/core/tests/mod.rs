@@ -201,6 +201,49 @@ fn nothing_is_started_while_fencing_fails() {
     assert!(cluster.nodes[rest[0]].replies[&id].is_ok());
 }
 
+/// Where access is withheld, every node is given it once, before anything that needs it starts there, and again
+/// when the device is defined anew.
+#[test]
+fn a_node_is_given_access_before_it_starts_what_needs_it() {
+    let provides = "<meta_attributes id='fm'><nvpair id='fm1' name='provides' value='unfencing'/></meta_attributes>\
+                    </primitive><primitive id='ip'";
+    let mut cluster = up(2, &FENCED.replacen("</primitive><primitive id='ip'", provides, 1));
+    cluster.given_access.sort();
+    assert_eq!(cluster.given_access, ["n1", "n2"]);
+    let cib = cluster.core(0).cib();
+    let said: Vec<&str> = cib
+        .status()
+        .unwrap()
+        .descendants()
+        .filter(|e| e.attr("name") == Some("#digests-all"))
+        .filter_map(|e| e.attr("value"))
+        .collect();
+    assert!(said.len() == 2 && said.iter().all(|value| value.starts_with("f:fence_dummy:")), "{said:?}");
+    cluster.seconds(30);
+    assert_eq!(cluster.given_access.len(), 2, "asked again without a reason");
+    assert!(cluster.shot.is_empty());
+}
+
+/// A controller's state is its own word, and it can be stopped from another node.
+#[test]
+fn a_member_is_asked_for_its_state_and_stopped_from_elsewhere() {
+    let mut cluster = up(3, PLAIN);
+    let dc = (0..3).find(|i| cluster.core(*i).controller().state() == "S_IDLE").unwrap();
+    let asked = (dc + 1) % 3;
+    let name = |i: usize, cluster: &Cluster| cluster.nodes[i].name.clone();
+    let of_dc = cluster.ask(asked, ClientRequest::StateOf { node: name(dc, &cluster) });
+    let of_other = cluster.ask(dc, ClientRequest::StateOf { node: name(asked, &cluster) });
+    let of_nobody = cluster.ask(dc, ClientRequest::StateOf { node: "n9".into() });
+    cluster.seconds(1);
+    let said = |cluster: &Cluster, i: usize, id: u64| cluster.nodes[i].replies[&id].clone().map(|o| o.said);
+    assert_eq!(said(&cluster, asked, of_dc), Ok("S_IDLE".to_owned()));
+    assert_eq!(said(&cluster, dc, of_other), Ok("S_NOT_DC".to_owned()));
+    assert!(matches!(said(&cluster, dc, of_nobody), Err(RequestError::NotFound(_))));
+    let stopped = cluster.ask(asked, ClientRequest::ShutdownOf { node: name(dc, &cluster) });
+    cluster.until(MINUTE, "left", |c| c.nodes[dc].exit.is_some());
+    assert_eq!((cluster.nodes[dc].exit, said(&cluster, asked, stopped).is_ok()), (Some(0), true));
+}
+
 /// What clients ask at any node is done and answered.
 #[test]
 fn clients_change_the_configuration_and_attributes() {
