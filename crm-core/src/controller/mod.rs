@@ -608,9 +608,12 @@ impl Controller {
     }
 
     /// After this the node stops its resources without asking anybody: the escalation time, or a
-    /// dead time if there is nobody to ask.
+    /// dead time if there is nobody who would plan for it.
     fn escalation_at(&self, since: Duration) -> Duration {
-        let nobody = self.view().is_none() || self.suspended || self.storage_lost;
+        // A node that is not in the configuration is in nobody's plan: so it is where there never was a quorum.
+        let mut nodes = self.cib.nodes().into_iter().flat_map(|nodes| nodes.children_named("node"));
+        let known = nodes.any(|n| n.attr("uname").is_some_and(|n| n.eq_ignore_ascii_case(&self.config.name)));
+        let nobody = self.view().is_none() || self.suspended || self.storage_lost || !known;
         let wait = if nobody { self.config.deadtime } else { options::of(&self.cib).shutdown_escalation };
         since + wait
     }

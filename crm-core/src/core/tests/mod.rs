@@ -449,6 +449,13 @@ fn a_node_that_waits_for_others_can_be_stopped() {
     cluster.run(Duration::from_millis(500));
     cluster.ask(0, ClientRequest::Shutdown);
     cluster.until(MINUTE, "stopped", |c| c.nodes[0].exit == Some(0));
+    // Long after it went on alone, in a view that never wrote which nodes there are.
+    let mut cluster = Cluster::new(3, PLAIN);
+    cluster.start(0);
+    cluster.seconds(60);
+    assert!(!cluster.core(0).status().quorate && cluster.core(0).controller().view().is_some());
+    cluster.ask(0, ClientRequest::Shutdown);
+    cluster.until(MINUTE, "stopped", |c| c.nodes[0].exit == Some(0));
 }
 
 /// A failed stop blocks the resource without fencing; nothing is started elsewhere.
