@@ -20,6 +20,9 @@ pub struct Failure {
     pub rc: i32,
 }
 
+/// The classes that a result is made up for where there is no history yet.
+const CLASSES: [&str; 6] = ["ocf", "stonith", "service", "systemd", "upstart", "lsb"];
+
 /// One thing that happened, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -37,6 +40,8 @@ pub struct Outcome {
     pub events: Vec<Event>,
     /// Everything that could run ran; false for a graph whose inputs form a circle.
     pub complete: bool,
+    /// Lines for standard error.
+    pub errors: Vec<String>,
     pub cib: Cib,
 }
 
@@ -48,6 +53,7 @@ pub fn run(cib: &Cib, plan: &Plan, failures: &[Failure], now: i64) -> Outcome {
         cib: cib.clone(),
         places: Places::default(),
         events: Vec::new(),
+        errors: Vec::new(),
         done: vec![State::Waiting; graph.synapses.len()],
         abort_priority: 0,
         now,
@@ -68,7 +74,12 @@ pub fn run(cib: &Cib, plan: &Plan, failures: &[Failure], now: i64) -> Outcome {
         }
     }
     let incomplete = run.done.contains(&State::Waiting);
-    Outcome { complete: !incomplete || run.abort_priority > 0, events: run.events, cib: run.cib }
+    Outcome {
+        complete: !incomplete || run.abort_priority > 0,
+        events: run.events,
+        errors: run.errors,
+        cib: run.cib,
+    }
 }
 
 /// Whose turn it is: the reference goes through its graph from front to back, again and again, and fires
@@ -135,6 +146,7 @@ struct Run<'a> {
     cib: Cib,
     places: Places,
     events: Vec<Event>,
+    errors: Vec<String>,
     done: Vec<State>,
     abort_priority: i32,
     now: i64,
@@ -188,10 +200,17 @@ impl Run<'_> {
         let (Some(node), Some(resource)) = (&action.on_node, &action.resource) else {
             return State::Confirmed;
         };
-        self.events.push(Event::Ran(Box::new(action.clone())));
         if matches!(action.operation.as_str(), "delete" | "meta-data") {
+            self.events.push(Event::Ran(Box::new(action.clone())));
             return State::Confirmed;
         }
+        let named = [shown(self.state, action), resource.id.as_str()];
+        if !CLASSES.contains(&resource.class.as_str()) && !self.has_history(node, &named) {
+            self.errors.push(format!("Invalid class for {}: {}", resource.id, resource.class));
+            self.abort_priority = super::values::INFINITY;
+            return State::Failed;
+        }
+        self.events.push(Event::Ran(Box::new(action.clone())));
         let expected = action.attribute("CRM_meta_op_target_rc").and_then(|rc| rc.parse().ok()).unwrap_or(0);
         let uuid = match &action.router_node {
             Some(_) => node.clone(),
@@ -228,11 +247,20 @@ impl Run<'_> {
             self.abort_priority = super::values::INFINITY;
             self.count_failure(&resource.id, node, &uuid, &entry);
         }
-        let names = [shown(self.state, action), &resource.id];
         let agent = (resource.class.as_str(), resource.provider.as_deref(), resource.agent.as_str());
-        self.places.record(self.cib.root_mut(), (node, &uuid), &names, agent, &entry);
+        self.places.record(self.cib.root_mut(), (node, &uuid), &named, agent, &entry);
         count(self.cib.root_mut(), Counter::Status);
         if failure.is_some() { State::Failed } else { State::Confirmed }
+    }
+
+    /// Whether a history goes by one of these names, and only one.
+    fn has_history(&self, node: &str, names: &[&str]) -> bool {
+        let states = self.cib.root().children_named("status").flat_map(Element::children);
+        let here = states.filter(|e| e.attr("uname").is_some_and(|name| name.eq_ignore_ascii_case(node)));
+        let lists =
+            here.flat_map(|e| e.children_named("lrm")).flat_map(|e| e.children_named("lrm_resources"));
+        let histories: Vec<&Element> = lists.flat_map(Element::children).collect();
+        names.iter().any(|name| histories.iter().filter(|e| e.id() == Some(name)).count() == 1)
     }
 
     fn count_failure(&mut self, resource: &str, node: &str, uuid: &str, entry: &Entry<'_>) {

@@ -316,6 +316,9 @@ impl<'a> Session<'a> {
             let events = outcome.events.iter().filter_map(|event| xml::actions::event(&plan.state, event));
             self.out.sections.push(Tag::new("transition").with_children(events));
         }
+        for line in &outcome.errors {
+            self.out.stderr.push_str(&format!("{line}\n"));
+        }
         if !outcome.complete {
             self.out.stderr.push_str("Transition failed: terminated\n");
             self.out.stderr.push_str("An invalid transition was produced\n");

@@ -118,14 +118,18 @@ impl<'s> Work<'s> {
         }
         let (key, node) = (action.key.clone(), action.node);
         self.actions[ix].flags.set(ActionFlags::HAVE_EXTRA);
-        let Key::Op(task, interval) = &key else { return };
+        let (task, interval) = match &key {
+            Key::Op(task, interval) => (task.as_str().to_owned(), *interval),
+            Key::Notify(point, task) => (format!("{}_notify_{task}", point.as_str()), 0),
+            Key::Free(_) => return,
+        };
         if !self.st[r].ops.iter().any(has_parameters) {
             return;
         }
         let text = key.text(&self.st[r].id);
-        if self.st.find_op_for(r, task.as_str(), &text, *interval).is_some_and(has_parameters) {
+        if self.st.find_op_for(r, &task, &text, interval).is_some_and(has_parameters) {
             let mut notes = Notes::default();
-            let config = self.st.op_config(r, task.as_str(), &text, *interval, node, &mut notes);
+            let config = self.st.op_config(r, &task, &text, interval, node, &mut notes);
             self.actions[ix].extra = config.extra.into_iter().collect();
         }
     }

@@ -252,7 +252,7 @@ impl Work<'_> {
             let lock = rsc.lock_node?;
             let here = action.node == Some(lock);
             let shown = here && (!self.st[lock].shutdown || action.task == Task::Stop);
-            shown.then_some(rsc.lock_time)
+            (shown && kind != ActionKind::Pseudo).then_some(rsc.lock_time)
         });
         let mut out = GraphAction {
             id: self.id_of(ix),

@@ -123,7 +123,10 @@ pub(super) fn primitive(st: &State, r: ResourceIx, name: &str, node: Option<Node
         }
     }
     if role == Role::Stopped {
-        if let Some(text) = failed_probe(st, &rsc.id, at) {
+        // Below a clone the reference looks for what the clone has instances of, whatever this is.
+        let top = st.top_of(r);
+        let content = st[top].clone_info().and_then(|c| c.template.as_ref()).and_then(|t| t.id());
+        if let Some(text) = failed_probe(st, content.unwrap_or(&st[r].id), at) {
             line.push_str(&format!(" ({text}) "));
         }
     }
