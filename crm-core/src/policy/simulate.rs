@@ -174,6 +174,9 @@ impl Run<'_> {
     fn fence(&mut self, node: &str, uuid: Option<&str>) {
         let root = self.cib.root_mut();
         counted(root, Counter::Status, |root| {
+            node_state(root, node, uuid);
+        });
+        counted(root, Counter::Status, |root| {
             let Some(state) = node_state(root, node, uuid) else { return };
             for (name, value) in [
                 ("in_ccm", "false"),
@@ -187,10 +190,7 @@ impl Run<'_> {
         });
         let at = node_state_at(root.child_or_insert("status"), node, uuid);
         self.places.forget(at);
-        counted(root, Counter::Status, |root| {
-            let Some(state) = node_state(root, node, uuid) else { return };
-            state.retain_children(|child| child.name() != "lrm" && child.name() != "transient_attributes");
-        });
+        forget(root, node, uuid);
     }
 
     fn operation(&mut self, action: &GraphAction, failures: &[Failure]) -> State {
@@ -334,6 +334,17 @@ pub fn set_transient(root: &mut Element, node: &str, uuid: &str, name: &str, val
         other => other.to_owned(),
     };
     pair.set_attr("value", value);
+}
+
+/// Takes away what a node that is down has lost: history and transient attributes, a change each.
+pub fn forget(root: &mut Element, node: &str, uuid: Option<&str>) {
+    for name in ["lrm", "transient_attributes"] {
+        counted(root, Counter::Status, |root| {
+            if let Some(state) = node_state(root, node, uuid) {
+                state.retain_children(|child| child.name() != name);
+            }
+        });
+    }
 }
 
 #[cfg(test)]

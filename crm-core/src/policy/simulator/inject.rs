@@ -121,12 +121,7 @@ pub fn apply(
         say(Change::NodeDown(node.clone()));
         let uuid = node_id(root, node);
         set_membership(root, node, &uuid, ["false", "offline", "down", "down"]);
-        counted(root, Counter::Status, |root| {
-            if let Some(state) = simulate::node_state(root, node, Some(&uuid)) {
-                state
-                    .retain_children(|child| child.name() != "lrm" && child.name() != "transient_attributes");
-            }
-        });
+        simulate::forget(root, node, Some(&uuid));
     }
     for node in &injections.fail {
         say(Change::NodeFail(node.clone()));

@@ -41,7 +41,7 @@ impl Work<'_> {
         }
     }
 
-    /// Every primitive whose id or history name is the entry's.
+    /// Every primitive whose id or history name is the entry's, the last one of the configuration first.
     fn named_in_history(&self, id: &str) -> Vec<ResourceIx> {
         let Some(list) = self.st.by_id.get(id) else { return Vec::new() };
         let mut found: Vec<ResourceIx> = list
@@ -52,7 +52,7 @@ impl Work<'_> {
                 rsc.is_primitive() && (rsc.id == id || rsc.history_name.as_deref() == Some(id))
             })
             .collect();
-        found.sort();
+        found.sort_by(|a, b| b.cmp(a));
         found.dedup();
         found
     }
