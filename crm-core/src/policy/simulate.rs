@@ -248,8 +248,14 @@ impl Run<'_> {
             self.count_failure(&resource.id, node, &uuid, &entry);
         }
         let agent = (resource.class.as_str(), resource.provider.as_deref(), resource.agent.as_str());
-        self.places.record(self.cib.root_mut(), (node, &uuid), &named, agent, &entry);
-        count(self.cib.root_mut(), Counter::Status);
+        let root = self.cib.root_mut();
+        let states = |root: &Element| root.child("status").map_or(0, |status| status.nodes().len());
+        let before = states(root);
+        self.places.record(root, (node, &uuid), &named, agent, &entry);
+        // The state of a node that had none is a change of its own.
+        for _ in before..=states(root) {
+            count(root, Counter::Status);
+        }
         if failure.is_some() { State::Failed } else { State::Confirmed }
     }
 
