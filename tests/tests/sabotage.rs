@@ -11,7 +11,7 @@ use everbeat_tests::sim::campaign::Campaign;
 
 /// Rules whose absence must be seen.
 const MISSED: [Rule; 10] = [
-    Rule::PromiseUpwards,
+    Rule::ExclusiveFirst,
     Rule::ActivateWithAll,
     Rule::AckAfterPersist,
     Rule::CommitWithAll,

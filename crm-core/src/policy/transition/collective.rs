@@ -39,7 +39,9 @@ impl Work<'_> {
         for task in [Task::Start, Task::Running, Task::Stop, Task::Stopped] {
             self.pseudo_task(r, task, true);
         }
-        if self.st[r].meta("promotable").is_some_and(|v| values::is_true(Some(v))) {
+        // A <master> makes its group promotable without saying so in its meta attributes.
+        let in_promotable = self.st[r].parent.is_some_and(|parent| self.st[parent].flags.promotable);
+        if in_promotable || self.st[r].meta("promotable").is_some_and(|v| values::is_true(Some(v))) {
             for task in [Task::Demote, Task::Demoted, Task::Promote, Task::Promoted] {
                 self.pseudo_task(r, task, true);
             }
