@@ -40,6 +40,8 @@ pub struct Resources {
     powerless: BTreeSet<usize>,
     /// The last view of each node, and when it ended.
     views: BTreeMap<usize, (View, Option<Duration>)>,
+    /// What a node began to stop in its present view.
+    stopped: BTreeSet<(usize, String)>,
 }
 
 /// Longer than this is nobody's fault that is still the reason for anything: what happened before has
@@ -68,6 +70,7 @@ impl Resources {
             ordered: BTreeSet::new(),
             powerless: BTreeSet::new(),
             views: BTreeMap::new(),
+            stopped: BTreeSet::new(),
         }
     }
 
@@ -162,30 +165,46 @@ impl Resources {
         Ok(())
     }
 
-    /// S4: an operation begins on machine `i`. Without quorum nothing is started or promoted.
+    /// S4: an operation begins on machine `i`. Without quorum nothing is started or promoted, but for
+    /// what the node has and may recover there, by stopping and starting it.
     ///
     /// # Errors
     /// It was.
     pub fn begins(
-        &self,
+        &mut self,
         now: Duration,
         machines: &[Machine],
         i: usize,
         rsc: &str,
         action: &str,
     ) -> Result<(), Violation> {
+        if action == "stop" {
+            self.stopped.insert((i, rsc.to_owned()));
+        }
         if rsc == "f" || !matches!(action, "start" | "promote") {
             return Ok(());
         }
+        let again = action == "start" && self.stopped.remove(&(i, rsc.to_owned()));
         // What was begun in the very step that ended the view was begun in it.
         let view = self.views.get(&i).filter(|(_, ended)| ended.is_none_or(|at| at == now)).map(|(v, _)| v);
         match view {
             Some(view) if view.writable || (view.tie && self.has_fenced_enough(machines, i, view)) => Ok(()),
+            Some(_) if again && self.may_recover(rsc) => Ok(()),
             Some(view) => Err(Violation::new(
                 "S4",
                 format!("n{} begins to {action} {rsc} in view {} without quorum", i + 1, view.id.epoch),
             )),
             None => Err(Violation::new("S4", format!("n{} begins to {action} {rsc} in no view", i + 1))),
+        }
+    }
+
+    /// Whether the policy without quorum lets a node go on with a resource: `freeze` with any, `demote` with
+    /// those that can be promoted, unpromoted (Pacemaker 2.1.5 behaviour).
+    fn may_recover(&self, rsc: &str) -> bool {
+        match self.policy {
+            "freeze" => true,
+            "demote" => matches!(self.kinds.get(rsc), Some(Kind::Promotable)),
+            _ => false,
         }
     }
 
@@ -210,6 +229,7 @@ impl Resources {
     /// A view began at a node.
     pub fn entered(&mut self, i: usize, view: &View) {
         self.powerless.retain(|i| view.member(id(*i)).is_none());
+        self.stopped.retain(|(j, _)| *j != i);
         self.views.insert(i, (view.clone(), None));
     }
 
