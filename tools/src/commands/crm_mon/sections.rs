@@ -29,8 +29,8 @@ const ALL: &[Section] = &[
     Failures, Tickets, Bans,
 ];
 
-/// The names that can be given, and what each stands for. Fencing has no section of its own here: who was
-/// fenced stands in the log and in the controller's history.
+/// The names that can be given, and what each stands for. Those of fencing are taken and show nothing here:
+/// `stonith_admin -H '*'` tells who was fenced.
 const NAMES: &[(&str, &[Section])] = &[
     ("all", ALL),
     ("attributes", &[Attributes]),
