@@ -11,7 +11,7 @@ use ccm::group::{Level, Visible};
 use super::changes::{Change, changes};
 use super::history::is_failure;
 use super::{Controller, ControllerAction, TENGINE, options};
-use crate::message::{Ask, FenceRecord, Message, NOBODY};
+use crate::message::Message;
 use crate::now::Now;
 use crate::policy::Situation;
 use crate::policy::graph::{ActionId, ActionKind, Graph, GraphAction};
@@ -43,7 +43,7 @@ pub(super) struct Duty {
     /// No plan before.
     brake: Option<Duration>,
     /// Failed fencing operations in a row, by target.
-    fence_failures: BTreeMap<String, u32>,
+    pub(super) fence_failures: BTreeMap<String, u32>,
     /// The transition in execution met a target that could not be fenced too often.
     gave_up: bool,
     /// Waits for the settling of an excluded node.
@@ -464,66 +464,6 @@ impl Controller {
             return None;
         }
         u32::try_from(key.action).ok().map(ActionId)
-    }
-
-    pub(super) fn fenced(
-        &mut self,
-        now: Now,
-        action: Option<ActionId>,
-        record: FenceRecord,
-        out: &mut Vec<ControllerAction>,
-    ) {
-        let ok = record.rc == 0;
-        if ok {
-            self.duty.fence_failures.remove(&record.target);
-            if self.is_dc() && record.action != "on" {
-                self.record_fenced(&record.target, out);
-            } else if self.is_dc()
-                && let Some(action) = action
-            {
-                self.record_unfenced(now, action, &record.target, out);
-            }
-        } else {
-            let count = self.duty.fence_failures.entry(record.target.clone()).or_default();
-            *count = count.saturating_add(1);
-        }
-        match action {
-            Some(id) if self.duty.transition.as_ref().is_some_and(|t| t.is_pending(id)) => {
-                let outcome = if ok { Outcome::Ok } else { Outcome::Failed };
-                self.transition_step(now, TransitionEvent::Result { action: id, outcome }, out);
-            }
-            _ => self.abort(now, format!("External fencing of {}", record.target), out),
-        }
-    }
-
-    /// What the plan looks for on a node that has access again: when, and by which definition of the devices.
-    fn record_unfenced(&mut self, now: Now, action: ActionId, target: &str, out: &mut Vec<ControllerAction>) {
-        let Some(action) = self.duty.transition.as_ref().and_then(|t| t.action(action)) else { return };
-        let digests = |name: &str| action.attribute(name).unwrap_or_default().to_owned();
-        let values = [
-            ("#digests-all", digests("CRM_meta_digests_all")),
-            ("#digests-secure", digests("CRM_meta_digests_secure")),
-            ("#node-unfenced", now.seconds().to_string()),
-        ];
-        let member = self.view().and_then(|v| v.members.iter().find(|m| m.name == target)).map(|m| m.id);
-        for (name, value) in values {
-            match member {
-                Some(id) if id == self.config.id => self.set_attribute(now, name, Some(value), None, out),
-                Some(id) => {
-                    let (name, value) = (name.to_owned(), Some(value));
-                    let ask = Ask::SetAttribute { name, value, set: None, delay_ms: None };
-                    // Nobody waits for the answer: a plan that misses the attribute asks for the action again.
-                    let message = Message::Ask { id: NOBODY, ask };
-                    out.push(ControllerAction::Send { to: BusAddress::Node(id), message });
-                }
-                None => {}
-            }
-        }
-    }
-
-    fn fence_attempts_exhausted(&self, target: &str) -> bool {
-        let limit = options::of(&self.cib).stonith_max_attempts;
-        self.duty.fence_failures.get(target).is_some_and(|count| i64::from(*count) >= limit)
     }
 
     /// Another document is visible.
