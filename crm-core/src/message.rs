@@ -31,6 +31,8 @@ pub enum Message {
     /// What the sender knows of earlier fencing operations: for members that were not there, and for what
     /// the end of a view swallowed.
     FenceHistory(Vec<FenceRecord>),
+    /// The fencing operations that the DC has under way, all of them; a later one replaces this.
+    FencePending(Vec<FenceRecord>),
     /// A dampened attribute was written by the sender: write yours now.
     Flush { name: String },
 }
@@ -78,7 +80,7 @@ impl Reply {
     }
 }
 
-/// One fencing operation that has ended.
+/// One fencing operation: one that has ended, or in a list of pending ones one that has not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FenceRecord {
     pub target: String,
@@ -146,9 +148,8 @@ impl Message {
                 .with_attr("rc", rc.to_string())
                 .with_attr("reason", reason.as_str()),
             Message::FenceNews(record) => encode_record(record),
-            Message::FenceHistory(records) => {
-                records.iter().map(encode_record).fold(Element::new("fence-history"), Element::with_child)
-            }
+            Message::FenceHistory(records) => encode_records("fence-history", records),
+            Message::FencePending(records) => encode_records("fence-pending", records),
             Message::Flush { name } => Element::new("flush").with_attr("name", name.as_str()),
         };
         element.to_xml_compact().into_bytes()
@@ -198,13 +199,32 @@ impl Message {
                 reason: from.text("reason")?,
             },
             "fence-news" => Message::FenceNews(decode_record(&element)?),
-            "fence-history" => {
-                Message::FenceHistory(element.children().map(decode_record).collect::<Result<_, _>>()?)
-            }
+            "fence-history" => Message::FenceHistory(decode_records(&element)?),
+            "fence-pending" => Message::FencePending(decode_records(&element)?),
             "flush" => Message::Flush { name: from.text("name")? },
             other => return Err(MessageError::Kind(other.to_owned())),
         })
     }
+
+    /// Whether it is for the fencing machine.
+    pub fn is_fencing(&self) -> bool {
+        matches!(
+            self,
+            Message::Fence { .. }
+                | Message::FenceResult { .. }
+                | Message::FenceNews(_)
+                | Message::FenceHistory(_)
+                | Message::FencePending(_)
+        )
+    }
+}
+
+fn encode_records(name: &str, records: &[FenceRecord]) -> Element {
+    records.iter().map(encode_record).fold(Element::new(name), Element::with_child)
+}
+
+fn decode_records(element: &Element) -> Result<Vec<FenceRecord>, MessageError> {
+    element.children().map(decode_record).collect()
 }
 
 fn encode_record(record: &FenceRecord) -> Element {
@@ -483,6 +503,7 @@ mod tests {
         };
         round(Message::FenceNews(record.clone()));
         round(Message::FenceHistory(vec![]));
+        round(Message::FencePending(vec![record.clone()]));
         round(Message::FenceHistory(vec![record.clone(), FenceRecord { inc: None, ..record }]));
     }
 

@@ -37,6 +37,8 @@ pub struct NodeStatus {
     pub transition: TransitionStatus,
     /// Fencing operations that have ended, oldest first.
     pub fencing: Arc<Vec<FenceRecord>>,
+    /// Fencing operations that the DC has under way; of each what, against whom, for whom.
+    pub fencing_pending: Arc<Vec<FenceRecord>>,
     /// Merged histories whose losing side is kept in a backup (protocol R9.9).
     pub conflicts: Vec<Conflict>,
     /// Whether any medium has carrier; without, this node lets its resources go.

@@ -102,6 +102,27 @@ impl OpStatus {
         }
     }
 
+    /// The status with this number.
+    pub fn of(number: i32) -> Option<Self> {
+        use OpStatus::*;
+        let all = [
+            Pending,
+            Done,
+            Cancelled,
+            Timeout,
+            NotSupported,
+            Error,
+            ErrorHard,
+            ErrorFatal,
+            NotInstalled,
+            NotConnected,
+            Invalid,
+            NoFenceDevice,
+            NoSecrets,
+        ];
+        all.into_iter().find(|status| status.code() == number)
+    }
+
     /// The words of `crm_mon`.
     pub fn text(self) -> &'static str {
         match self {

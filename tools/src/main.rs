@@ -8,6 +8,7 @@ mod api;
 mod attribute;
 mod commands;
 mod exit;
+mod fenced;
 mod groups;
 mod logging;
 mod offline;

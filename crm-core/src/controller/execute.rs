@@ -57,7 +57,8 @@ impl Controller {
             | Message::Fence { .. }
             | Message::FenceResult { .. }
             | Message::FenceNews(_)
-            | Message::FenceHistory(_) => {}
+            | Message::FenceHistory(_)
+            | Message::FencePending(_) => {}
         }
     }
 

@@ -129,10 +129,7 @@ impl Core {
         };
         match message {
             Message::Answer { id, reply } => self.answered(id, Ok(reply), out),
-            message @ (Message::Fence { .. }
-            | Message::FenceResult { .. }
-            | Message::FenceNews(_)
-            | Message::FenceHistory(_)) => {
+            message if message.is_fencing() => {
                 self.changed = true;
                 self.steps.push_back(Step::Fencing(FencingEvent::Message { from, message }));
             }
@@ -148,12 +145,7 @@ impl Core {
             Ok(Message::Ask { id, .. }) => {
                 self.answered(id, Err("the membership changed before the node answered"), out);
             }
-            Ok(
-                message @ (Message::Fence { .. }
-                | Message::FenceResult { .. }
-                | Message::FenceNews(_)
-                | Message::FenceHistory(_)),
-            ) => {
+            Ok(message) if message.is_fencing() => {
                 self.steps.push_back(Step::Fencing(FencingEvent::Dropped { message }));
             }
             Ok(message) => self.steps.push_back(Step::Controller(ControllerEvent::Dropped { message })),

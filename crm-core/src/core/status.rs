@@ -208,6 +208,7 @@ impl Core {
             cib: controller.cib(),
             transition: controller.transition_status(),
             fencing: self.fencing.history(),
+            fencing_pending: self.fencing.pending(),
             conflicts,
             carrier: self.peers.carrier.unwrap_or(true),
             pings: self.peers.pings.clone(),

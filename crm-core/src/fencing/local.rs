@@ -15,6 +15,8 @@ use super::{Call, FAILED, FencingAction, NO_DEVICE, TIMED_OUT};
 const PAUSE: Duration = Duration::from_secs(1);
 /// A further attempt only if no more than this part of the time has passed.
 const LATEST_RETRY: f64 = 0.7;
+/// Characters of an agent's complaint that go into a reason.
+const LONGEST: usize = 200;
 
 /// What a node was ordered to do.
 #[derive(Debug, Clone)]
@@ -162,7 +164,7 @@ impl Jobs {
                     return None;
                 }
                 let job = self.jobs.remove(&number)?;
-                let (rc, reason) = verdict(&outcome.end, limit);
+                let (rc, reason) = verdict(outcome, limit);
                 let text = format!(
                     "Operation '{}' targeting {} using {} returned {rc}",
                     job.order.action, job.order.target, job.device.id
@@ -185,15 +187,26 @@ impl Jobs {
     }
 }
 
-fn verdict(end: &End, limit: Duration) -> (i32, String) {
-    match end {
+fn verdict(outcome: &Outcome, limit: Duration) -> (i32, String) {
+    match &outcome.end {
         End::Code(0) => (0, String::new()),
-        End::Code(code) => (FAILED, format!("the fence agent failed with exit status {code}")),
+        End::Code(code) => {
+            let said = last_words(&outcome.stderr);
+            (FAILED, format!("the fence agent failed with exit status {code}{said}"))
+        }
         End::Signal(signal) => (FAILED, format!("the fence agent was ended by signal {signal}")),
         End::Timeout => (TIMED_OUT, format!("Fence agent did not complete within {}s", limit.as_secs())),
         End::Killed => (FAILED, "the fence agent was ended".to_owned()),
         End::Failed(error) => (FAILED, error.text().to_owned()),
     }
+}
+
+/// The last line of what an agent complained about: agents name the cause there.
+fn last_words(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let Some(line) = text.lines().map(str::trim).rfind(|line| !line.is_empty()) else { return String::new() };
+    let line: String = line.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+    format!(": {line}")
 }
 
 fn action_of(word: &str) -> Option<FenceAction> {

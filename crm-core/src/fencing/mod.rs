@@ -12,28 +12,28 @@
 //! an administrator (specification `agents.md` §6.3.12).
 
 mod devices;
+mod interface;
 mod local;
+mod operation;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ccm::bus::BusAddress;
 use ccm::group::Level;
 use ccm::seam::{Incarnation, NodeId};
-use cib::{Cib, Element};
-use lrm::AgentRef;
-use lrm::class::stonith::FenceAction;
+use cib::Cib;
 
-use crate::controller::Asker;
 use crate::message::{FenceRecord, Message};
 use crate::now::Now;
-use crate::policy::graph::ActionId;
 
 pub use devices::{Check, Device, Registry};
+pub use interface::{Call, FencingAction, FencingEvent, Members, Requester};
 use local::Jobs;
+use operation::Operation;
 
 /// Result codes as the commands show them (specification `agents.md` §6.3.14).
 pub const NO_DEVICE: i32 = 105;
@@ -46,102 +46,6 @@ const SENT: usize = 32;
 const NEWEST: usize = 100;
 /// History entries kept; beyond, half of them go.
 const HISTORY: usize = 500;
-
-/// Who wants somebody fenced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Requester {
-    /// An action of the plan in execution.
-    Plan(ActionId),
-    /// A client, of this node or another.
-    Client(Asker),
-}
-
-/// What happens to the machine.
-#[derive(Debug, Clone)]
-pub enum FencingEvent {
-    /// Another document is visible.
-    Visible(Cib),
-    /// A view is active: its members by name, and its DC. `None`: the old one decides nothing any more.
-    View(Option<Members>),
-    /// The lease lapsed, or came back (G10).
-    Suspended(bool),
-    Fence {
-        requester: Requester,
-        target: String,
-        action: String,
-        timeout: Duration,
-        delay: Duration,
-    },
-    /// An administrator vouches that a node is down.
-    Confirm {
-        asker: Asker,
-        target: String,
-    },
-    Message {
-        from: NodeId,
-        message: Message,
-    },
-    Dropped {
-        message: Message,
-    },
-    /// What [`FencingAction::Run`] asked for has ended.
-    Exited {
-        job: u64,
-        outcome: lrm::Outcome,
-    },
-    Wake,
-}
-
-/// The view as fencing needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Members {
-    pub nodes: BTreeMap<String, NodeId>,
-    /// Which start of each node it is.
-    pub incs: BTreeMap<String, Incarnation>,
-    pub dc: NodeId,
-}
-
-/// What the machine wants done.
-#[derive(Debug, Clone)]
-pub enum FencingAction {
-    Send {
-        to: BusAddress,
-        message: Message,
-    },
-    /// Run a fence agent here; answer with [`FencingEvent::Exited`].
-    Run {
-        job: u64,
-        call: Box<Call>,
-    },
-    /// An operation of this DC has ended.
-    Ended {
-        requester: Requester,
-        record: FenceRecord,
-    },
-    /// A node is certainly down.
-    Down {
-        target: String,
-    },
-    /// Everybody's history says that this node was fenced, and yet it lives.
-    FencedMyself {
-        by: String,
-    },
-    Log {
-        level: Level,
-        text: String,
-    },
-}
-
-/// One call of a fence agent, with everything it needs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Call {
-    pub agent: AgentRef,
-    pub action: FenceAction,
-    pub params: BTreeMap<String, String>,
-    /// Node, key and plug.
-    pub target: Option<(String, Option<String>, String)>,
-    pub timeout: Duration,
-}
 
 /// The machine.
 #[derive(Debug)]
@@ -167,35 +71,8 @@ pub struct Fencing {
     /// The last known start of every node that was ever a member.
     known: BTreeMap<String, Incarnation>,
     history: Arc<Vec<FenceRecord>>,
-}
-
-/// An operation this DC has decided on.
-#[derive(Debug)]
-struct Operation {
-    requesters: Vec<Requester>,
-    target: String,
-    /// As it was asked for; `reboot` with several devices is done as `off`, then `on`.
-    action: String,
-    timeout: Duration,
-    delay: Duration,
-    deadline: Duration,
-    ways: VecDeque<Vec<String>>,
-    /// The devices of the present way that are still to be used, with their actions.
-    steps: VecDeque<Step>,
-    /// Nodes that were asked for the present step.
-    tried: BTreeSet<String>,
-    asked: Option<String>,
-    delegate: String,
-    reason: String,
-    rc: i32,
-}
-
-#[derive(Debug, Clone)]
-struct Step {
-    device: String,
-    action: String,
-    /// Errors of the second half of a reboot do not count.
-    must: bool,
+    /// What the DC last said it has under way.
+    pending: Arc<Vec<FenceRecord>>,
 }
 
 impl Fencing {
@@ -217,12 +94,18 @@ impl Fencing {
             unsent_news: Vec::new(),
             known: BTreeMap::new(),
             history: Arc::new(Vec::new()),
+            pending: Arc::new(Vec::new()),
         }
     }
 
     /// Operations that have ended, oldest first.
     pub fn history(&self) -> Arc<Vec<FenceRecord>> {
         self.history.clone()
+    }
+
+    /// Operations that the DC has under way, with result and time 0; a delegate where one was asked.
+    pub fn pending(&self) -> Arc<Vec<FenceRecord>> {
+        self.pending.clone()
     }
 
     /// When [`FencingEvent::Wake`] is due.
@@ -233,6 +116,12 @@ impl Fencing {
 
     /// One step.
     pub fn handle(&mut self, now: Now, event: FencingEvent, out: &mut Vec<FencingAction>) {
+        let new_view = matches!(event, FencingEvent::View(_));
+        self.step(now, event, out);
+        self.tell_pending(new_view, out);
+    }
+
+    fn step(&mut self, now: Now, event: FencingEvent, out: &mut Vec<FencingAction>) {
         match event {
             FencingEvent::Visible(cib) => {
                 let same = match (self.cib.configuration(), cib.configuration()) {
@@ -277,7 +166,7 @@ impl Fencing {
                 }
                 Message::FenceNews(record) => self.unsent_news.push(record),
                 // Sent anew after every view.
-                Message::FenceHistory(_) => {}
+                Message::FenceHistory(_) | Message::FencePending(_) => {}
                 _ => {}
             },
             FencingEvent::Exited { job, outcome } => {
@@ -342,199 +231,6 @@ impl Fencing {
         }
     }
 
-    #[allow(clippy::too_many_arguments)] // one request, taken apart by its only caller
-    fn begin(
-        &mut self,
-        now: Now,
-        requester: Requester,
-        target: String,
-        action: String,
-        timeout: Duration,
-        delay: Duration,
-        out: &mut Vec<FencingAction>,
-    ) {
-        let action = if action == "poweroff" { "off".to_owned() } else { action };
-        let client = match requester {
-            Requester::Plan(_) => "controller",
-            Requester::Client(_) => "stonith_admin",
-        };
-        let text = format!("Client {client} wants to fence ({action}) {target} using any device");
-        out.push(FencingAction::Log { level: Level::Info, text });
-        // The same against the same node is under way already: one result for both.
-        if let Some(same) = self.operations.values_mut().find(|o| o.target == target && o.action == action) {
-            same.requesters.push(requester);
-            return;
-        }
-        let (topology, ways) = self.registry.ways(&target, &action);
-        let id = self.next;
-        self.next += 1;
-        self.operations.insert(
-            id,
-            Operation {
-                requesters: vec![requester],
-                deadline: now.mono
-                    + timeout.mul_f64(1.2) * u32::try_from(ways.len().max(1)).unwrap_or(1)
-                    + delay,
-                target: target.clone(),
-                action: action.clone(),
-                timeout,
-                delay,
-                ways: ways.into(),
-                steps: VecDeque::new(),
-                tried: BTreeSet::new(),
-                asked: None,
-                delegate: String::new(),
-                reason: "no fence device can fence it".into(),
-                rc: NO_DEVICE,
-            },
-        );
-        let how = if topology { " by topology" } else { "" };
-        let text = format!("Requesting peer fencing ({action}) targeting {target}{how}");
-        out.push(FencingAction::Log { level: Level::Info, text });
-        self.next_way(now, id, out);
-    }
-
-    /// Goes on with the next set of devices.
-    fn next_way(&mut self, now: Now, id: u64, out: &mut Vec<FencingAction>) {
-        let Some(operation) = self.operations.get_mut(&id) else { return };
-        let Some(devices) = operation.ways.pop_front() else {
-            self.finish(now, id, out);
-            return;
-        };
-        let step = |device: &String, action: &str, must: bool| Step {
-            device: device.clone(),
-            action: action.to_owned(),
-            must,
-        };
-        operation.steps = if operation.action == "reboot" && devices.len() > 1 {
-            let off = devices.iter().map(|d| step(d, "off", true));
-            off.chain(devices.iter().map(|d| step(d, "on", false))).collect()
-        } else {
-            devices.iter().map(|d| step(d, &operation.action, true)).collect()
-        };
-        operation.tried.clear();
-        self.next_step(now, id, out);
-    }
-
-    /// Asks a node for the first step that is left.
-    fn next_step(&mut self, now: Now, id: u64, out: &mut Vec<FencingAction>) {
-        let Some(operation) = self.operations.get(&id) else { return };
-        let Some(step) = operation.steps.front().cloned() else {
-            if let Some(operation) = self.operations.get_mut(&id) {
-                operation.rc = 0;
-                operation.reason = String::new();
-                operation.ways.clear();
-            }
-            self.finish(now, id, out);
-            return;
-        };
-        let node = self.choose(&step, &operation.target, &operation.tried);
-        let Some((name, node)) = node else {
-            if step.must {
-                self.next_way(now, id, out);
-            } else {
-                self.step_done(now, id, out);
-            }
-            return;
-        };
-        let timeout = operation.timeout;
-        let delay = operation.delay;
-        let Some(operation) = self.operations.get_mut(&id) else { return };
-        operation.tried.insert(name.clone());
-        operation.asked = Some(name.clone());
-        operation.delegate.clone_from(&name);
-        // A requested delay is for the first device alone.
-        operation.delay = Duration::ZERO;
-        let text = format!(
-            "Requesting that {name} perform '{}' action targeting {} using {}",
-            step.action, operation.target, step.device
-        );
-        out.push(FencingAction::Log { level: Level::Info, text });
-        out.push(FencingAction::Send {
-            to: BusAddress::Node(node),
-            message: Message::Fence {
-                id,
-                device: step.device,
-                target: operation.target.clone(),
-                action: step.action,
-                timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
-                delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-            },
-        });
-    }
-
-    /// Who uses a device: where it is running, else this node, else the first by name; never the
-    /// target itself, except that a node registers its own key with what it is given access to.
-    fn choose(&self, step: &Step, target: &str, tried: &BTreeSet<String>) -> Option<(String, NodeId)> {
-        let members = self.members.as_ref()?;
-        let device = step.device.as_str();
-        let known = self.registry.device(device)?;
-        if step.action == "on"
-            && known.unfences
-            && known.may_run_on(target)
-            && !tried.contains(target)
-            && let Some(id) = members.nodes.get(target)
-        {
-            return Some((target.to_owned(), *id));
-        }
-        let mut able: Vec<(&String, &NodeId)> = members
-            .nodes
-            .iter()
-            .filter(|(name, _)| *name != target && !tried.contains(*name) && known.may_run_on(name))
-            .collect();
-        able.sort_by_key(|(name, _)| (!is_running(&self.cib, device, name), **name != self.name));
-        able.first().map(|(name, id)| ((*name).clone(), **id))
-    }
-
-    fn result(&mut self, now: Now, id: u64, rc: i32, reason: &str, out: &mut Vec<FencingAction>) {
-        let Some(operation) = self.operations.get_mut(&id) else { return };
-        let Some(node) = operation.asked.take() else { return };
-        if rc == 0 {
-            self.step_done(now, id, out);
-            return;
-        }
-        operation.rc = rc;
-        operation.reason = format!("{node}: {reason}");
-        let text = format!("fencing {} by {node} failed: {reason}", operation.target);
-        out.push(FencingAction::Log { level: Level::Warning, text });
-        self.next_step(now, id, out);
-    }
-
-    fn step_done(&mut self, now: Now, id: u64, out: &mut Vec<FencingAction>) {
-        if let Some(operation) = self.operations.get_mut(&id) {
-            operation.steps.pop_front();
-            operation.tried.clear();
-        }
-        self.next_step(now, id, out);
-    }
-
-    fn finish(&mut self, now: Now, id: u64, out: &mut Vec<FencingAction>) {
-        let Some(operation) = self.operations.remove(&id) else { return };
-        if operation.rc == NO_DEVICE {
-            let text = format!(
-                "Couldn't find anyone to fence ({}) {} using any device",
-                operation.action, operation.target
-            );
-            out.push(FencingAction::Log { level: Level::Warning, text });
-        }
-        let client = match operation.requesters.first() {
-            Some(Requester::Client(_)) => "stonith_admin",
-            _ => "controller",
-        };
-        let record = FenceRecord {
-            inc: self.known.get(&operation.target).copied(),
-            target: operation.target,
-            action: operation.action,
-            delegate: operation.delegate,
-            origin: self.name.clone(),
-            client: client.to_owned(),
-            rc: operation.rc,
-            reason: operation.reason,
-            completed: now.wall,
-        };
-        self.conclude(operation.requesters, record, out);
-    }
-
     fn conclude(&mut self, requesters: Vec<Requester>, record: FenceRecord, out: &mut Vec<FencingAction>) {
         let result = if record.rc == 0 { "OK".to_owned() } else { record.reason.clone() };
         let text = format!(
@@ -585,12 +281,38 @@ impl Fencing {
             }
             Message::FenceResult { id, rc, reason } => self.result(now, id, rc, &reason, out),
             Message::FenceNews(record) => self.learn(record, true, out),
+            Message::FencePending(records) => {
+                if self.members.as_ref().is_some_and(|m| m.dc == from && m.dc != self.id) {
+                    self.pending = Arc::new(records);
+                }
+            }
             Message::FenceHistory(records) => {
                 for record in records {
                     self.learn(record, false, out);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The DC says what it has under way, when that has changed and in every new view; elsewhere a new view
+    /// begins with nothing known.
+    fn tell_pending(&mut self, new_view: bool, out: &mut Vec<FencingAction>) {
+        let Some(members) = &self.members else { return };
+        if members.dc != self.id {
+            if new_view {
+                self.pending = Arc::default();
+            }
+            return;
+        }
+        let pending: Vec<FenceRecord> = self.operations.values().map(|o| o.record(&self.name)).collect();
+        let told = !new_view || pending.is_empty();
+        if told && pending == *self.pending {
+            return;
+        }
+        self.pending = Arc::new(pending.clone());
+        if members.nodes.len() > 1 {
+            out.push(FencingAction::Send { to: BusAddress::All, message: Message::FencePending(pending) });
         }
     }
 
@@ -653,15 +375,4 @@ impl Fencing {
         let message = Message::FenceResult { id, rc, reason };
         out.push(FencingAction::Send { to: BusAddress::Node(to), message });
     }
-}
-
-/// Whether the history says that a device is running on a node: it was tested there.
-fn is_running(cib: &Cib, device: &str, node: &str) -> bool {
-    let Some(status) = cib.status() else { return false };
-    let state = status.children_named("node_state").find(|s| s.attr("uname") == Some(node));
-    let resource = state
-        .and_then(|s| s.path(&["lrm", "lrm_resources"]))
-        .and_then(|l| l.children_named("lrm_resource").find(|r| r.id() == Some(device)));
-    let last = resource.and_then(|r: &Element| r.find("lrm_rsc_op", &format!("{device}_last_0")));
-    last.is_some_and(|op| op.attr("rc-code") == Some("0") && op.attr("operation") != Some("stop"))
 }

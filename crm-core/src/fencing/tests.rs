@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::policy::graph::ActionId;
+use lrm::class::stonith::FenceAction;
 use lrm::{End, Outcome};
 
 const CIB: &str = "<cib><configuration><nodes/><resources>\
@@ -106,6 +108,25 @@ fn the_dc_has_a_device_used_and_everybody_knows_the_result() {
     assert_eq!(cluster.down, ["n3"]);
     assert_eq!(cluster.ended[0].rc, 0);
     assert!(cluster.nodes.iter().all(|n| n.history().len() == 1));
+}
+
+/// What is under way is known to everybody while it is, and after a view in which the DC stays the DC.
+#[test]
+fn everybody_knows_what_is_pending() {
+    let mut cluster = Cluster::new();
+    let known = |cluster: &Cluster| -> Vec<Vec<String>> {
+        let of =
+            |n: &Fencing| n.pending().iter().map(|r| format!("{} by {}", r.target, r.delegate)).collect();
+        cluster.nodes.iter().map(of).collect()
+    };
+    cluster.fence("n3");
+    assert_eq!(known(&cluster), vec![vec!["n3 by n1"]; 3]);
+    for n in [1, 2, 0] {
+        cluster.step(n, FencingEvent::View(Some(members(&[1, 2, 3], &[1, 1, 1]))));
+    }
+    assert_eq!(known(&cluster), vec![vec!["n3 by n1"]; 3]);
+    cluster.exit(0, "");
+    assert_eq!(known(&cluster), vec![Vec::<String>::new(); 3]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crm_core::client::{self, AttributeChange, Cleanup, Freshness, Lifetime, RequestError, RequestOptions};
+use crm_core::message::FenceRecord;
 use crm_core::node::NodeHandle;
 use crm_core::status::NodeStatus;
 use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
@@ -252,6 +253,19 @@ fn visible_state(status: &NodeStatus, user: &str, groups: &[String]) -> Result<C
     Ok(state)
 }
 
+fn fenced(record: &FenceRecord) -> proto::Fenced {
+    proto::Fenced {
+        target: record.target.clone(),
+        action: record.action.clone(),
+        delegate: record.delegate.clone(),
+        client: record.client.clone(),
+        origin: record.origin.clone(),
+        code: record.rc,
+        reason: record.reason.clone(),
+        completed: record.completed.div_euclid(1_000_000_000),
+    }
+}
+
 /// The message for a node's status.
 pub fn cluster_state(status: &NodeStatus) -> ClusterState {
     let peers = status.peers.iter().map(|peer| proto::Peer {
@@ -273,19 +287,10 @@ pub fn cluster_state(status: &NodeStatus) -> ClusterState {
         branch: stamp(c.branch),
         winner: stamp(c.winner),
     });
-    let fencing = status.fencing.iter().map(|record| proto::Fenced {
-        target: record.target.clone(),
-        action: record.action.clone(),
-        delegate: record.delegate.clone(),
-        client: record.client.clone(),
-        origin: record.origin.clone(),
-        code: record.rc,
-        reason: record.reason.clone(),
-        completed: record.completed.div_euclid(1_000_000_000),
-    });
     ClusterState {
         conflicts: conflicts.collect(),
-        fencing: fencing.collect(),
+        fencing: status.fencing.iter().map(fenced).collect(),
+        fencing_pending: status.fencing_pending.iter().map(fenced).collect(),
         node: status.name.clone(),
         node_id: status.id.to_string(),
         phase: status.phase.as_str().to_owned(),

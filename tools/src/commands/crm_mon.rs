@@ -1,31 +1,37 @@
 //! `crm_mon`: the state of the cluster, once or as it changes.
 
+mod background;
 mod document;
+mod fencing;
+mod follow;
 mod local;
+mod notify;
 mod page;
 mod sections;
 mod simple;
+mod terminal;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser};
 use crm_core::policy::ix::{NodeIx, ResourceIx};
 use crm_core::policy::placement;
 use crm_core::policy::render::status::Show;
 use crm_core::policy::state::Variant;
+use crm_core::policy::values::parse_duration_ms;
 
 use crate::api::proto::ClusterState;
 use crate::exit;
-use crate::source::{Source, SourceError};
+use crate::source::{Source, SourceError, file_from_environment};
 use crate::view::View;
 use sections::{Section, Sections};
 
 /// Show the state of the cluster.
-#[derive(Parser)]
+#[derive(Clone, Parser)]
 #[command(name = "crm_mon", disable_version_flag = true, disable_help_flag = true)]
 struct Arguments {
     /// Print this help.
@@ -34,7 +40,8 @@ struct Arguments {
     /// Show it once and end; without this it is shown again at every change.
     #[arg(short = '1', long)]
     one_shot: bool,
-    /// Accepted: a change is shown at once. HTML is read again this often (default 5 s).
+    /// How often a file is read again, and a cluster that is not there tried again; default 5 s. A change of
+    /// the running cluster is shown at once.
     #[arg(short = 'i', long, value_name = "TIMESPEC")]
     interval: Option<String>,
     /// Sections to show beside the usual ones, separated by commas; `list` names them.
@@ -77,11 +84,15 @@ struct Arguments {
     #[arg(short = 'A', long)]
     show_node_attributes: bool,
     /// Location constraints that forbid nodes; with a value, those whose ids begin with it.
-    #[arg(short = 'L', long, value_name = "PREFIX", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    #[arg(short = 'L', long, value_name = "PREFIX", num_args = 0..=1, default_missing_value = "")]
     neg_locations: Option<String>,
     /// What the nodes hear of each other, on which links.
     #[arg(long)]
     links: bool,
+    /// Who was fenced: 0 nothing, 1 what failed or is under way (the usual), 2 what succeeded too (without a
+    /// value), 3 each single time.
+    #[arg(short = 'm', long, value_name = "LEVEL", num_args = 0..=1, default_missing_value = "2")]
+    fence_history: Option<String>,
     /// One line for a monitoring system; the exit status tells, too.
     #[arg(short = 's', long)]
     simple_status: bool,
@@ -100,6 +111,21 @@ struct Arguments {
     /// HTML is preceded by the header a CGI program prints.
     #[arg(long)]
     html_cgi: bool,
+    /// In the background: keep the file of --output-to current, or tell the program of --external-agent.
+    #[arg(short = 'd', long)]
+    daemonize: bool,
+    /// Where the number of the background process is written.
+    #[arg(short = 'p', long, value_name = "FILE")]
+    pid_file: Option<PathBuf>,
+    /// A program to run for each operation that ends; what it was is in CRM_notify_* of its environment.
+    #[arg(short = 'E', long, value_name = "FILE")]
+    external_agent: Option<PathBuf>,
+    /// CRM_notify_recipient for that program.
+    #[arg(short = 'e', long, value_name = "RECIPIENT")]
+    external_recipient: Option<String>,
+    /// Tell that program of fencing too.
+    #[arg(short = 'W', long)]
+    watch_fencing: bool,
     /// The old name of --output-as=html --output-to=FILE.
     #[arg(short = 'h', long, value_name = "FILE")]
     as_html: Option<PathBuf>,
@@ -154,6 +180,9 @@ impl Arguments {
         if self.hide_headers {
             sections.exclude("summary")?;
         }
+        if let Some(level) = self.fence_level()? {
+            sections.fence_history(level);
+        }
         for (wanted, section) in [
             (self.failcounts, Section::Failcounts),
             (self.operations || self.timing_details, Section::Operations),
@@ -173,29 +202,67 @@ impl Arguments {
         Ok(sections)
     }
 
+    fn fence_level(&self) -> Result<Option<u8>, String> {
+        let Some(text) = &self.fence_history else { return Ok(None) };
+        match text.parse() {
+            Ok(level) if level <= 3 => Ok(Some(level)),
+            _ => Err(format!("Fence history must be 0-3, not \"{text}\"")),
+        }
+    }
+
+    /// Each single time, and not only the last of a kind.
+    fn whole_fence_history(&self) -> bool {
+        self.fence_history.as_deref() == Some("3")
+    }
+
+    /// `--interval`, or 5 s.
+    fn interval(&self) -> Duration {
+        let asked = self.interval.as_deref().and_then(parse_duration_ms);
+        Duration::from_millis(asked.unwrap_or(5000).max(1000))
+    }
+
     fn output(&self) -> Option<&PathBuf> {
         self.as_html.as_ref().or(self.output_to.as_ref())
     }
 
     /// Seconds after which a browser reads HTML again.
     fn refresh(&self) -> Option<u64> {
-        let seconds = self.interval.as_deref().and_then(|text| text.trim_end_matches('s').parse().ok());
-        (!self.one_shot).then(|| seconds.unwrap_or(5))
+        (!self.one_shot).then(|| self.interval().as_secs())
     }
 }
 
 /// What is to be shown, settled.
-struct Request<'a> {
-    arguments: &'a Arguments,
+struct Request {
+    arguments: Arguments,
     format: Format,
     sections: Sections,
+    /// The lists of `--include` (true) and `--exclude`, in the order in which they were typed.
+    order: Vec<(bool, String)>,
     /// The command line, which XML repeats.
     line: String,
 }
 
-impl Request<'_> {
+impl Request {
+    fn new(arguments: Arguments, words: &[String]) -> Result<Self, String> {
+        let order = section_lists(words);
+        let format = arguments.format()?;
+        let sections = arguments.sections(format, &order)?;
+        if let Some(text) = &arguments.interval {
+            parse_duration_ms(text)
+                .ok_or_else(|| format!("--interval: \"{text}\" is no time: expected 5, 5s or 1min"))?;
+        }
+        Ok(Self { arguments, format, sections, order, line: format!("crm_mon {}", words.join(" ")) })
+    }
+
+    /// After a change of what is asked for.
+    fn settle(&mut self) {
+        if let Ok(sections) = self.arguments.sections(self.format, &self.order) {
+            self.sections = sections;
+        }
+    }
+
     fn show(&self) -> Show {
-        let arguments = self.arguments;
+        let arguments = &self.arguments;
         Show {
             pending: true,
             // XML tells everything, and says of each whether it is active.
@@ -212,7 +279,7 @@ impl Request<'_> {
         if self.sections.needs_constraints() {
             placement::read_constraints(&mut view.state);
         }
-        let chosen = Chosen::new(self.arguments, &view);
+        let chosen = Chosen::new(&self.arguments, &view);
         match self.format {
             Format::Text => page::text(self, &view, live, &chosen),
             Format::Html => page::html(self, &view, live, &chosen),
@@ -282,20 +349,20 @@ pub fn run(name: &str, words: Vec<OsString>) -> u8 {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
-    let order = section_lists(&line);
-    let settled = arguments.format().and_then(|format| Ok((format, arguments.sections(format, &order)?)));
-    let (format, sections) = match settled {
-        Ok(settled) => settled,
+    let request = match Request::new(arguments, &line) {
+        Ok(request) => request,
         Err(error) => {
             eprintln!("crm_mon: {error}");
             return exit::USAGE;
         }
     };
-    let line = format!("crm_mon {}", line.join(" "));
-    let request = Request { arguments: &arguments, format, sections, line };
-    match show(&request) {
+    if request.arguments.daemonize && !background::is_it() {
+        return background::start(&request.arguments, &line);
+    }
+    let simple = request.arguments.simple_status;
+    match show(request) {
         Ok(status) => status,
-        Err(error) if arguments.simple_status => {
+        Err(error) if simple => {
             println!("CLUSTER CRIT: Connection to cluster failed: {error}");
             2
         }
@@ -321,50 +388,30 @@ fn section_lists(words: &[String]) -> Vec<(bool, String)> {
     found.into_iter().map(|(_, list)| list).collect()
 }
 
-fn show(request: &Request) -> Result<u8, SourceError> {
-    let arguments = request.arguments;
-    let mut source = Source::open("crm_mon")?;
+fn show(request: Request) -> Result<u8, SourceError> {
+    let arguments = &request.arguments;
     let once = arguments.one_shot
         || arguments.simple_status
-        || matches!(request.format, Format::Xml | Format::LegacyXml | Format::None)
         || arguments.html_cgi
         || arguments.web_cgi
-        || source.client().is_none();
-    if once {
-        let (cib, live) = match source.state()? {
-            Some(state) => (cib_of(&state)?, Some(state)),
-            None => (source.cib()?, None),
-        };
-        if arguments.simple_status {
-            let (line, status) = simple::simple(&View::new(&cib), live.as_ref());
-            println!("{line}");
-            return Ok(status);
-        }
-        write(arguments, &request.render(&cib, live.as_ref()))?;
-        return Ok(exit::OK);
+        || !arguments.daemonize
+            && (matches!(request.format, Format::Xml | Format::LegacyXml | Format::None)
+                || file_from_environment().is_some());
+    if !once {
+        return follow::follow(request);
     }
-    let mut failed = None;
-    if let Some(client) = source.client() {
-        client.watch(false, |state| match cib_of(&state) {
-            Ok(cib) => {
-                let text = request.render(&cib, Some(&state));
-                // From the top of a cleared screen; a reader that has gone away ends it.
-                let clear = if request.format == Format::Text { "\x1b[H\x1b[2J" } else { "" };
-                match arguments.output() {
-                    Some(_) => write(arguments, &text).map_err(|error| failed = Some(error)).is_ok(),
-                    None => {
-                        let mut out = io::stdout().lock();
-                        write!(out, "{clear}{text}").and_then(|()| out.flush()).is_ok()
-                    }
-                }
-            }
-            Err(error) => {
-                failed = Some(error);
-                false
-            }
-        })?;
+    let mut source = Source::open("crm_mon")?;
+    let (cib, live) = match source.state()? {
+        Some(state) => (cib_of(&state)?, Some(state)),
+        None => (source.cib()?, None),
+    };
+    if arguments.simple_status {
+        let (line, status) = simple::simple(&View::new(&cib), live.as_ref());
+        println!("{line}");
+        return Ok(status);
     }
-    failed.map_or(Ok(exit::OK), Err)
+    write(arguments, &request.render(&cib, live.as_ref()))?;
+    Ok(exit::OK)
 }
 
 /// To the file that was named, all of it at once, or to standard output.

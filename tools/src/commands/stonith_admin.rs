@@ -15,8 +15,9 @@ use clap::{ArgAction, Parser};
 use crm_core::fencing::{Check, Registry};
 use lrm::class::Roots;
 
-use crate::api::proto::{ClusterState, FenceRequest, Fenced};
+use crate::api::proto::{ClusterState, FenceRequest};
 use crate::exit;
+use crate::fenced::{Entry, Fate, entries, time};
 use crate::source::Source;
 
 /// Default of --timeout.
@@ -268,49 +269,26 @@ fn metadata(agent: Option<&str>) -> Result<String, Failed> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn of<'a>(state: &'a ClusterState, node: &'a str) -> impl Iterator<Item = &'a Fenced> {
-    // Newest first.
-    state.fencing.iter().rev().filter(move |f| node == "*" || f.target.eq_ignore_ascii_case(node))
+/// Newest first.
+fn of<'a>(state: &'a ClusterState, node: &'a str) -> impl Iterator<Item = Entry<'a>> {
+    let wanted = move |entry: &Entry| node == "*" || entry.fenced.target.eq_ignore_ascii_case(node);
+    entries(state, false).into_iter().filter(wanted)
 }
 
 fn history(state: &ClusterState, node: &str, quiet: bool) -> String {
-    let events: Vec<&Fenced> = of(state, node).collect();
+    let events: Vec<Entry> = of(state, node).collect();
     if quiet {
-        return events.iter().map(|event| format!("{}\n", event.completed)).collect();
+        let ended = events.iter().filter(|event| event.fate != Fate::Pending);
+        return ended.map(|event| format!("{}\n", event.fenced.completed)).collect();
     }
-    let mut text: String = events.iter().map(|event| format!("{}\n", item(event))).collect();
+    let mut text: String = events.iter().map(|event| format!("{}\n", event.line(false))).collect();
     let _ = writeln!(text, "{} event{} found", events.len(), if events.len() == 1 { "" } else { "s" });
     text
 }
 
-/// One line of a history (specification `tools.md` §2.2 rule 15).
-fn item(event: &Fenced) -> String {
-    let action = match event.action.as_str() {
-        "reboot" => "reboot",
-        "off" => "turning off",
-        "on" => "unfencing",
-        _ => "fencing",
-    };
-    let by = if event.delegate.is_empty() { String::new() } else { format!(" by {}", event.delegate) };
-    let result = if event.code == 0 { "successful" } else { "failed" };
-    let why = if event.reason.is_empty() { String::new() } else { format!(" ({})", event.reason) };
-    format!(
-        "{action} of {}{by} for {}@{} {result}{why} at {}",
-        event.target,
-        event.client,
-        event.origin,
-        time(event.completed)
-    )
-}
-
 fn last(state: &ClusterState, node: &str) -> String {
-    match of(state, node).find(|event| event.code == 0 && event.action != "on") {
-        Some(event) => format!("Node {node} last fenced at: {}\n", time(event.completed)),
+    match of(state, node).find(|event| event.fate == Fate::Succeeded && event.fenced.action != "on") {
+        Some(event) => format!("Node {node} last fenced at: {}\n", time(event.fenced.completed)),
         None => format!("Node {node} has never been fenced\n"),
     }
-}
-
-fn time(seconds: i64) -> String {
-    let Ok(time) = jiff::Timestamp::from_second(seconds) else { return seconds.to_string() };
-    time.to_zoned(jiff::tz::TimeZone::system()).strftime("%a %b %e %H:%M:%S %Y").to_string()
 }

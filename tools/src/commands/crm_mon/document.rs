@@ -7,7 +7,7 @@ use crm_core::policy::values::interval_ms;
 
 use super::page::{Head, nodes_configured};
 use super::sections::Section;
-use super::{Chosen, Format, Request};
+use super::{Chosen, Format, Request, fencing};
 use crate::api::proto::ClusterState;
 use crate::view::View;
 
@@ -42,6 +42,7 @@ pub fn document(request: &Request, view: &View, live: Option<&ClusterState>, cho
     if sections.has(Section::Bans) {
         out.extend(status::bans(st, &sections.ban_prefix));
     }
+    out.extend(fencing::tag(request, live));
     if request.format == Format::LegacyXml {
         return Tag::new("crm_mon").with("version", env!("CARGO_PKG_VERSION")).with_children(out).to_xml();
     }

@@ -8,7 +8,7 @@ use crm_core::policy::render::{Form, List, status};
 use crm_core::policy::state::{NodeKind, QuorumPolicy, State};
 
 use super::sections::Section;
-use super::{Chosen, Request, local};
+use super::{Chosen, Request, fencing, local};
 use crate::api::proto::ClusterState;
 use crate::view::View;
 
@@ -34,7 +34,7 @@ const STYLE: &str = "\
 
 /// The page as a document for a browser.
 pub fn html(request: &Request, view: &View, live: Option<&ClusterState>, chosen: &Chosen) -> String {
-    let arguments = request.arguments;
+    let arguments = &request.arguments;
     let mut out = String::new();
     if arguments.html_cgi || arguments.web_cgi {
         out.push_str("Content-Type: text/html\n\n");
@@ -107,6 +107,9 @@ fn sections(
         });
     }
     if let Some(live) = live {
+        for (title, lines) in fencing::lists(request, live) {
+            section(&|list| fencing::list(list, title, &lines));
+        }
         section(&|list| local::of_this_node(list, live, request.arguments.links));
     }
     out

@@ -19,18 +19,36 @@ pub enum Section {
     Failures,
     Tickets,
     Bans,
+    FencingFailed,
+    FencingPending,
+    FencingSucceeded,
 }
 
 use Section::*;
 
 const SUMMARY: &[Section] = &[Stack, Dc, Times, Counts, MaintMode];
 const ALL: &[Section] = &[
-    Stack, Dc, Times, Counts, MaintMode, Options, Nodes, Resources, Attributes, Failcounts, Operations,
-    Failures, Tickets, Bans,
+    Stack,
+    Dc,
+    Times,
+    Counts,
+    MaintMode,
+    Options,
+    Nodes,
+    Resources,
+    Attributes,
+    Failcounts,
+    Operations,
+    Failures,
+    Tickets,
+    Bans,
+    FencingFailed,
+    FencingPending,
+    FencingSucceeded,
 ];
+const FENCING: &[Section] = &[FencingFailed, FencingPending, FencingSucceeded];
 
-/// The names that can be given, and what each stands for. Those of fencing are taken and show nothing here:
-/// `stonith_admin -H '*'` tells who was fenced.
+/// The names that can be given, and what each stands for.
 const NAMES: &[(&str, &[Section])] = &[
     ("all", ALL),
     ("attributes", &[Attributes]),
@@ -39,10 +57,10 @@ const NAMES: &[(&str, &[Section])] = &[
     ("dc", &[Dc]),
     ("failcounts", &[Failcounts]),
     ("failures", &[Failures]),
-    ("fencing", &[]),
-    ("fencing-failed", &[]),
-    ("fencing-pending", &[]),
-    ("fencing-succeeded", &[]),
+    ("fencing", FENCING),
+    ("fencing-failed", &[FencingFailed]),
+    ("fencing-pending", &[FencingPending]),
+    ("fencing-succeeded", &[FencingSucceeded]),
     ("maint-mode", &[MaintMode]),
     ("nodes", &[Nodes]),
     ("operations", &[Operations]),
@@ -69,7 +87,11 @@ impl Sections {
         let usual: BTreeSet<Section> = if xml {
             ALL.iter().copied().collect()
         } else {
-            SUMMARY.iter().copied().chain([Nodes, Resources, Failures]).collect()
+            SUMMARY
+                .iter()
+                .copied()
+                .chain([Nodes, Resources, Failures, FencingFailed, FencingPending])
+                .collect()
         };
         Self { shown: usual.clone(), usual, ban_prefix: String::new() }
     }
@@ -89,6 +111,17 @@ impl Sections {
     pub fn add_bans(&mut self, prefix: &str) {
         self.add(Bans);
         prefix.clone_into(&mut self.ban_prefix);
+    }
+
+    /// The history of fencing as far as `-m` asks for it: 0 nothing, 1 what failed or is pending, above that all.
+    pub fn fence_history(&mut self, level: u8) {
+        self.shown.retain(|section| !FENCING.contains(section));
+        let wanted = match level {
+            0 => 0,
+            1 => 2,
+            _ => FENCING.len(),
+        };
+        self.shown.extend(FENCING.iter().take(wanted));
     }
 
     /// Bans and tickets are in the constraints.
@@ -149,6 +182,10 @@ mod tests {
         assert!(!sections.has(Times) && sections.has(Bans));
         sections.include("default").unwrap();
         assert!(sections.has(Nodes) && !sections.has(Bans));
+        sections.fence_history(3);
+        assert!(sections.has(FencingSucceeded));
+        sections.fence_history(1);
+        assert!(sections.has(FencingFailed) && !sections.has(FencingSucceeded));
         let error = sections.include("nodes,bogus").unwrap_err();
         assert!(error.starts_with("--include=bogus: no such section; there are all, "), "{error}");
     }
