@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use everbeat_tests::need;
 use everbeat_tests::roots::{Daemon, Site};
 
 /// For waiting, on a machine that does ten other things.
@@ -326,4 +327,44 @@ fn vouched_for(lab: &Lab) {
     lab.runs_elsewhere(witness, holder);
     let history = lab.good(witness, &format!("stonith_admin -H {holder}"));
     assert!(history.contains(&format!("turning off of {holder} by a human for stonith_admin@")), "{history}");
+}
+
+/// A fence agent as Debian has it, that has no list and knows no port: its status says that it can, and the node
+/// that hears of its own fencing stays down.
+#[test]
+fn an_agent_of_the_distribution_fences() {
+    const AGENT: &str = "/usr/sbin/fence_dummy";
+    if !need::programs_are_there("an_agent_of_the_distribution_fences", &[AGENT]) {
+        return;
+    }
+    let site = Site::new(&["n1", "n2"]).unwrap();
+    for node in ["n1", "n2"] {
+        let calls = format!("#!/bin/sh\nexec {AGENT} \"$@\"\n");
+        site.write(node, "usr/sbin/fence_dummy", &calls, 0o755).unwrap();
+    }
+    let (_n1, mut n2) = (site.start("n1").unwrap(), site.start("n2").unwrap());
+    site.wait_until("n1", "crm_mon -1", LONG, |text| text.contains("Online: [ n1 n2 ]"));
+    let state = site.root("n1").join("power");
+    let resources = format!(
+        "<resources><primitive id='dummy' class='stonith' type='fence_dummy'><instance_attributes id='d-i'>\
+         <nvpair id='d-t' name='type' value='file'/><nvpair id='d-f' name='status_file' value='{}'/>\
+         </instance_attributes><operations><op id='d-m' name='monitor' interval='30s'/></operations></primitive>\
+         </resources>",
+        state.display()
+    );
+    fs::write(&state, "on").unwrap();
+    let file = site.write("n1", "change.xml", &resources, 0o600).unwrap();
+    let typed = |line: &str| {
+        let output = site.everbeat("n1", line).unwrap();
+        assert!(output.status.success(), "{line}: {output:?}\n{}", site.report());
+    };
+    typed(&format!("cibadmin -M -c -o resources -x {}", file.display()));
+    site.wait_until("n1", "crm_mon -1", LONG, |text| text.contains("(stonith:fence_dummy):\t Started n"));
+    typed("stonith_admin -F n2");
+    assert_eq!(fs::read_to_string(&state).unwrap(), "off");
+    site.wait_until("n1", "crm_mon -1 -m", LONG, |text| {
+        text.contains("turning off of n2 by n1 for stonith_admin@") && text.contains("OFFLINE: [ n2 ]")
+    });
+    assert!(!n2.status(LONG).success());
+    assert!(site.log("n2").contains("We were allegedly just fenced by n1!"), "{}", site.report());
 }

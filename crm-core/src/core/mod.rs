@@ -128,7 +128,7 @@ impl Core {
             name: group.name.clone(),
             peers: status::Peers::new(&group),
             controller,
-            fencing: Fencing::new(group.id, group.incarnation, &group.name),
+            fencing: Fencing::new(group.id, group.incarnation, &group.name, seed),
             fence_runs: BTreeMap::new(),
             descriptions: BTreeMap::new(),
             queue: Queue::new(roots, operations, life),

@@ -215,12 +215,54 @@ impl Device {
         self.param(&format!("pcmk_{action}_action")).unwrap_or(action)
     }
 
-    /// The fixed delay before the node is shot: against nodes that shoot each other at the same time.
-    pub fn delay(&self, target: &str) -> Duration {
-        let Some(text) = self.param("pcmk_delay_base") else { return Duration::ZERO };
-        let own = host_map(text).into_iter().find(|(n, _)| n.eq_ignore_ascii_case(target)).map(|(_, v)| v);
-        let text = own.as_deref().unwrap_or(text);
-        values::parse_duration_ms(text).map_or(Duration::ZERO, Duration::from_millis)
+    /// Whether the agent may be asked about a node where its `list` failed: nothing says how to find out, and
+    /// an agent need not have one.
+    pub fn may_ask_instead(&self) -> bool {
+        self.param("pcmk_host_check").is_none()
+    }
+
+    /// Commands at the same time (`pcmk_action_limit`); none: as many as there are.
+    pub fn parallel(&self) -> Option<usize> {
+        match self.param("pcmk_action_limit").map_or(Ok(1), |text| text.trim().parse::<i64>()) {
+            Ok(-1) => None,
+            Ok(limit @ 1..) => usize::try_from(limit).ok(),
+            Ok(_) | Err(_) => Some(1),
+        }
+    }
+
+    /// The fixed and the longest delay before a node is shot: against nodes that shoot each other at the same
+    /// time.
+    fn delays(&self, target: &str, action: &str) -> (Duration, Duration) {
+        if action == "on" {
+            return (Duration::ZERO, Duration::ZERO);
+        }
+        let time = |text: &str| values::parse_duration_ms(text).map_or(Duration::ZERO, Duration::from_millis);
+        let base = self.param("pcmk_delay_base").map_or(Duration::ZERO, |text| {
+            let own = host_map(text).into_iter().find(|(n, _)| n.eq_ignore_ascii_case(target));
+            time(own.as_ref().map_or(text, |(_, own)| own))
+        });
+        match self.param("pcmk_delay_max").map(time) {
+            // The upper limit holds, as for the reference.
+            Some(longest) if !longest.is_zero() => (base.min(longest), longest),
+            _ => (base, base),
+        }
+    }
+
+    /// The delay before a node is shot; `chance` decides about the part that is random (`pcmk_delay_max`).
+    pub fn delay(&self, target: &str, action: &str, chance: u64) -> Duration {
+        let (base, longest) = self.delays(target, action);
+        let span = u64::try_from((longest - base).as_millis()).unwrap_or(u64::MAX);
+        base + chance.checked_rem(span).map_or(Duration::ZERO, Duration::from_millis)
+    }
+
+    /// How long a node that was told to use the device may take: each call and the longest delay.
+    pub fn longest(&self, target: &str, action: &str, asked: Duration) -> Duration {
+        let calls = match self.check(target) {
+            Check::Static(_) => 1,
+            Check::Status => 2,
+            Check::List => 3,
+        };
+        self.delays(target, action).1 + self.timeout(action, asked) * calls
     }
 }
 
@@ -422,6 +464,36 @@ mod tests {
         assert_eq!(r.device("b").unwrap().plug("n4"), "x:1");
         assert_eq!(r.ways("n2", "off"), (false, vec![vec!["a".to_owned()]]));
         assert_eq!(r.ways("n9", "off"), (false, vec![]));
+    }
+
+    #[test]
+    fn delays_are_fixed_by_node_or_random_up_to_a_limit() {
+        let secs = Duration::from_secs;
+        let of = |params: &str| registry(&device("a", params), "").device("a").unwrap().clone();
+        let own = of("pcmk_delay_base=n1:1s;n2:5");
+        let delays = |d: &Device, n: &str| [0, 700, u64::MAX].map(|chance| d.delay(n, "off", chance));
+        assert_eq!(delays(&own, "N2"), [secs(5); 3]);
+        assert_eq!(own.delay("n2", "on", 3), Duration::ZERO);
+        let random = of("pcmk_delay_base=2s pcmk_delay_max=3s");
+        assert_eq!(delays(&random, "n1")[..2], [secs(2), Duration::from_millis(2700)]);
+        assert!(delays(&random, "n1")[2] < secs(3));
+        // A base beyond the limit is the limit.
+        assert_eq!(delays(&of("pcmk_delay_base=9s pcmk_delay_max=3s"), "n1"), [secs(3); 3]);
+        assert_eq!(random.longest("n1", "off", secs(10)), secs(3) + 3 * secs(10));
+    }
+
+    #[test]
+    fn a_device_does_one_thing_at_a_time_unless_it_says_otherwise() {
+        for (params, limit) in [
+            ("", Some(1)),
+            ("pcmk_action_limit=0", Some(1)),
+            ("pcmk_action_limit=many", Some(1)),
+            ("pcmk_action_limit=3", Some(3)),
+            ("pcmk_action_limit=-1", None),
+        ] {
+            let registry = registry(&device("a", params), "");
+            assert_eq!(registry.device("a").unwrap().parallel(), limit, "{params}");
+        }
     }
 
     #[test]

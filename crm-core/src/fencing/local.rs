@@ -1,4 +1,5 @@
-//! The part of fencing that runs agents on this node: check, delay, attempts.
+//! The part of fencing that runs agents on this node: check, delay, attempts, and one command at a time for
+//! each device.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,6 +16,9 @@ use super::{Call, FAILED, FencingAction, NO_DEVICE, TIMED_OUT};
 const PAUSE: Duration = Duration::from_secs(1);
 /// A further attempt only if no more than this part of the time has passed.
 const LATEST_RETRY: f64 = 0.7;
+/// An order that has not begun after its delay and so many times its limit is not carried out any more: whoever
+/// gave it has given up, and the target may be well by then.
+const PATIENCE: f64 = 1.2;
 /// Characters of an agent's complaint that go into a reason.
 const LONGEST: usize = 200;
 
@@ -29,7 +33,7 @@ pub(super) struct Order {
     pub delay: Duration,
 }
 
-/// The orders that this node is carrying out.
+/// The orders that this node is carrying out, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     jobs: BTreeMap<u64, Job>,
@@ -40,150 +44,206 @@ pub(super) struct Jobs {
 struct Job {
     device: Device,
     order: Order,
+    /// The delay before the node is shot, drawn once.
+    delay: Duration,
     phase: Phase,
     attempts: u32,
-    began: Duration,
+    /// When the first attempt began.
+    began: Option<Duration>,
+    expires: Duration,
+}
+
+/// A call of the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    List,
+    Status,
+    Act,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    Listing,
-    Asking,
-    /// Waits for this time, then acts.
-    Waiting(Duration),
-    Acting,
+    /// Not before this time, and not before the device is free.
+    Due(Step, Duration),
+    Running(Step),
 }
 
 /// To whom, under which number, result and reason.
-type Answer = Option<(NodeId, u64, i32, String)>;
+pub(super) type Answer = (NodeId, u64, i32, String);
 
 impl Jobs {
+    /// When [`Jobs::wake`] has something to do.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.jobs
-            .values()
-            .filter_map(|j| match j.phase {
-                Phase::Waiting(until) => Some(until),
-                Phase::Listing | Phase::Asking | Phase::Acting => None,
-            })
-            .min()
+        let due = |job: &Job| match job.phase {
+            Phase::Due(_, at) if self.is_free(&job.device) => Some(at),
+            Phase::Due(..) => Some(job.expires),
+            Phase::Running(_) => None,
+        };
+        self.jobs.values().filter_map(due).min()
     }
 
+    fn is_free(&self, device: &Device) -> bool {
+        let busy = |job: &&Job| job.device.id == device.id && matches!(job.phase, Phase::Running(_));
+        device.parallel().is_none_or(|limit| self.jobs.values().filter(busy).count() < limit)
+    }
+
+    /// `chance` decides about a random part of the delay.
     pub(super) fn begin(
         &mut self,
         now: Duration,
         device: Device,
         order: Order,
+        chance: u64,
         out: &mut Vec<FencingAction>,
-    ) -> Answer {
+    ) -> Vec<Answer> {
+        let refused = |rc: i32, reason: String| vec![(order.from, order.id, rc, reason)];
+        let mapped = device.mapped_action(&order.action);
+        if action_of(mapped).is_none() {
+            return refused(FAILED, format!("no fence agent knows the action \"{mapped}\""));
+        }
+        let delay = order.delay + device.delay(&order.target, &order.action, chance);
         let phase = match device.check(&order.target) {
-            Check::Static(false) => {
-                return Some((order.from, order.id, NO_DEVICE, "the device cannot fence that node".into()));
-            }
-            Check::Static(true) => Phase::Waiting(now + order.delay + device.delay(&order.target)),
-            Check::List => Phase::Listing,
-            Check::Status => Phase::Asking,
+            Check::Static(false) => return refused(NO_DEVICE, "the device cannot fence that node".into()),
+            Check::Static(true) => Phase::Due(Step::Act, now + delay),
+            Check::List => Phase::Due(Step::List, now),
+            Check::Status => Phase::Due(Step::Status, now),
         };
+        let patience = device.timeout(&order.action, order.timeout).mul_f64(PATIENCE);
+        let expires = now + delay + patience;
         self.next += 1;
-        let number = self.next;
-        let timeout = device.timeout(&order.action, order.timeout);
-        match phase {
-            Phase::Listing => run(number, &device, FenceAction::List, None, timeout, out),
-            Phase::Asking => run(number, &device, FenceAction::Status, Some(&order.target), timeout, out),
-            Phase::Waiting(_) | Phase::Acting => {}
-        }
-        self.jobs.insert(number, Job { device, order, phase, attempts: 0, began: now });
-        self.wake(now, out);
-        self.unable(number)
+        self.jobs.insert(self.next, Job { device, order, delay, phase, attempts: 0, began: None, expires });
+        self.wake(now, out)
     }
 
-    /// Starts what has waited long enough.
-    pub(super) fn wake(&mut self, now: Duration, out: &mut Vec<FencingAction>) {
-        for (number, job) in &mut self.jobs {
-            let Phase::Waiting(until) = job.phase else { continue };
-            if until > now {
-                continue;
+    /// Another node leads, or this one may have been left behind: what has not begun is not begun any more.
+    pub(super) fn forget(&mut self, wanted: impl Fn(&NodeId) -> bool) {
+        self.jobs.retain(|_, job| matches!(job.phase, Phase::Running(_)) || wanted(&job.order.from));
+    }
+
+    /// Starts what has waited long enough and gives up what has waited too long.
+    pub(super) fn wake(&mut self, now: Duration, out: &mut Vec<FencingAction>) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        let numbers: Vec<u64> = self.jobs.keys().copied().collect();
+        for number in numbers {
+            let Some(job) = self.jobs.get(&number) else { continue };
+            let Phase::Due(step, at) = job.phase else { continue };
+            if at <= now && self.is_free(&job.device) {
+                self.call(now, number, step, out);
+            } else if job.expires <= now {
+                let reason = "the device was not free in time".to_owned();
+                answers.push((job.order.from, job.order.id, TIMED_OUT, reason));
+                self.jobs.remove(&number);
             }
-            let Some(action) = action_of(job.device.mapped_action(&job.order.action)) else { continue };
-            job.phase = Phase::Acting;
-            if job.attempts == 0 {
-                job.began = now;
+        }
+        answers
+    }
+
+    fn call(&mut self, now: Duration, number: u64, step: Step, out: &mut Vec<FencingAction>) {
+        let Some(job) = self.jobs.get_mut(&number) else { return };
+        job.phase = Phase::Running(step);
+        let (device, order) = (&job.device, &job.order);
+        let limit = device.timeout(&order.action, order.timeout);
+        match step {
+            Step::List => run(number, device, FenceAction::List, None, limit, out),
+            Step::Status => run(number, device, FenceAction::Status, Some(&order.target), limit, out),
+            Step::Act => {
+                let began = *job.began.get_or_insert(now);
+                job.attempts += 1;
+                let left = limit.saturating_sub(now.saturating_sub(began)).max(Duration::from_millis(1));
+                if let Some(action) = action_of(device.mapped_action(&order.action)) {
+                    run(number, device, action, Some(&order.target), left, out);
+                }
             }
-            job.attempts += 1;
-            let limit = job.device.timeout(&job.order.action, job.order.timeout);
-            let left = limit.saturating_sub(now.saturating_sub(job.began)).max(Duration::from_millis(1));
-            run(*number, &job.device, action, Some(&job.order.target), left, out);
         }
     }
 
-    /// An action that no fence agent knows is answered, not waited for.
-    fn unable(&mut self, number: u64) -> Answer {
-        let job = self.jobs.get(&number)?;
-        let mapped = job.device.mapped_action(&job.order.action);
-        if action_of(mapped).is_some() {
-            return None;
-        }
-        let reason = format!("no fence agent knows the action \"{mapped}\"");
-        let job = self.jobs.remove(&number)?;
-        Some((job.order.from, job.order.id, FAILED, reason))
-    }
-
+    /// A call has ended. What waited for the device is begun.
     pub(super) fn exited(
         &mut self,
         now: Duration,
         number: u64,
         outcome: &Outcome,
         out: &mut Vec<FencingAction>,
-    ) -> Answer {
+    ) -> Vec<Answer> {
+        let mut answers = Vec::from_iter(self.ended(now, number, outcome, out));
+        answers.extend(self.wake(now, out));
+        answers
+    }
+
+    fn ended(
+        &mut self,
+        now: Duration,
+        number: u64,
+        outcome: &Outcome,
+        out: &mut Vec<FencingAction>,
+    ) -> Option<Answer> {
         let job = self.jobs.get_mut(&number)?;
-        let wait = Phase::Waiting(now + job.order.delay + job.device.delay(&job.order.target));
-        let code = match &outcome.end {
+        let Phase::Running(step) = job.phase else { return None };
+        let good = matches!(outcome.end, End::Code(0));
+        let act = Phase::Due(Step::Act, now + job.delay);
+        let refusal = match step {
+            Step::List if good => {
+                let output = String::from_utf8_lossy(&outcome.stdout);
+                let listed = lists(&output, &job.device.plug(&job.order.target));
+                (!listed).then_some("the device does not list that node")
+            }
+            // An agent without a list may know the node all the same.
+            Step::List if job.device.may_ask_instead() => {
+                job.phase = Phase::Due(Step::Status, now);
+                return None;
+            }
+            Step::List => Some("the device does not list that node"),
+            // 2: the agent says that the plug is off.
+            Step::Status => {
+                let known = matches!(outcome.end, End::Code(0 | 2));
+                (!known).then_some("the device does not know that node")
+            }
+            Step::Act => return self.acted(now, number, outcome, out),
+        };
+        let Some(reason) = refusal else {
+            job.expires = now + job.delay + job.device.timeout(&job.order.action, job.order.timeout);
+            job.phase = act;
+            return None;
+        };
+        let job = self.jobs.remove(&number)?;
+        Some((job.order.from, job.order.id, NO_DEVICE, reason.to_owned()))
+    }
+
+    fn acted(
+        &mut self,
+        now: Duration,
+        number: u64,
+        outcome: &Outcome,
+        out: &mut Vec<FencingAction>,
+    ) -> Option<Answer> {
+        let job = self.jobs.get_mut(&number)?;
+        let answered = match &outcome.end {
             End::Code(code) => Some(*code),
             End::Signal(_) | End::Timeout | End::Killed | End::Failed(_) => None,
         };
-        let refuse = match job.phase {
-            Phase::Listing => {
-                let output = String::from_utf8_lossy(&outcome.stdout).into_owned();
-                let plug = job.device.plug(&job.order.target);
-                (code != Some(0) || !lists(&output, &plug)).then_some("the device does not list that node")
-            }
-            // 2: the agent says that the plug is off.
-            Phase::Asking => (!matches!(code, Some(0 | 2))).then_some("the device does not know that node"),
-            Phase::Waiting(_) => return None,
-            Phase::Acting => {
-                if code != Some(0) {
-                    for line in String::from_utf8_lossy(&outcome.stderr).lines().take(20) {
-                        let text = format!("{} stderr: [ {line} ]", job.device.id);
-                        out.push(FencingAction::Log { level: Level::Warning, text });
-                    }
-                }
-                let limit = job.device.timeout(&job.order.action, job.order.timeout);
-                let early = now.saturating_sub(job.began) < limit.mul_f64(LATEST_RETRY);
-                let again = job.attempts < job.device.attempts(&job.order.action) && early;
-                if code != Some(0) && code.is_some() && again {
-                    job.phase = Phase::Waiting(now + PAUSE);
-                    return None;
-                }
-                let job = self.jobs.remove(&number)?;
-                let (rc, reason) = verdict(outcome, limit);
-                let text = format!(
-                    "Operation '{}' targeting {} using {} returned {rc}",
-                    job.order.action, job.order.target, job.device.id
-                );
-                out.push(FencingAction::Log { level: Level::Info, text });
-                return Some((job.order.from, job.order.id, rc, reason));
-            }
-        };
-        match refuse {
-            Some(reason) => {
-                let job = self.jobs.remove(&number)?;
-                Some((job.order.from, job.order.id, NO_DEVICE, reason.to_owned()))
-            }
-            None => {
-                job.phase = wait;
-                self.wake(now, out);
-                None
+        if answered != Some(0) {
+            for line in String::from_utf8_lossy(&outcome.stderr).lines().take(20) {
+                let text = format!("{} stderr: [ {line} ]", job.device.id);
+                out.push(FencingAction::Log { level: Level::Warning, text });
             }
         }
+        let limit = job.device.timeout(&job.order.action, job.order.timeout);
+        let passed = now.saturating_sub(job.began.unwrap_or(now));
+        let again =
+            job.attempts < job.device.attempts(&job.order.action) && passed < limit.mul_f64(LATEST_RETRY);
+        if answered.is_some_and(|code| code != 0) && again {
+            job.phase = Phase::Due(Step::Act, now + PAUSE);
+            job.expires = now + limit;
+            return None;
+        }
+        let job = self.jobs.remove(&number)?;
+        let (rc, reason) = verdict(outcome, limit);
+        let text = format!(
+            "Operation '{}' targeting {} using {} returned {rc}",
+            job.order.action, job.order.target, job.device.id
+        );
+        out.push(FencingAction::Log { level: Level::Info, text });
+        Some((job.order.from, job.order.id, rc, reason))
     }
 }
 

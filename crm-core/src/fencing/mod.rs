@@ -53,6 +53,7 @@ pub struct Fencing {
     id: NodeId,
     inc: Incarnation,
     name: String,
+    seed: u64,
     cib: Cib,
     registry: Registry,
     members: Option<Members>,
@@ -76,11 +77,13 @@ pub struct Fencing {
 }
 
 impl Fencing {
-    pub fn new(id: NodeId, inc: Incarnation, name: &str) -> Self {
+    /// `seed` decides about random delays.
+    pub fn new(id: NodeId, inc: Incarnation, name: &str, seed: u64) -> Self {
         Self {
             id,
             inc,
             name: name.to_owned(),
+            seed,
             cib: Cib::empty(),
             registry: Registry::default(),
             members: None,
@@ -134,7 +137,12 @@ impl Fencing {
                 self.cib = cib;
             }
             FencingEvent::View(members) => self.enter(now, members, out),
-            FencingEvent::Suspended(suspended) => self.suspended = suspended,
+            FencingEvent::Suspended(suspended) => {
+                self.suspended = suspended;
+                if suspended {
+                    self.jobs.forget(|_| false);
+                }
+            }
             FencingEvent::Fence { requester, target, action, timeout, delay } => {
                 self.begin(now, requester, target, action, timeout, delay, out);
             }
@@ -170,11 +178,12 @@ impl Fencing {
                 _ => {}
             },
             FencingEvent::Exited { job, outcome } => {
-                let answer = self.jobs.exited(now.mono, job, &outcome, out);
-                self.answer(now, answer, out);
+                let answers = self.jobs.exited(now.mono, job, &outcome, out);
+                self.answer(now, answers, out);
             }
             FencingEvent::Wake => {
-                self.jobs.wake(now.mono, out);
+                let answers = self.jobs.wake(now.mono, out);
+                self.answer(now, answers, out);
                 let late: Vec<u64> =
                     self.operations.iter().filter(|(_, o)| o.deadline <= now.mono).map(|(n, _)| *n).collect();
                 for id in late {
@@ -209,6 +218,8 @@ impl Fencing {
             }
         }
         if let Some(members) = &members {
+            // A DC that is one no more has given up what it asked for.
+            self.jobs.forget(|from| *from == members.dc);
             self.tell_history(members, out);
         }
         let was_dc = self.members.as_ref().is_some_and(|m| m.dc == self.id);
@@ -262,9 +273,9 @@ impl Fencing {
                     None
                 };
                 let device = self.registry.device(&device).cloned();
-                let answer = match (refusal, device) {
-                    (Some(reason), _) => Some((from, id, FAILED, reason.to_owned())),
-                    (None, None) => Some((from, id, NO_DEVICE, "no such device".to_owned())),
+                let answers = match (refusal, device) {
+                    (Some(reason), _) => vec![(from, id, FAILED, reason.to_owned())],
+                    (None, None) => vec![(from, id, NO_DEVICE, "no such device".to_owned())],
                     (None, Some(device)) => {
                         let order = local::Order {
                             from,
@@ -274,10 +285,11 @@ impl Fencing {
                             timeout: Duration::from_millis(timeout_ms),
                             delay: Duration::from_millis(delay_ms),
                         };
-                        self.jobs.begin(now.mono, device, order, out)
+                        let chance = self.chance();
+                        self.jobs.begin(now.mono, device, order, chance, out)
                     }
                 };
-                self.answer(now, answer, out);
+                self.answer(now, answers, out);
             }
             Message::FenceResult { id, rc, reason } => self.result(now, id, rc, &reason, out),
             Message::FenceNews(record) => self.learn(record, true, out),
@@ -362,17 +374,27 @@ impl Fencing {
 
     /// Tells the DC how it went. A DC that used its own device needs no bus for that, which is closed
     /// between views.
-    fn answer(&mut self, now: Now, answer: Option<(NodeId, u64, i32, String)>, out: &mut Vec<FencingAction>) {
-        let Some((to, id, rc, reason)) = answer else { return };
-        if to == self.id {
-            self.result(now, id, rc, &reason, out);
-            return;
+    fn answer(&mut self, now: Now, answers: Vec<local::Answer>, out: &mut Vec<FencingAction>) {
+        for (to, id, rc, reason) in answers {
+            if to == self.id {
+                self.result(now, id, rc, &reason, out);
+                continue;
+            }
+            self.sent.push_back((to, id, rc, reason.clone()));
+            if self.sent.len() > SENT {
+                self.sent.pop_front();
+            }
+            let message = Message::FenceResult { id, rc, reason };
+            out.push(FencingAction::Send { to: BusAddress::Node(to), message });
         }
-        self.sent.push_back((to, id, rc, reason.clone()));
-        if self.sent.len() > SENT {
-            self.sent.pop_front();
-        }
-        let message = Message::FenceResult { id, rc, reason };
-        out.push(FencingAction::Send { to: BusAddress::Node(to), message });
+    }
+
+    /// The next of the machine's random numbers (splitmix64).
+    fn chance(&mut self) -> u64 {
+        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.seed;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
     }
 }

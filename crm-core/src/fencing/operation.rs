@@ -93,9 +93,7 @@ impl Fencing {
             id,
             Operation {
                 requesters: vec![requester],
-                deadline: now.mono
-                    + timeout.mul_f64(1.2) * u32::try_from(ways.len().max(1)).unwrap_or(1)
-                    + delay,
+                deadline: now.mono + delay + self.longest(&ways, &target, &action, timeout),
                 target: target.clone(),
                 action: action.clone(),
                 timeout,
@@ -113,6 +111,20 @@ impl Fencing {
         let text = format!("Requesting peer fencing ({action}) targeting {target}{how}");
         out.push(FencingAction::Log { level: Level::Info, text });
         self.next_way(now, id, out);
+    }
+
+    /// How long all ways together may take, with a fifth for what is between the calls.
+    fn longest(&self, ways: &[Vec<String>], target: &str, action: &str, timeout: Duration) -> Duration {
+        let of = |device: &String| {
+            let known = self.registry.device(device);
+            known.map_or(Duration::ZERO, |d| d.longest(target, action, timeout))
+        };
+        let way = |devices: &Vec<String>| {
+            // Several devices are turned off first and on again later.
+            let halves = if action == "reboot" && devices.len() > 1 { 2 } else { 1 };
+            devices.iter().map(of).sum::<Duration>() * halves
+        };
+        ways.iter().map(way).sum::<Duration>().max(timeout).mul_f64(1.2)
     }
 
     /// Goes on with the next set of devices.

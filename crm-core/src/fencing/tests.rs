@@ -29,7 +29,9 @@ struct Cluster {
 impl Cluster {
     fn new() -> Self {
         let mut cluster = Self {
-            nodes: (1..=3u8).map(|n| Fencing::new(id(n), Incarnation::default(), &format!("n{n}"))).collect(),
+            nodes: (1..=3u8)
+                .map(|n| Fencing::new(id(n), Incarnation::default(), &format!("n{n}"), n.into()))
+                .collect(),
             now: Duration::ZERO,
             runs: vec![],
             ended: vec![],
@@ -150,6 +152,76 @@ fn a_failing_device_is_tried_again_then_elsewhere_then_the_next_device() {
 
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The device answers one question at a time: the second node waits, and is not shot when its time is over.
+#[test]
+fn a_device_that_is_busy_is_waited_for_but_not_for_ever() {
+    let mut cluster = Cluster::new();
+    for node in 1..3 {
+        cluster.nodes[node].handle(Now::utc(cluster.now, 0), FencingEvent::View(None), &mut vec![]);
+    }
+    cluster.step(0, FencingEvent::View(Some(members(&[1], &[1]))));
+    cluster.fence("n3");
+    cluster.fence("n2");
+    assert_eq!(cluster.runs.len(), 1);
+    let (_, call) = cluster.exit(0, "");
+    assert_eq!(call.target.map(|t| t.0), Some("n3".into()));
+    assert_eq!(cluster.runs.len(), 1, "the second begins when the first has ended");
+    cluster.fence("n3");
+    let until = cluster.nodes[0].deadline().unwrap();
+    cluster.now = until;
+    cluster.step(0, FencingEvent::Wake);
+    let acts: Vec<&Call> =
+        cluster.runs.iter().map(|run| &run.2).filter(|c| c.action != FenceAction::List).collect();
+    assert_eq!(acts.len(), 1, "nobody is shot late: {acts:?}");
+    assert_eq!(acts[0].target.as_ref().map(|t| t.0.as_str()), Some("n2"));
+}
+
+/// An agent without a list is asked about the node itself.
+#[test]
+fn where_the_list_fails_the_status_decides() {
+    let mut cluster = Cluster::new();
+    cluster.fence("n3");
+    for _ in 0..2 {
+        cluster.exit(1, "");
+        cluster.now += PAUSE;
+        cluster.step(0, FencingEvent::Wake);
+        cluster.step(1, FencingEvent::Wake);
+        cluster.exit(1, "");
+    }
+    let (_, call) = cluster.exit(1, "");
+    assert_eq!(call.action, FenceAction::List);
+    let (_, call) = cluster.exit(2, "");
+    assert_eq!(call.action, FenceAction::Status);
+    let (_, call) = cluster.exit(0, "");
+    assert_eq!(call.action, FenceAction::Reboot);
+    assert_eq!(cluster.ended[0].rc, 0);
+}
+
+/// What was ordered by a DC that is none any more, or waits while the lease is lost, is not begun.
+#[test]
+fn an_order_that_waits_ends_with_who_gave_it() {
+    for event in [
+        FencingEvent::Suspended(true),
+        FencingEvent::View(Some(Members { dc: id(2), ..members(&[1, 2], &[1, 1]) })),
+    ] {
+        let mut cluster = Cluster::new();
+        let order = Message::Fence {
+            id: 7,
+            device: "f1".into(),
+            target: "n3".into(),
+            action: "off".into(),
+            timeout_ms: 60_000,
+            delay_ms: 5000,
+        };
+        cluster.step(1, FencingEvent::Message { from: id(1), message: order });
+        assert_eq!(cluster.nodes[1].deadline(), Some(Duration::from_secs(5)));
+        cluster.step(1, event);
+        cluster.now = Duration::from_secs(6);
+        cluster.step(1, FencingEvent::Wake);
+        assert!(cluster.runs.is_empty());
+    }
+}
+
 #[test]
 fn without_a_success_nobody_is_down() {
     let mut cluster = Cluster::new();
@@ -233,14 +305,14 @@ fn news_that_were_lost_are_told_later_and_to_those_who_were_not_there() {
     cluster.step(0, FencingEvent::Dropped { message: lost.unwrap() });
     assert_eq!(news(&cluster, 0), 0);
     // The third one is another start of that node; the bus of the test reaches all three.
-    cluster.nodes[2] = Fencing::new(id(3), Incarnation { generation: 9, boot: 3 }, "n3");
+    cluster.nodes[2] = Fencing::new(id(3), Incarnation { generation: 9, boot: 3 }, "n3", 3);
     cluster.step(2, FencingEvent::View(Some(members(&[1, 2, 3], &[1, 1, 9]))));
     cluster.step(1, FencingEvent::View(Some(members(&[1, 2, 3], &[1, 1, 9]))));
     cluster.step(0, FencingEvent::View(Some(members(&[1, 2, 3], &[1, 1, 9]))));
     assert_eq!([news(&cluster, 0), news(&cluster, 1), news(&cluster, 2)], [1, 1, 1]);
     assert!(cluster.fenced_myself.is_empty());
     // The second one is started anew and is told by the first.
-    cluster.nodes[1] = Fencing::new(id(2), Incarnation { generation: 2, boot: 2 }, "n2");
+    cluster.nodes[1] = Fencing::new(id(2), Incarnation { generation: 2, boot: 2 }, "n2", 2);
     for n in [1, 2, 0] {
         cluster.step(n, FencingEvent::View(Some(members(&[1, 2, 3], &[1, 2, 9]))));
     }
@@ -251,7 +323,7 @@ fn news_that_were_lost_are_told_later_and_to_those_who_were_not_there() {
 #[test]
 fn whoever_was_fenced_in_this_very_start_finds_out_at_the_merge() {
     let mut cluster = Cluster::new();
-    cluster.nodes[2] = Fencing::new(id(3), Incarnation { generation: 1, boot: 3 }, "n3");
+    cluster.nodes[2] = Fencing::new(id(3), Incarnation { generation: 1, boot: 3 }, "n3", 3);
     let both = || Some(members(&[1, 2], &[1, 1]));
     cluster.step(0, FencingEvent::View(both()));
     cluster.step(1, FencingEvent::View(both()));
