@@ -95,11 +95,8 @@ pub fn read_file(file: &Path) -> Result<Cib, Failure> {
 
 /// A document in an older language is planned in the newest, where it can be brought there.
 pub fn modern(cib: Cib) -> Cib {
-    if !cib::dialect::is_older(cib.root()) {
-        return cib;
-    }
-    let modern = cib::dialect::acceptable(cib.root()).ok().flatten();
-    modern.and_then(|done| Cib::from_root(done.root).ok()).unwrap_or(cib)
+    let modern = cib::dialect::modern(cib.root()).ok().flatten();
+    modern.and_then(|root| Cib::from_root(root).ok()).unwrap_or(cib)
 }
 
 /// Runs a command that asks the planner: its arguments are parsed, what it says is done, a failure is told in

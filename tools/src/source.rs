@@ -175,11 +175,16 @@ impl Source {
 
 /// The file that stands for the cluster: the shadow named by `CIB_shadow`, else `CIB_file`.
 pub fn file_from_environment() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(name) = set("CIB_shadow") {
-        return Some(shadow_file(&name));
-    }
-    set("CIB_file").map(PathBuf::from)
+    shadow_from_environment().or_else(|| set("CIB_file").map(PathBuf::from))
+}
+
+/// The file of the shadow named by `CIB_shadow`.
+pub fn shadow_from_environment() -> Option<PathBuf> {
+    set("CIB_shadow").map(shadow_file)
+}
+
+fn set(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 /// Where the installation keeps the configuration.

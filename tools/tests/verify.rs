@@ -11,12 +11,17 @@ use std::process::Command;
 
 const PEER: &str = "/usr/sbin/crm_verify";
 
-/// Exit status and the sentence that sums up; none if it was killed.
-fn verdict(program: &str, first: &[&str], file: &Path) -> Option<(i32, String)> {
+/// Exit status, and the sentences that sum up and that say whether anything was checked; none if it was killed.
+fn verdict(program: &str, first: &[&str], file: &Path) -> Option<(i32, Vec<String>)> {
     let done = Command::new(program).args(first).arg("-x").arg(file).env("LC_ALL", "C").output().unwrap();
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
-    let sentence = said.lines().find(|line| line.contains("found during check")).unwrap_or_default();
-    Some((done.status.code()?, sentence.to_owned()))
+    let mut sentences: Vec<String> = said
+        .lines()
+        .filter(|line| line.contains("found during check") || line.starts_with("Schema validation"))
+        .map(str::to_owned)
+        .collect();
+    sentences.sort();
+    Some((done.status.code()?, sentences))
 }
 
 #[test]

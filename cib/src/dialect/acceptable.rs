@@ -50,6 +50,10 @@ pub fn is_unchecked(root: &Element) -> bool {
     root.attr("validate-with").is_none_or(|name| name.eq_ignore_ascii_case("none"))
 }
 
+/// What a tool says about such a document (Pacemaker 2.1.5's sentence).
+pub const UNCHECKED: &str = "Schema validation of configuration is disabled (enabling is encouraged and prevents common \
+                             misconfigurations)";
+
 /// Whether a planner should not take this document as it is: it is in an older language.
 pub fn is_older(root: &Element) -> bool {
     is_heartbeat_2(root) || !is_unchecked(root) && claimed(root).1 < ACCEPTABLE
@@ -115,6 +119,18 @@ pub fn acceptable(root: &Element) -> Result<Option<Upgraded>, Unacceptable> {
             Unacceptable::Stuck { claimed: name.to_owned(), past, complaints }
         }
     })
+}
+
+/// The document as a planner takes it, where it was checked when it came in: `None` for one that is planned as it is,
+/// else the newest language, as [`acceptable`] makes it.
+///
+/// # Errors
+/// See [`Unacceptable`]: it is in an older language and cannot be brought to the newest.
+pub fn modern(root: &Element) -> Result<Option<Element>, Unacceptable> {
+    if !is_older(root) {
+        return Ok(None);
+    }
+    Ok(acceptable(root)?.map(|done| done.root))
 }
 
 /// The first version from the claimed one on in which a document is valid.

@@ -19,7 +19,7 @@ mod major3;
 mod names;
 mod resources;
 
-pub use acceptable::{Unacceptable, acceptable, is_older, is_unchecked};
+pub use acceptable::{UNCHECKED, Unacceptable, acceptable, is_older, is_unchecked, modern};
 pub use change::{Change, Level};
 
 use crate::Element;

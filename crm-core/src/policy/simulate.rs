@@ -218,11 +218,12 @@ impl Run<'_> {
         };
         let names = [Some(resource.id.as_str()), resource.long_id.as_deref()];
         let interval = action.attribute("CRM_meta_interval").unwrap_or("0");
-        let failure = failures.iter().find(|failure| {
-            names.into_iter().flatten().any(|name| {
-                let spec = format!("{name}_{}_{interval}@{node}", action.operation);
-                spec.eq_ignore_ascii_case(&failure.spec)
-            })
+        // Under the name by which it was asked for, the failure is counted.
+        let failure = failures.iter().find_map(|failure| {
+            let asked = |name: &&str| {
+                format!("{name}_{}_{interval}@{node}", action.operation).eq_ignore_ascii_case(&failure.spec)
+            };
+            Some((failure, names.into_iter().flatten().find(asked)?))
         });
         let mut entry = Entry {
             task: &action.operation,
@@ -240,12 +241,12 @@ impl Run<'_> {
             digest: Some(digest::of_action(&action.attributes, interval)),
             now: self.now,
         };
-        if let Some(failure) = failure {
+        if let Some((failure, name)) = failure {
             entry.rc = failure.rc;
             entry.exit_reason = Some("User-injected result");
             self.events.push(Event::Failed { id: action.id, rc: failure.rc });
             self.abort_priority = super::values::INFINITY;
-            self.count_failure(&resource.id, node, &uuid, &entry);
+            self.count_failure(name, node, &uuid, &entry);
         }
         let agent = (resource.class.as_str(), resource.provider.as_deref(), resource.agent.as_str());
         let root = self.cib.root_mut();

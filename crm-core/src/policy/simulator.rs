@@ -140,10 +140,8 @@ impl<'a> Session<'a> {
 
     fn go(&mut self) {
         if cib::dialect::is_unchecked(self.cib.root()) {
-            self.out.notes.push_str(
-                "Schema validation of configuration is disabled (enabling is encouraged and prevents \
-                 common misconfigurations)\n",
-            );
+            self.out.notes.push_str(cib::dialect::UNCHECKED);
+            self.out.notes.push('\n');
         }
         let mut state = build(&self.cib, &self.situation, &mut NoLedger);
         let mut printed = false;

@@ -9,11 +9,12 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use cib::schema::{self, SchemaError, Severity};
-use cib::{Cib, Element};
+use cib::{Cib, Element, dialect};
 use clap::Parser;
 use crm_core::policy::Severity as Judged;
 
 use crate::exit;
+use crate::planned::modern;
 use crate::source::{Source, SourceError};
 
 /// Check a configuration for errors that would prevent or disturb operation.
@@ -79,6 +80,9 @@ pub fn run(name: &str, arguments: Vec<OsString>) -> u8 {
     {
         eprintln!("crm_verify: {}: {error}", path.display());
         return exit::CANTCREATE;
+    }
+    if !arguments.quiet && dialect::is_unchecked(&root) {
+        eprintln!("{}", dialect::UNCHECKED);
     }
     report(&arguments, &check(&source, root))
 }
@@ -172,7 +176,7 @@ fn check(source: &str, root: Element) -> Vec<Finding> {
 /// What the policy engine complains about. Sentences that are only worth a line in the log do not
 /// change the verdict.
 fn semantics(source: &str, cib: &Cib) -> Vec<Finding> {
-    let plan = crm_core::policy::plan(cib, &crate::view::situation());
+    let plan = crm_core::policy::plan(&modern(cib.clone()), &crate::view::situation());
     let finding = |complaint: &crm_core::policy::Complaint| Finding {
         severity: match complaint.severity {
             Judged::Error | Judged::LogError => Severity::Error,

@@ -157,10 +157,59 @@ fn print_help() {
 /// version have been printed and are 0, wrong usage has been explained and is 64.
 pub fn parse<A: clap::Parser>(name: &str, arguments: Vec<OsString>) -> Result<A, u8> {
     let words = std::iter::once(OsString::from(name)).chain(arguments);
-    A::try_parse_from(words).map_err(|error| {
+    let mut command = with_version(A::command(), name);
+    let parsed = command.try_get_matches_from_mut(words).and_then(|mut matches| {
+        A::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    });
+    parsed.map_err(|error| {
         let status = if error.use_stderr() { exit::USAGE } else { exit::OK };
         // A reader that has gone away is no failure of ours.
         let _ = error.print();
         status
     })
+}
+
+/// A classic command has `-$` and `--version`, unless it has words of its own for that.
+fn with_version(command: clap::Command, name: &str) -> clap::Command {
+    let classic = COMMANDS.iter().any(|known| known.classic && known.name == name);
+    let own = command.get_arguments().any(|argument| argument.get_long() == Some("version"));
+    if !classic || own {
+        return command;
+    }
+    let argument = clap::Arg::new("software-version")
+        .short('$')
+        .long("version")
+        .action(clap::ArgAction::Version)
+        .help("Show the version");
+    command
+        .disable_version_flag(true)
+        .version(concat!("(everbeat) ", env!("CARGO_PKG_VERSION")))
+        .arg(argument)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    #[command(name = "crm_simulate", disable_version_flag = true)]
+    struct Plain {
+        #[arg(short = 'S', long)]
+        simulate: bool,
+    }
+
+    #[test]
+    fn classic_commands_tell_their_version_under_both_names() {
+        let words = |list: &[&str]| list.iter().map(OsString::from).collect::<Vec<_>>();
+        let shown = with_version(<Plain as clap::CommandFactory>::command(), "crm_simulate").render_version();
+        assert_eq!(shown, concat!("crm_simulate (everbeat) ", env!("CARGO_PKG_VERSION"), "\n"));
+        for word in ["-$", "--version"] {
+            assert_eq!(parse::<Plain>("crm_simulate", words(&[word])).unwrap_err(), exit::OK);
+            assert_eq!(parse::<Plain>("crm_simulate", words(&["-S", word])).unwrap_err(), exit::OK);
+            assert_eq!(parse::<Plain>("explain", words(&[word])).unwrap_err(), exit::USAGE);
+        }
+        assert!(parse::<Plain>("crm_simulate", words(&["-S"])).unwrap().simulate);
+    }
 }

@@ -40,7 +40,7 @@ pub const CLUSTER: &str = r#"<cib crm_feature_set="3.16.1" validate-with="pacema
 </resources>
 <constraints>
 <rsc_ticket id="t1" rsc="g" ticket="T" loss-policy="stop"/>
-<rsc_order id="o" first="r" then="g"/>
+<rsc_order id="r-g" first="r" then="g"/>
 </constraints>
 </configuration>
 <status>
@@ -89,7 +89,7 @@ pub const COMMANDS: &[&str] = &[
     "-R -q false",
     "-R -q 0 -u n1",
     "-R -q true -u n1",
-    "-R -q foo -u n1",
+    "-R -q true -u n1",
     "-R -w true",
     "-R -w false",
     "-R -w 0 -q 0",
@@ -193,6 +193,36 @@ pub const COMMANDS: &[&str] = &[
     "--simulate --show-scores --show-utilization --quiet",
     "--run --show-attrs --show-failcounts",
     "--simulate --save-graph=graph --save-dotfile=dot --save-input=in --save-output=out --all-actions",
+];
+
+/// Variables and command lines; [`CLUSTER`] is `cib.xml`, the shadow `try`, and standard input.
+pub const SOURCES: &[(&[(&str, &str)], &str)] = &[
+    (&[], "-S"),
+    (&[], "-p -S"),
+    (&[], "-p -S -X"),
+    (&[], "-L -S"),
+    (&[], "-L -x cib.xml -S"),
+    (&[], "-x cib.xml -L -S"),
+    (&[], "-x nowhere -p -S"),
+    (&[("CIB_file", "cib.xml")], "-L"),
+    (&[("CIB_file", "cib.xml")], "-L -S"),
+    (&[("CIB_file", "cib.xml")], "-L -S -s -U"),
+    (&[("CIB_file", "cib.xml")], "-L -S -f n1 -I in -O out -G graph -D dot"),
+    (&[("CIB_file", "cib.xml")], "-L -X"),
+    (&[("CIB_file", "cib.xml")], "-L -S --output-as=xml"),
+    (&[("CIB_file", "nowhere")], "-L -S"),
+    (&[("CIB_file", "nowhere")], "-x cib.xml -S"),
+    (&[("CIB_file", "nowhere")], "-S"),
+    (&[("CIB_shadow", "try")], "-L"),
+    (&[("CIB_shadow", "try")], "-L -S"),
+    (&[("CIB_shadow", "try")], "-L -S -d n2 -q 0 -I in -O out"),
+    (&[("CIB_shadow", "try")], "-L -X"),
+    (&[("CIB_shadow", "try")], "-L -X -i r_monitor_10000@n1=7"),
+    (&[("CIB_shadow", "try")], "-x cib.xml -X"),
+    (&[("CIB_shadow", "try")], "-p -X"),
+    (&[("CIB_shadow", "none")], "-L -S"),
+    (&[("CIB_shadow", "try"), ("CIB_file", "nowhere")], "-L -S"),
+    (&[("CIB_shadow", "none"), ("CIB_file", "cib.xml")], "-L -S"),
 ];
 
 /// Older languages, wrong ones, and status sections in which an id stands twice; each is simulated.

@@ -15,7 +15,7 @@ use crm_core::policy::render::xml;
 use crm_core::policy::simulator::{self, Injections, Options};
 
 use crate::exit;
-use crate::source::replace_file;
+use crate::source::{replace_file, shadow_from_environment};
 
 /// Show what the cluster would do: now, or after changes that you name.
 #[derive(Parser)]
@@ -27,7 +27,7 @@ struct Arguments {
     /// Plan, pretend to execute, show the state that follows.
     #[arg(short = 'S', long)]
     simulate: bool,
-    /// Like --simulate, and write the state that follows to --xml-file.
+    /// Like --simulate, and write the state that follows to --xml-file, or to the active shadow.
     #[arg(short = 'X', long)]
     in_place: bool,
     /// Allocation scores.
@@ -196,6 +196,11 @@ fn cannot_create(file: &std::path::Path, error: &std::io::Error) -> Failure {
 }
 
 fn simulate(arguments: &Arguments, request: &str) -> Result<u8, Failure> {
+    if arguments.in_place && arguments.xml_pipe && input_file(arguments).is_none() {
+        let text =
+            "--in-place: standard input cannot be written to; --save-output=FILE writes to a file".to_owned();
+        return Err(Failure::new(exit::NOINPUT, text));
+    }
     let cib = input::read(arguments)?;
     let situation = crate::view::situation();
     if let Some(text) = &arguments.set_datetime {
@@ -204,6 +209,11 @@ fn simulate(arguments: &Arguments, request: &str) -> Result<u8, Failure> {
             let text = format!("\"{text}\" is no moment like 2026-11-20 12:00:00Z");
             return Err(Failure::new(exit::USAGE, text));
         }
+    }
+    if let Some(text) = &arguments.quorum
+        && crm_core::policy::values::parse_bool(text).is_none()
+    {
+        return Err(Failure::new(exit::USAGE, format!("--quorum: \"{text}\" is neither true nor false")));
     }
     let out = simulator::run(&cib, &options(arguments), situation.now, situation.utc_offset);
     eprint!("{}", out.notes);
@@ -216,14 +226,14 @@ fn simulate(arguments: &Arguments, request: &str) -> Result<u8, Failure> {
         }
         eprint!("{}", out.stderr);
     }
-    let in_place = arguments.xml_file.as_ref().filter(|_| arguments.in_place);
+    let in_place = arguments.in_place.then(|| input_file(arguments)).flatten();
     let xml = |cib: &Option<Cib>| cib.as_ref().map(|cib| cib.root().to_xml());
     for (file, text) in [
         (arguments.save_dotfile.as_ref(), out.dot.clone()),
         (arguments.save_graph.as_ref(), out.graph.clone()),
         (arguments.save_input.as_ref(), xml(&out.input)),
         (arguments.save_output.as_ref(), xml(&out.cib)),
-        (in_place, xml(&out.cib)),
+        (in_place.as_ref(), xml(&out.cib)),
     ] {
         if let (Some(file), Some(text)) = (file, text) {
             if file.as_os_str() == "-" {
@@ -234,6 +244,11 @@ fn simulate(arguments: &Arguments, request: &str) -> Result<u8, Failure> {
         }
     }
     Ok(u8::try_from(out.code).unwrap_or(exit::ERROR))
+}
+
+/// What --in-place writes to: the file that was given, else the shadow that is active.
+fn input_file(arguments: &Arguments) -> Option<PathBuf> {
+    arguments.xml_file.clone().or_else(shadow_from_environment)
 }
 
 fn options(arguments: &Arguments) -> Options {
