@@ -64,7 +64,7 @@ pub fn constraints(
     let readings = concerned.iter().zip(lints).map(|(e, lints)| Reading {
         id: e.id().unwrap_or_default().to_owned(),
         kind: kind(e),
-        sentence: sentences::sentence(e),
+        sentence: sentences::sentence(e, scene.stands_for_sets(e)),
         pairs: scene.pairs(e),
         lints,
     });
@@ -83,6 +83,16 @@ pub(super) fn kind(e: &Element) -> &'static str {
 }
 
 impl Scene {
+    /// Whether an end of this constraint is a tag or a template: it is read as two sets.
+    fn stands_for_sets(&self, e: &Element) -> bool {
+        let st = self.st();
+        let several = |name: &str| {
+            st.find_for_constraint(name).is_none()
+                && (st.templates.contains_key(name) || st.tags.contains_key(name))
+        };
+        ["first", "then"].iter().filter_map(|end| e.attr(end)).any(several)
+    }
+
     /// The configured constraints, in order.
     pub(super) fn constraint_elements(&self) -> Vec<Element> {
         let list = self.cib.root().path(&["configuration", "constraints"]);

@@ -10,12 +10,12 @@ pub fn score_of(text: Option<&str>) -> i32 {
     values::parse_score(text, &HealthScores::default())
 }
 
-/// One constraint as a sentence, without a full stop.
-pub fn sentence(e: &Element) -> String {
+/// One constraint as a sentence, without a full stop. `stands_for_sets`: one of its ends is a tag or a template.
+pub fn sentence(e: &Element, stands_for_sets: bool) -> String {
     match e.name() {
         "rsc_location" => location(e),
         "rsc_colocation" => colocation(e),
-        "rsc_order" => order(e),
+        "rsc_order" => order(e, stands_for_sets),
         "rsc_ticket" => ticket(e),
         other => format!("{other} is no kind of constraint that the planner knows"),
     }
@@ -237,7 +237,7 @@ fn past(action: &str) -> &str {
     }
 }
 
-fn order(e: &Element) -> String {
+fn order(e: &Element, stands_for_sets: bool) -> String {
     let kind = match e.attr("kind") {
         Some(kind) => kind.to_ascii_lowercase(),
         None if e.attr("score").is_some_and(|s| score_of(Some(s)) == 0) => "optional".to_owned(),
@@ -254,7 +254,7 @@ fn order(e: &Element) -> String {
             return "it does not name two resources".to_owned();
         };
         let a = e.attr("first-action").unwrap_or("start");
-        let b = e.attr("then-action").unwrap_or(a);
+        let b = e.attr("then-action").unwrap_or(if stands_for_sets { "start" } else { a });
         match kind.as_str() {
             "serialize" => return format!("{first} and {then} never {a} and {b} at the same time"),
             "optional" => (

@@ -26,11 +26,9 @@ pub(super) fn remedy(code: &str) -> &'static str {
         "colocation-two-tags" => {
             "write one constraint for each resource of one of the two, or use resource sets"
         }
-        "constraint-no-resource"
-        | "constraint-resource"
-        | "location-resource"
-        | "set-resource"
-        | "ticket-resource" => "correct the name, or remove the constraint",
+        "constraint-no-resource" | "constraint-resource" | "set-resource" => {
+            "correct the name, or remove the constraint"
+        }
         "constraint-without-id"
         | "node-without-id"
         | "operation-without-id"

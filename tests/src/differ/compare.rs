@@ -6,6 +6,7 @@ use cib::{Cib, Element};
 use crm_core::policy::simulator::{self, Options, Output};
 
 use super::draw::NOW;
+use super::known;
 use super::reference::{Answer, Planned, Reference};
 
 /// What is compared.
@@ -69,7 +70,7 @@ pub fn compare(reference: &Reference, root: &Element) -> Result<Verdict, String>
         Answer::Died(why) => return Ok(Verdict::NotPlanned("died", why)),
         Answer::Slow => return Ok(Verdict::NotPlanned("slow", String::new())),
     };
-    let ours = Box::new(ours(root)?);
+    let ours = Box::new(ours(&known::as_the_reference_reads(root))?);
     let levels = differences(&planned, &ours);
     Ok(if levels.is_empty() { Verdict::Agree(ours) } else { Verdict::Differ(levels, ours) })
 }

@@ -58,7 +58,12 @@ fn subject(d: &mut Draw) -> Option<(String, bool)> {
 fn lifetime(d: &mut Draw, e: &mut Element) {
     if d.themes.rules && d.percent(8) {
         let rule = rules::rule(d, Use::Lifetime, 0);
-        e.push(Element::new("lifetime").with_child(rule));
+        let lifetime = Element::new("lifetime").with_child(rule);
+        // The language wants it before the sets, except in a location.
+        match e.name() {
+            "rsc_location" => e.push(lifetime),
+            _ => e.insert_node(0, lifetime),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ pub mod constraints;
 pub mod coverage;
 pub mod draw;
 pub mod history;
+pub mod known;
 pub mod nodes;
 pub mod options;
 pub mod reference;

@@ -97,7 +97,7 @@ impl<L: Ledger> Placer<'_, L> {
         };
         let score = self.s.score(e.attr("score"));
         if e.child("resource_set").is_some() {
-            let Some(sets) = self.s.resource_sets(e) else { return };
+            let sets = self.s.resource_sets(e);
             self.colocation_sets(&id, &sets, score, influence);
             return;
         }
@@ -119,45 +119,27 @@ impl<L: Ledger> Placer<'_, L> {
                 format!("Ignoring constraint '{id}' because two templates or tags cannot be colocated"),
             ),
             (left, right) => {
-                let (Some(l), Some(r)) = (
-                    self.as_set(&id, left, e.attr("rsc-role")),
-                    self.as_set(&id, right, e.attr("with-rsc-role")),
-                ) else {
-                    return;
-                };
-                self.colocation_sets(&id, &[l, r], score, influence);
+                let left = self.as_set(rsc, left, e.attr("rsc-role"));
+                let right = self.as_set(with, right, e.attr("with-rsc-role"));
+                self.colocation_sets(&id, &[left, right], score, influence);
             }
         }
     }
 
     /// A name of a simple constraint as a set.
-    fn as_set(&mut self, id: &str, named: Named, role: Option<&str>) -> Option<Set> {
-        let (members, sequential) = match named {
-            Named::Resource(r) => (vec![r], true),
-            Named::Many(names) => {
-                let mut members = Vec::new();
-                for n in names {
-                    match self.s.find_for_constraint(&n) {
-                        Some(r) => members.push(r),
-                        None => {
-                            self.s.no_resource(id, &n);
-                            return None;
-                        }
-                    }
-                }
-                (members, false)
-            }
-            Named::Nothing => return None,
+    fn as_set(&self, name: &str, named: Named, role: Option<&str>) -> Set {
+        let sequential = matches!(named, Named::Resource(_));
+        let names = match named {
+            Named::Many(names) => names,
+            _ => vec![name.to_owned()],
         };
-        Some(Set {
-            id: id.to_owned(),
-            xml: Element::new("resource_set"),
-            sequential,
-            sequential_text: Some(sequential.to_string()),
-            role: role.map(str::to_owned),
-            score: None,
-            members,
-        })
+        let mut set = Element::new("resource_set")
+            .with_attr("id", name)
+            .with_attr("sequential", sequential.to_string());
+        if let Some(role) = role {
+            set.set_attr("role", role.to_owned());
+        }
+        self.s.set(&set, names)
     }
 
     fn simple_colocation(
@@ -233,7 +215,7 @@ impl<L: Ledger> Placer<'_, L> {
         }
         let role = any_role(set.role.as_deref());
         let mut pairs = Vec::new();
-        let m = &set.members;
+        let m = self.s.members_or_complaint(set);
         if score > 0 {
             let listed = set.xml.attr("ordering").is_some_and(|o| !o.eq_ignore_ascii_case("group"));
             for w in m.windows(2) {
@@ -258,19 +240,19 @@ impl<L: Ledger> Placer<'_, L> {
             return;
         }
         let (left_role, right_role) = (any_role(left.role.as_deref()), any_role(right.role.as_deref()));
-        let lefts: Vec<ResourceIx> = if left.sequential {
-            left.members.first().copied().into_iter().collect()
-        } else {
-            left.members.clone()
+        let lefts = if left.sequential { left.references.get(..1) } else { Some(&left.references[..]) };
+        let rights = match right.references.last() {
+            Some(last) if right.sequential => std::slice::from_ref(last),
+            _ => &right.references[..],
         };
-        let rights: Vec<ResourceIx> = if right.sequential {
-            right.members.last().copied().into_iter().collect()
-        } else {
-            right.members.clone()
-        };
-        for d in &lefts {
-            for p in &rights {
-                self.pair(id, (*d, left_role), (*p, right_role), score, influence);
+        for dependent in lefts.unwrap_or_default() {
+            for primary in rights {
+                let (Some(d), Some(p)) = (dependent.resource, primary.resource) else {
+                    let missing = if dependent.resource.is_none() { dependent } else { primary };
+                    self.s.no_resource(id, &missing.name);
+                    return;
+                };
+                self.pair(id, (d, left_role), (p, right_role), score, influence);
             }
         }
     }

@@ -19,11 +19,8 @@ impl<L: Ledger> Placer<'_, L> {
             match self.s.named(name) {
                 Named::Resource(r) => self.location_of(e, r, e.attr("role"), e.attr("score"), &[]),
                 Named::Many(names) => {
-                    for n in names {
-                        match self.s.find_for_constraint(&n) {
-                            Some(r) => self.location_of(e, r, e.attr("role"), e.attr("score"), &[]),
-                            None => self.unknown(&id, &n),
-                        }
+                    for r in self.s.members_of(name, &names) {
+                        self.location_of(e, r, e.attr("role"), e.attr("score"), &[]);
                     }
                 }
                 Named::Nothing => self.s.unknown_name(&id, name),
@@ -33,23 +30,17 @@ impl<L: Ledger> Placer<'_, L> {
             self.pattern_location(e, &id, text);
         }
         if e.attr("rsc").is_none() && e.attr("rsc-pattern").is_none() {
-            let Some(sets) = self.s.resource_sets(e) else { return };
-            for set in sets {
+            for set in self.s.resource_sets(e) {
                 let role = set.role.as_deref().or(e.attr("role"));
                 let score = set.score.as_deref().or(e.attr("score"));
-                for r in &set.members {
-                    self.location_of(e, *r, role, score, &[]);
+                for r in self.s.members_or_complaint(&set) {
+                    self.location_of(e, r, role, score, &[]);
+                }
+                if set.missing().is_some() {
+                    return;
                 }
             }
         }
-    }
-
-    fn unknown(&mut self, id: &str, name: &str) {
-        self.s.complaints.warning(
-            "location-resource",
-            id,
-            format!("Ignoring constraint '{id}' because resource '{name}' does not exist"),
-        );
     }
 
     fn pattern_location(&mut self, e: &Element, id: &str, text: &str) {
@@ -287,6 +278,7 @@ impl<L: Ledger> Placer<'_, L> {
         for (n, score) in &location.nodes {
             let score = if zero { 0 } else { *score };
             let own_discovery = self.s[*n].discovery;
+            let n = &self.s.entry_for(r, *n);
             let row = &mut self.s[r].table;
             match row.get_mut(*n) {
                 Some(e) => {

@@ -11,11 +11,29 @@ pub struct Set {
     pub xml: Element,
     /// Absent means true.
     pub sequential: bool,
-    /// The attribute as written.
-    pub sequential_text: Option<String>,
     pub role: Option<String>,
     pub score: Option<String>,
-    pub members: Vec<ResourceIx>,
+    /// Tags and templates expanded; without a resource where there is none of this name.
+    pub references: Vec<Reference>,
+}
+
+/// A name in a set and its resource.
+#[derive(Debug, Clone)]
+pub struct Reference {
+    pub name: String,
+    pub resource: Option<ResourceIx>,
+}
+
+impl Set {
+    /// The resources before the first reference to nothing: with that one the reference leaves a set.
+    pub fn members(&self) -> Vec<ResourceIx> {
+        self.references.iter().map_while(|x| x.resource).collect()
+    }
+
+    /// The first reference that stands for nothing.
+    pub fn missing(&self) -> Option<&str> {
+        self.references.iter().find(|x| x.resource.is_none()).map(|x| x.name.as_str())
+    }
 }
 
 /// What a single name stands for.
@@ -51,49 +69,80 @@ impl State {
         );
     }
 
-    /// The sets of a constraint, tags and templates in them expanded; `None`, with a complaint, where a
-    /// reference stands for nothing.
-    pub fn resource_sets(&mut self, constraint: &Element) -> Option<Vec<Set>> {
-        let id = constraint.id().unwrap_or("").to_owned();
-        let mut sets = Vec::new();
+    /// The sets of a constraint, tags and templates in them expanded.
+    pub fn resource_sets(&mut self, constraint: &Element) -> Vec<Set> {
         let mut notes = rules::Notes::default();
         let root = self.root.clone();
-        for e in constraint.children_named("resource_set") {
-            let Some(set) = rules::expand(&root, e, &mut notes) else { continue };
-            let mut members = Vec::new();
-            for reference in set.children_named("resource_ref") {
-                let name = reference.id().unwrap_or("");
-                match self.named(name) {
-                    Named::Resource(r) => members.push(r),
-                    Named::Many(names) => {
-                        for n in names {
-                            match self.find_for_constraint(&n) {
-                                Some(r) => members.push(r),
-                                None => {
-                                    self.no_resource(set.id().unwrap_or(""), &n);
-                                    return None;
-                                }
-                            }
-                        }
-                    }
-                    Named::Nothing => {
-                        self.unknown_name(&id, name);
-                        return None;
-                    }
-                }
-            }
-            sets.push(Set {
-                id: set.id().unwrap_or("").to_owned(),
-                xml: set.clone(),
-                sequential: set.attr("sequential").is_none_or(|v| crate::policy::values::is_true(Some(v))),
-                sequential_text: set.attr("sequential").map(str::to_owned),
-                role: set.attr("role").map(str::to_owned),
-                score: set.attr("score").map(str::to_owned),
-                members,
-            });
-        }
+        let sets: Vec<&Element> = constraint
+            .children_named("resource_set")
+            .filter_map(|set| rules::expand(&root, set, &mut notes))
+            .collect();
         self.absorb(notes);
-        Some(sets)
+        self.expand_sets(constraint.id().unwrap_or(""), &sets)
+    }
+
+    /// Sets with tags and templates expanded. With one reference to nothing, wherever it is, and a complaint,
+    /// none is expanded (Pacemaker 2.1.5 behaviour).
+    pub fn expand_sets(&mut self, id: &str, sets: &[&Element]) -> Vec<Set> {
+        let references = sets.iter().flat_map(|set| names_in(set));
+        let invalid = references.into_iter().find_map(|name| self.invalid_name(&name));
+        if let Some(name) = &invalid {
+            let text = format!(
+                "Ignoring resource sets for constraint '{id}' because '{name}' is not a valid resource or tag"
+            );
+            self.complaints.error("constraint-resource", id, text);
+        }
+        let expand = |name: String| match self.named(&name) {
+            Named::Many(names) if invalid.is_none() => names,
+            _ => vec![name],
+        };
+        sets.iter().map(|set| self.set(set, names_in(set).into_iter().flat_map(expand))).collect()
+    }
+
+    /// A set of these references.
+    pub fn set(&self, set: &Element, names: impl IntoIterator<Item = String>) -> Set {
+        let references =
+            names.into_iter().map(|name| Reference { resource: self.find_for_constraint(&name), name });
+        Set {
+            id: set.id().unwrap_or("").to_owned(),
+            xml: set.clone(),
+            sequential: set.attr("sequential").is_none_or(|v| crate::policy::values::is_true(Some(v))),
+            role: set.attr("role").map(str::to_owned),
+            score: set.attr("score").map(str::to_owned),
+            references: references.collect(),
+        }
+    }
+
+    /// What a reference names that is neither resource nor tag nor template: itself, or one that it stands for.
+    fn invalid_name(&self, name: &str) -> Option<String> {
+        match self.named(name) {
+            Named::Resource(_) => None,
+            Named::Many(names) => names.into_iter().find(|name| matches!(self.named(name), Named::Nothing)),
+            Named::Nothing => Some(name.to_owned()),
+        }
+    }
+
+    /// The members of a set, with a complaint where they end at a reference to nothing.
+    pub fn members_or_complaint(&mut self, set: &Set) -> Vec<ResourceIx> {
+        if let Some(name) = set.missing() {
+            self.no_resource(&set.id, name);
+        }
+        set.members()
+    }
+
+    /// What a tag or template names, up to the first that is no resource: with that one, and a complaint, the
+    /// reference leaves the constraint (Pacemaker 2.1.5 behaviour). An instance counts under its plain name
+    /// only once history has given it that.
+    pub fn members_of(&mut self, set: &str, names: &[String]) -> Vec<ResourceIx> {
+        let mut members = Vec::new();
+        for name in names {
+            let Some(r) = self.find_for_constraint(name) else {
+                self.no_resource(set, name);
+                break;
+            };
+            members.push(r);
+        }
+        members
     }
 
     /// The complaint about a reference in a set that is no resource.
@@ -120,6 +169,11 @@ impl State {
         self.absorb(notes);
         applies
     }
+}
+
+/// What a set refers to.
+pub fn names_in(set: &Element) -> Vec<String> {
+    set.children_named("resource_ref").map(|x| x.id().unwrap_or("").to_owned()).collect()
 }
 
 /// The role of a constraint's attribute; Started and absent are any role.

@@ -39,15 +39,8 @@ impl<L: Ledger> Placer<'_, L> {
             match self.s.named(name) {
                 Named::Resource(r) => self.ticket_of(&id, &ticket, r, any_role(role), policy),
                 Named::Many(names) => {
-                    for n in names {
-                        match self.s.find_for_constraint(&n) {
-                            Some(r) => self.ticket_of(&id, &ticket, r, any_role(role), policy),
-                            None => self.s.complaints.error(
-                                "ticket-resource",
-                                &ticket,
-                                format!("Ignoring ticket '{ticket}' because resource does not exist"),
-                            ),
-                        }
+                    for r in self.s.members_of(name, &names) {
+                        self.ticket_of(&id, &ticket, r, any_role(role), policy);
                     }
                 }
                 Named::Nothing => self.s.unknown_name(&id, name),
@@ -62,11 +55,13 @@ impl<L: Ledger> Placer<'_, L> {
             );
             return;
         }
-        let Some(sets) = self.s.resource_sets(e) else { return };
-        for set in sets {
+        for set in self.s.resource_sets(e) {
             let role = any_role(set.role.as_deref());
-            for r in &set.members {
-                self.ticket_of(&id, &ticket, *r, role, policy);
+            for r in self.s.members_or_complaint(&set) {
+                self.ticket_of(&id, &ticket, r, role, policy);
+            }
+            if set.missing().is_some() {
+                return;
             }
         }
     }

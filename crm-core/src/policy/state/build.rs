@@ -82,6 +82,7 @@ pub fn build<L: Ledger>(cib: &Cib, situation: &Situation, ledger: &mut L) -> Sta
         collect_scores: situation.scores,
         counts: Counts::default(),
         node_ids: IndexMap::new(),
+        has_twin_nodes: false,
         op_defaults: unique(&root, "op_defaults").cloned(),
         options,
         root: root.clone(),
@@ -216,6 +217,7 @@ impl State {
         source: Source<'_>,
     ) {
         let (base, discovery) = (self[node].score, self[node].discovery);
+        let node = self.entry_for(r, node);
         let row = &mut self[r].table;
         if !row.contains(node) {
             row.insert(node, base, discovery);
@@ -227,6 +229,17 @@ impl State {
                 ledger.note(r, node, Change::Add(score), source);
             }
         }
+    }
+
+    /// The node whose entry counts for this one in a resource's table: of several with one id, the one that is there
+    /// already.
+    pub fn entry_for(&self, r: ResourceIx, node: NodeIx) -> NodeIx {
+        let row = &self[r].table;
+        if !self.has_twin_nodes || row.contains(node) {
+            return node;
+        }
+        let twin = |n: &NodeIx| self[*n].id == self[node].id && row.contains(*n);
+        self.node_order.iter().copied().find(twin).unwrap_or(node)
     }
 
     /// [`State::nudge`] for every node; −INFINITY everywhere also forgets an assignment.
@@ -338,7 +351,8 @@ impl<L: Ledger> Builder<'_, L> {
             connection: None,
             state_xml: None,
         });
-        self.s.node_ids.entry(id.to_owned()).or_insert(ix);
+        let known = *self.s.node_ids.entry(id.to_owned()).or_insert(ix);
+        self.s.has_twin_nodes |= known != ix;
         let at = self
             .s
             .node_order

@@ -126,6 +126,14 @@ impl State {
         list.children_named("lrm_resource").find(|e| e.id() == Some(id))
     }
 
+    /// Whether an operation that needs nothing could run on a node as it is known now.
+    fn can_act_on(&self, node: NodeIx) -> bool {
+        let guest = self.is_guest_node(node);
+        let n = &self[node];
+        let there = n.online || guest && !n.requires_reset;
+        there && !n.pending && (!guest || self.can_fence(Some(node)))
+    }
+
     /// Asks for a fail count to be cleared, once.
     pub fn clear_fail_count(&mut self, r: ResourceIx, node: NodeIx, reason: &'static str) {
         let (id, name) = (self[r].id.clone(), self[node].name.clone());
@@ -142,7 +150,8 @@ impl State {
             if let Some(remote) = after_fencing {
                 self.compare_unfencing(remote);
             }
-            self.effect(super::Effect::ClearFailCount { resource: r, node, reason, after_fencing });
+            let runnable = self.can_act_on(node);
+            self.effect(super::Effect::ClearFailCount { resource: r, node, reason, after_fencing, runnable });
         }
     }
 }

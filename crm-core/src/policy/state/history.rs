@@ -555,6 +555,7 @@ impl<L: Ledger> Builder<'_, L> {
         for i in 0..self.s.node_order.len() {
             let n = self.s.node_order[i];
             let discovery = self.s[n].discovery;
+            let n = self.s.entry_for(r, n);
             self.s[r].table.insert(n, -INFINITY, discovery);
             self.ledger.note(r, n, Change::Set(-INFINITY), source);
         }

@@ -25,10 +25,16 @@ impl<L: Ledger> Builder<'_, L> {
         input.agent =
             Some((xml.attr("class").unwrap_or(""), xml.attr("provider"), xml.attr("type").unwrap_or("")));
         let health = &self.s.options.health;
-        let mut at = Some(r);
+        nvpairs::unpack(&xml, "meta_attributes", &input, health, Mode::Keep, &mut table, &mut notes);
+        let mut at = self.s[r].parent;
         while let Some(ix) = at {
-            let xml = &self.s[ix].xml;
-            nvpairs::unpack(xml, "meta_attributes", &input, health, Mode::Keep, &mut table, &mut notes);
+            // In a table of its own: an ancestor's `#default` takes back what the ancestor said, not what
+            // was said below it.
+            let (xml, mut above) = (&self.s[ix].xml, Table::default());
+            nvpairs::unpack(xml, "meta_attributes", &input, health, Mode::Keep, &mut above, &mut notes);
+            for (n, v) in above {
+                table.entry(n).or_insert(v);
+            }
             at = self.s[ix].parent;
         }
         if let Some(d) = &self.s.rsc_defaults {

@@ -11,6 +11,8 @@ fn number(e: &Element, name: &str) -> i64 {
     e.attr(name).map_or(-1, |t| scan_or(t, -1))
 }
 
+/// Entries are looked up by the id of the resource in the plan. An instance of an anonymous clone has a number
+/// there that history does not know: nothing is found of it (Pacemaker 2.1.5 behaviour).
 impl<L: Ledger> Builder<'_, L> {
     /// History of a resource on the node of this name, if there is exactly one.
     fn history_at(&self, resource: &str, node: &str) -> Vec<Element> {
@@ -86,7 +88,7 @@ impl<L: Ledger> Builder<'_, L> {
     /// A migrate_to that succeeded.
     pub fn migrated_to(&mut self, n: NodeIx, r: ResourceIx, op: &Element) {
         let Some((source, target)) = self.names(op) else { return };
-        let id = self.s[r].name_in_history().to_owned();
+        let id = self.s[r].id.clone();
         let source_newer = self.non_monitor_after(&id, &source, op, true);
         let from = self.find_entry(&id, "migrate_from", &target, Some(&source));
         if from.is_some() && source_newer {
@@ -147,7 +149,7 @@ impl<L: Ledger> Builder<'_, L> {
     /// A migrate_to that failed.
     pub fn migrate_to_failed(&mut self, n: NodeIx, r: ResourceIx, op: &Element) {
         let Some((source, target)) = self.names(op) else { return };
-        let id = self.s[r].name_in_history().to_owned();
+        let id = self.s[r].id.clone();
         self.s[r].role = Role::Started;
         let from = self.find_entry(&id, "migrate_from", &target, Some(&source));
         if !self.unknown_at(&id, &target)
@@ -164,7 +166,7 @@ impl<L: Ledger> Builder<'_, L> {
     /// A migrate_from that failed.
     pub fn migrate_from_failed(&mut self, _n: NodeIx, r: ResourceIx, op: &Element) {
         let Some((source, target)) = self.names(op) else { return };
-        let id = self.s[r].name_in_history().to_owned();
+        let id = self.s[r].id.clone();
         self.s[r].role = Role::Started;
         let to = self.find_entry(&id, "migrate_to", &source, Some(&target));
         if !self.unknown_at(&id, &source)

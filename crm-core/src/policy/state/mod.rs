@@ -123,6 +123,8 @@ pub enum Effect {
         reason: &'static str,
         /// A remote node whose (optional) fencing goes before it.
         after_fencing: Option<NodeIx>,
+        /// Whether the node could do it when this was found; what is read later changes nothing about it.
+        runnable: bool,
     },
     /// A recurring operation that runs there already: optional.
     Recurring { resource: ResourceIx, node: NodeIx, key: String, task: String, interval_ms: u32 },
@@ -214,6 +216,8 @@ pub struct State {
     /// Resources by id and by the names history has for them.
     pub(crate) by_id: FxHashMap<String, Vec<ResourceIx>>,
     pub(crate) node_ids: IndexMap<String, NodeIx>,
+    /// Two nodes have one id.
+    pub(crate) has_twin_nodes: bool,
     /// The whole document: operation defaults, constraints and history are read from it.
     pub root: Element,
 }

@@ -118,7 +118,7 @@ impl<L: Ledger> Builder<'_, L> {
         self.s[n].attribute("shutdown").is_some_and(|v| v != "0")
     }
 
-    /// §3.5: online, pending, unclean.
+    /// §3.5: online, pending, unclean. Of several states of one node, one that finds it online is enough.
     fn online(&mut self, n: NodeIx, e: &Element) {
         let shutdown = self.shutdown_requested(n);
         let in_ccm = is_true(e.attr("in_ccm"));
@@ -148,7 +148,7 @@ impl<L: Ledger> Builder<'_, L> {
                 }
                 false
             };
-            self.s[n].online = online;
+            self.s[n].online |= online;
         } else {
             let mut online = in_ccm;
             let terminate = self.s[n].attribute("terminate").is_some_and(|v| {
@@ -179,7 +179,7 @@ impl<L: Ledger> Builder<'_, L> {
             } else {
                 fence = Some(("peer was in an unknown state", false));
             }
-            self.s[n].online = online;
+            self.s[n].online |= online;
             if pending {
                 self.s[n].pending = true;
                 self.s[n].standby = true;

@@ -9,6 +9,7 @@ use super::task::{Key, Task};
 use crate::policy::circles::circles;
 use crate::policy::complaint::Severity;
 use crate::policy::ix::{ActionIx, ResourceIx};
+use crate::policy::placement::lookup;
 use crate::policy::state::rules::{self, Input, Notes};
 use crate::policy::state::{EffectPhase, Role, Variant};
 use crate::policy::values;
@@ -242,15 +243,17 @@ impl Work<'_> {
             let Some(set) = expanded else { return };
             sets.push(set);
         }
-        if sets.is_empty() {
-            match self.sets_of_tags(constraint, &id) {
-                Some(made) => sets = made,
-                None => return self.unpack_simple(constraint, &id, kind, symmetry),
-            }
-        }
+        let resolved: Vec<lookup::Set> = if sets.is_empty() {
+            let Some(made) = self.sets_of_tags(constraint) else {
+                return self.unpack_simple(constraint, &id, kind, symmetry);
+            };
+            made.iter().map(|set| self.st.set(set, lookup::names_in(set))).collect()
+        } else {
+            self.st.expand_sets(&id, &sets.iter().collect::<Vec<_>>())
+        };
         let mut last: Option<Set> = None;
-        for element in &sets {
-            let Some(set) = self.read_set(element, &id, kind, symmetrical.as_deref()) else { return };
+        for resolved in &resolved {
+            let Some(set) = self.read_set(resolved, &id, kind, symmetrical.as_deref()) else { return };
             self.order_within(&set);
             if let Some(last) = &last {
                 self.order_between(last, &set, kind, symmetry);
@@ -268,7 +271,7 @@ impl Work<'_> {
     }
 
     /// The two sets that stand for a simple constraint one of whose ends is a tag or template.
-    fn sets_of_tags(&mut self, constraint: &Element, id: &str) -> Option<Vec<Element>> {
+    fn sets_of_tags(&self, constraint: &Element) -> Option<Vec<Element>> {
         let (first, then) = (constraint.attr("first")?, constraint.attr("then")?);
         let is_tag =
             |w: &Self, name: &str| w.st.find_for_constraint(name).is_none() && w.tagged(name).is_some();
@@ -282,10 +285,8 @@ impl Work<'_> {
                 _ => vec![name.to_owned()],
             };
             let mut set = Element::new("resource_set").with_attr("id", name).with_attr("sequential", "false");
-            let action = constraint
-                .attr(action)
-                .or_else(|| (action == "then-action").then(|| constraint.attr("first-action")).flatten());
-            if let Some(action) = action {
+            // A set knows nothing of the other's action: without one of its own it is about starts.
+            if let Some(action) = constraint.attr(action) {
                 set = set.with_attr("action", action);
             }
             for member in members {
@@ -293,38 +294,25 @@ impl Work<'_> {
             }
             made.push(set);
         }
-        let _ = id;
         Some(made)
     }
 
     fn read_set(
         &mut self,
-        element: &Element,
+        resolved: &lookup::Set,
         id: &str,
         parent: Kind,
         symmetrical: Option<&str>,
     ) -> Option<Set> {
+        let element = &resolved.xml;
         let kind = if element.attr("kind").is_some() { self.kind(element, id) } else { parent };
         let symmetry = self.symmetry(element, kind, symmetrical);
-        let mut members = Vec::new();
-        for reference in element.children_named("resource_ref") {
-            let name = reference.id().unwrap_or_default();
-            match self.st.find_for_constraint(name) {
-                Some(r) => members.push(r),
-                None => match self.tagged(name).cloned() {
-                    Some(tagged) => {
-                        for name in tagged {
-                            members.push(self.member(&name, id)?);
-                        }
-                    }
-                    None => {
-                        self.member(name, id)?;
-                    }
-                },
-            }
+        let members = self.st.members_or_complaint(resolved);
+        if resolved.missing().is_some() {
+            return None;
         }
         Some(Set {
-            id: element.id().unwrap_or_default().to_owned(),
+            id: resolved.id.clone(),
             task: Task::parse(element.attr("action").unwrap_or("start")),
             kind,
             symmetry,
@@ -332,15 +320,6 @@ impl Work<'_> {
             require_all: element.attr("require-all").is_none_or(|s| values::is_true(Some(s))),
             members,
         })
-    }
-
-    fn member(&mut self, name: &str, id: &str) -> Option<ResourceIx> {
-        let found = self.st.find_for_constraint(name);
-        if found.is_none() {
-            let text = format!("{id}: No resource found for {name}");
-            self.order_error("constraint-no-resource", id, text);
-        }
-        found
     }
 
     fn order_within(&mut self, set: &Set) {

@@ -208,8 +208,13 @@ impl Work<'_> {
             Effect::Fence { node, reason, priority_delay } => {
                 self.fence_op(node, None, true, Some(&reason), priority_delay);
             }
-            Effect::ClearFailCount { resource, node, reason: _, after_fencing } => {
+            Effect::ClearFailCount { resource, node, reason: _, after_fencing, runnable } => {
                 let clear = self.clear_failcount(resource, node);
+                if runnable {
+                    self.actions[clear].flags.set(ActionFlags::RUNNABLE);
+                } else {
+                    self.actions[clear].flags.clear(ActionFlags::RUNNABLE);
+                }
                 if let Some(remote) = after_fencing {
                     let fence = self.fence_op(remote, None, true, None, false);
                     self.actions.edge(fence, clear, EdgeFlags::I_THEN);
