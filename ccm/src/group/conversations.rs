@@ -16,6 +16,10 @@
 //! carrier I on|off | ping I on|off | fenced I J | slow I SECONDS | fail I
 //! bus I TEXT
 //! session I J                                    it ends and is opened anew
+//! stuck I | goes I                               its core stands still, its beats go out; it runs again
+//! dies I KIND COUNT                              loses power once it has sent so many messages of that kind
+//! token I T NAME=VALUE | outcome I T             a change with a token; what became of it
+//! if I VERSION NAME=VALUE                        a change on condition of a version
 //! feature I SET | corrupt I | big I NAME BYTES | rate I BYTES | import I NAME=VALUE
 //! watch                                          then `show` says how long nobody could work
 //! show | backups | read I | local I
@@ -204,6 +208,28 @@ impl Talk {
                 self.net.edit(Self::number(rest[0]), name, value);
             }
             "session" => self.net.new_session(Self::number(rest[0]), Self::number(rest[1])),
+            "stuck" => self.net.stick(Self::number(rest[0])),
+            "goes" => self.net.unstick(Self::number(rest[0])),
+            "dies" => {
+                let count = rest[2].parse().unwrap();
+                self.net.nodes[Self::number(rest[0])].dies = Some((rest[1].into(), count));
+            }
+            "token" => {
+                let (i, (name, value)) = (Self::number(rest[0]), rest[2].split_once('=').unwrap());
+                let ident = Some(ident(rest[1]));
+                let options = RequestOptions { ident, ..RequestOptions::default() };
+                self.net.request_with(i, option(name, value), options);
+            }
+            "outcome" => {
+                let input = GroupInput::Outcome { token: 0, ident: ident(rest[1]) };
+                self.net.input(Self::number(rest[0]), input);
+            }
+            "if" => {
+                let (i, (name, value)) = (Self::number(rest[0]), rest[2].split_once('=').unwrap());
+                let Change::Cib(request) = option(name, value) else { panic!("an option is a change") };
+                let token = self.net.request(i, Change::Cib(request.if_version(rest[1].parse().unwrap())));
+                self.wait(i, token);
+            }
             "watch" => self.net.watch = Some(Watch::default()),
             "local" => {
                 let i = Self::number(rest[0]);
@@ -314,6 +340,13 @@ impl Talk {
             }
         }
     }
+}
+
+/// A client's token from a short word.
+fn ident(word: &str) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(word.bytes()).for_each(|(to, from)| *to = from);
+    bytes
 }
 
 fn first(text: &str) -> &str {

@@ -37,6 +37,10 @@ pub struct Node {
     pub disk_fails: bool,
     /// The link of this incarnation has stopped.
     leaves: bool,
+    /// The core does not run, though its beats go out: what it will find when it does.
+    stuck: Option<VecDeque<GroupInput>>,
+    /// It loses power right after it has sent so many messages of this kind.
+    pub dies: Option<(String, usize)>,
     body: BeatBody,
     tick: u64,
     beats: u64,
@@ -49,7 +53,7 @@ pub struct Node {
 
 enum Due {
     Beat { from: usize, to: usize, beat: Box<Beat> },
-    Message { from: usize, to: usize, inc: Incarnation, payload: Vec<u8> },
+    Message { from: usize, to: usize, inc: [Incarnation; 2], payload: Vec<u8> },
     Written { node: usize, inc: Incarnation, token: u64, record: Box<Record> },
     Session { a: usize, b: usize },
 }
@@ -62,7 +66,7 @@ pub struct Net {
     /// Directed cuts.
     pub cut: BTreeSet<(usize, usize)>,
     sessions: BTreeMap<(usize, usize), (Incarnation, Incarnation)>,
-    backlog: BTreeMap<(usize, usize), VecDeque<(Incarnation, Vec<u8>)>>,
+    backlog: BTreeMap<(usize, usize), VecDeque<([Incarnation; 2], Vec<u8>)>>,
     pub tune: fn(&mut GroupConfig),
     next_token: u64,
     /// Bytes a second that messages (not beats) to and from a node go at, and until when its line is busy.
@@ -100,6 +104,8 @@ impl Net {
                 disk_fails: false,
                 feature: None,
                 leaves: false,
+                stuck: None,
+                dies: None,
                 body: BeatBody::default(),
                 tick: 0,
                 beats: 0,
@@ -162,6 +168,7 @@ impl Net {
     /// Power off: what is not written is lost.
     pub fn crash(&mut self, i: usize) {
         self.nodes[i].group = None;
+        (self.nodes[i].stuck, self.nodes[i].dies) = (None, None);
         self.sessions.retain(|(a, b), _| *a != i && *b != i);
         self.backlog.retain(|(a, b), _| *a != i && *b != i);
     }
@@ -197,12 +204,19 @@ impl Net {
     }
 
     pub fn input(&mut self, i: usize, input: GroupInput) {
+        if let Some(queue) = &mut self.nodes[i].stuck {
+            queue.push_back(input);
+            return;
+        }
         let Some(mut group) = self.nodes[i].group.take() else { return };
         let mut actions = Vec::new();
         group.handle(self.now, input, &mut actions);
         self.nodes[i].group = Some(group);
         for action in actions {
-            self.act(i, action);
+            // What had not left it when it died is lost.
+            if self.nodes[i].group.is_some() {
+                self.act(i, action);
+            }
         }
         if std::mem::take(&mut self.nodes[i].leaves) {
             self.crash(i);
@@ -218,6 +232,12 @@ impl Net {
             GroupAction::Link(LinkCommand::BeatNow) => self.send_beat(i),
             GroupAction::Link(LinkCommand::Send { to, inc, payload, .. }) => {
                 let to = self.nodes.iter().position(|n| n.id == to).unwrap();
+                let inc = [self.nodes[i].inc, inc];
+                let last = self.nodes[i].dies.as_mut().is_some_and(|(kind, left)| {
+                    let sent = format!("{:?}", Message::decode(&payload).unwrap());
+                    *left -= usize::from(sent.split(|c: char| !c.is_alphabetic()).next() == Some(kind));
+                    *left == 0
+                });
                 if self.cut.contains(&(i, to)) {
                     self.backlog.entry((i, to)).or_default().push_back((inc, payload));
                 } else {
@@ -227,6 +247,9 @@ impl Net {
                     let free = self.busy.get(&(i, to)).copied().unwrap_or_default().max(self.now) + takes;
                     self.busy.insert((i, to), free);
                     self.later(free - self.now + LATENCY, Due::Message { from: i, to, inc, payload });
+                }
+                if last {
+                    self.crash(i);
                 }
             }
             GroupAction::Link(LinkCommand::Leave) => self.nodes[i].leaves = true,
@@ -301,8 +324,9 @@ impl Net {
             Due::Message { from, to, inc, payload } => {
                 if self.cut.contains(&(from, to)) {
                     self.backlog.entry((from, to)).or_default().push_back((inc, payload));
-                } else if self.nodes[to].inc == inc && self.nodes[from].group.is_some() {
-                    let (from, inc) = (self.nodes[from].id, self.nodes[from].inc);
+                } else if self.nodes[to].inc == inc[1] {
+                    // What a node sent before it died arrives.
+                    let (from, inc) = (self.nodes[from].id, inc[0]);
                     self.input(to, GroupInput::Link(LinkEvent::Message { from, inc, payload }));
                 }
             }
@@ -357,7 +381,8 @@ impl Net {
             let queued = self.queue.keys().next().map(|(t, _)| *t);
             let timers = self.nodes.iter().filter_map(|n| {
                 let g = n.group.as_ref()?;
-                Some(g.deadline().unwrap_or(Duration::MAX).min(n.next_beat))
+                let wake = g.deadline().filter(|_| n.stuck.is_none());
+                Some(wake.unwrap_or(Duration::MAX).min(n.next_beat))
             });
             let next = queued.into_iter().chain(timers).min().unwrap_or(end);
             if next >= end {
@@ -377,9 +402,9 @@ impl Net {
                     self.nodes[i].next_beat = self.now + beat;
                     self.send_beat(i);
                 }
-                let wake =
-                    self.nodes[i].group.as_ref().and_then(Group::deadline).is_some_and(|d| d <= self.now);
-                if wake {
+                let n = &self.nodes[i];
+                let wake = n.group.as_ref().and_then(Group::deadline).is_some_and(|d| d <= self.now);
+                if wake && n.stuck.is_none() {
                     self.input(i, GroupInput::Wake);
                 }
             }
@@ -398,6 +423,18 @@ impl Net {
             self.input(me, GroupInput::Link(LinkEvent::SessionLost { peer, inc, why }));
         }
         self.later(LATENCY, Due::Session { a, b });
+    }
+
+    /// The core of this node does not run any more; its beats go out.
+    pub fn stick(&mut self, i: usize) {
+        self.nodes[i].stuck = Some(VecDeque::new());
+    }
+
+    /// It runs again, and finds what came meanwhile.
+    pub fn unstick(&mut self, i: usize) {
+        for input in self.nodes[i].stuck.take().unwrap_or_default() {
+            self.input(i, input);
+        }
     }
 
     /// Memory of this node lies: its document is another one from now on.
