@@ -137,7 +137,6 @@ impl Drop for SlowDisk {
 }
 
 #[test]
-#[ignore = "not yet seen to pass as a whole; run it with --ignored"]
 fn a_member_whose_disk_is_slow_or_full_leaves_and_the_others_go_on() {
     let programs = [PROGRAMS, &["strace"]].concat();
     if !need::root_and("a_member_whose_disk_is_slow_or_full_leaves_and_the_others_go_on", &programs) {
@@ -229,7 +228,6 @@ fn writers(fleet: &Fleet, from: f64, why: &str) -> Vec<&'static str> {
 }
 
 #[test]
-#[ignore = "not yet seen to pass as a whole; run it with --ignored"]
 fn who_may_write_is_decided_by_the_rules_of_ha_cf() {
     if !need::root_and("who_may_write_is_decided_by_the_rules_of_ha_cf", PROGRAMS) {
         return;

@@ -75,13 +75,20 @@ impl Work<'_> {
         }
     }
 
+    /// The action of a part that stands for that of its collective. Migrations are of primitives alone: those of a
+    /// collective, which orderings make, have none (Pacemaker 2.1.5 behaviour).
+    fn part_of(&self, part: ResourceIx, task: &Task, node: Option<NodeIx>) -> Option<ActionIx> {
+        let moves = matches!(task, Task::MigrateTo | Task::MigrateFrom);
+        if moves { None } else { self.actions.newest_of(part, task, node) }
+    }
+
     fn group_flags(&mut self, action: ActionIx, r: ResourceIx, node: Option<NodeIx>) -> ActionFlags {
         let mut flags = ActionFlags::OPTIONAL | ActionFlags::RUNNABLE | ActionFlags::PSEUDO;
         let task = self.actions[action].task.clone();
         for at in 0..self.st[r].children.len() {
             let member = self.st[r].children[at];
             let member_task = self.task_for(member, &task);
-            match self.actions.newest_of(member, &member_task, node) {
+            match self.part_of(member, &member_task, node) {
                 Some(found) => {
                     let found = self.computed_flags(found, node);
                     if !found.has(ActionFlags::OPTIONAL) {
@@ -122,7 +129,7 @@ impl Work<'_> {
         for &part in parts {
             let primitive = self.st[part].variant() == Variant::Primitive;
             let part_node = if primitive { node } else { None };
-            let Some(found) = self.actions.newest_of(part, &task, part_node) else { continue };
+            let Some(found) = self.part_of(part, &task, part_node) else { continue };
             let found = self.computed_flags(found, node);
             if !found.has(ActionFlags::OPTIONAL) {
                 flags.clear(ActionFlags::OPTIONAL);
