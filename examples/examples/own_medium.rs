@@ -124,3 +124,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::remove_dir_all(&dir)?;
     if arrived { Ok(()) } else { Err("the message did not arrive".into()) }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn two_nodes_talk_over_a_medium_of_this_crate() {
+        super::main().expect("the message arrives");
+    }
+}

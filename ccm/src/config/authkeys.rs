@@ -153,10 +153,14 @@ impl AuthKeys {
                 );
             }
             Some((number, _)) => {
-                if let Some(key) = keys.get(&number)
-                    && key.method == AuthMethod::Crc
-                {
-                    problems.warn("crc", key.line, "crc protects against damage, not against people; \"everbeat keygen\" makes a real key");
+                for (at, key) in keys.iter().filter(|(_, key)| key.method == AuthMethod::Crc) {
+                    let what = if *at == number {
+                        "crc protects against damage, not against people; \"everbeat keygen\" makes a real key"
+                    } else {
+                        "every key listed is accepted, and anybody can sign with crc: take this line away once \
+                         no node signs with it"
+                    };
+                    problems.warn("crc", key.line, what);
                 }
             }
         }

@@ -9,11 +9,9 @@
 //!
 //! | medium          | own nodes | Heartbeat 3.0.6 |
 //! |-----------------|-----------|-----------------|
-//! | `bcast`         | sha1, hmac-sha256 | sha1, also with one frame in five lost |
-//! | `ucast`         | sha1, hmac-sha256 | md5 |
-//! | `mcast`         | hmac-sha256 | crc |
-//! | `mcast6`, `ucast6` | hmac-sha256 | sha1 |
-//! | `serial`        | sha1; lines and chains | sha1 |
+//! | `bcast`, `ucast`, `mcast` | sha1, hmac-sha256 | crc, md5, sha1; whole packets compressed and not; one in five lost |
+//! | `mcast6`, `ucast6` | hmac-sha256 | sha1; one packet in five lost |
+//! | `serial`        | sha1; lines and chains | crc, md5, sha1, in the classic notation |
 //! | in memory       | crc, sha1, hmac-sha256 | |
 //!
 //! Between own nodes every key but `crc` also encrypts.

@@ -15,7 +15,11 @@ pub enum Format {
     Netstring,
 }
 
-/// Whether a netstring packet also carries the classic `auth` field, as real Heartbeat's do (§7.3).
+/// The field of a packet that is another one, compressed as a whole.
+const PAYLOAD: &str = "_compressed_payload";
+
+/// Whether a netstring packet also carries the classic `auth` field, as real Heartbeat's do (§7.3) unless
+/// they hold another message or are compressed as a whole (3.0.6, recorded).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthField {
     Yes,
@@ -50,7 +54,8 @@ pub struct Opened {
 /// Encodes and signs.
 pub fn encode(packet: &Packet, format: Format, auth: AuthField, keys: &Keys) -> Vec<u8> {
     let mut packet = std::borrow::Cow::Borrowed(packet);
-    let plain = !packet.fields().any(|(_, v)| matches!(v, Value::Struct(_) | Value::Compressed(_)));
+    let plain = packet.get(PAYLOAD).is_none()
+        && !packet.fields().any(|(_, v)| matches!(v, Value::Struct(_) | Value::Compressed(_)));
     let mut out = Vec::with_capacity(1536);
     if format == Format::Classic || (auth == AuthField::Yes && plain) {
         classic::lines(&packet, "auth", &mut out);
@@ -144,7 +149,7 @@ fn split_classic(body: &[u8]) -> Result<[&[u8]; 3], Refusal> {
 /// Undoes compression of the whole message. The packet inside is whole; the sequence fields of the
 /// envelope win where it has them.
 fn unpack(packet: Packet) -> Result<Packet, DecodeError> {
-    let Some(payload) = packet.binary("_compressed_payload") else { return Ok(packet) };
+    let Some(payload) = packet.binary(PAYLOAD) else { return Ok(packet) };
     let name = packet.text("_compression_algorithm").ok_or(DecodeError::Compressed)?;
     let algorithm = Algorithm::named(name).ok_or(DecodeError::Compressed)?;
     let text = algorithm.unpack(payload, MAX_UNPACKED)?;
@@ -158,7 +163,7 @@ fn unpack(packet: Packet) -> Result<Packet, DecodeError> {
     };
     let mut merged = inner;
     for (name, value) in packet.fields() {
-        if name != "_compressed_payload" && name != "_compression_algorithm" && merged.get(name).is_none() {
+        if name != PAYLOAD && name != "_compression_algorithm" && merged.get(name).is_none() {
             merged.push(name, value.clone());
         }
     }
@@ -171,9 +176,7 @@ pub fn pack(packet: &Packet, algorithm: Algorithm, threshold: usize) -> Option<P
     let mut text = Vec::new();
     netstring::encode(packet, &mut text);
     let packed = (text.len() > threshold).then(|| algorithm.pack(&text)).flatten()?;
-    let packed = Packet::new()
-        .with_binary("_compressed_payload", packed)
-        .with("_compression_algorithm", algorithm.name());
+    let packed = Packet::new().with_binary(PAYLOAD, packed).with("_compression_algorithm", algorithm.name());
     Some(packed)
 }
 

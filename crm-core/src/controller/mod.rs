@@ -449,9 +449,11 @@ impl Controller {
     /// dead time if there is nobody who would plan for it.
     fn escalation_at(&self, since: Duration) -> Duration {
         // A node that is not in the configuration is in nobody's plan: so it is where there never was a quorum.
+        // While a foreign node is there, nobody plans.
         let mut nodes = self.cib.nodes().into_iter().flat_map(|nodes| nodes.children_named("node"));
         let known = nodes.any(|n| n.attr("uname").is_some_and(|n| n.eq_ignore_ascii_case(&self.config.name)));
-        let nobody = self.view().is_none() || self.suspended || self.storage_lost || !known;
+        let unled = self.view().is_none() || self.suspended || self.foreign;
+        let nobody = unled || self.storage_lost || !known;
         let wait = if nobody { self.config.deadtime } else { options::of(&self.cib).shutdown_escalation };
         since + wait
     }

@@ -208,10 +208,12 @@ impl Lab {
     pub fn lose(&self, percent: u8) -> Result<(), LabError> {
         let mut script = String::from("table bridge lossy\ndelete table bridge lossy\n");
         if percent > 0 {
+            // The filter knows no number that is always below a hundred of a hundred.
+            let which =
+                if percent < 100 { format!("numgen random mod 100 < {percent} ") } else { String::new() };
             let _ = writeln!(
                 script,
-                "table bridge lossy {{\nchain f {{ type filter hook forward priority 0; \
-                 numgen random mod 100 < {percent} drop; }}\n}}"
+                "table bridge lossy {{\nchain f {{ type filter hook forward priority 0; {which}drop; }}\n}}"
             );
         }
         self.switch_nft("lossy.nft", &script)
