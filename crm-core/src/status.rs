@@ -164,12 +164,25 @@ pub struct TransitionStatus {
     pub activity: Activity,
     /// Actions ended and in all, of the plan in execution.
     pub progress: Option<(usize, usize)>,
-    /// `start of ip on hatest4` for each action that runs.
+    /// `start of ip on hatest4` for the actions that run, the first [`TransitionStatus::SHOWN`] of them: this is
+    /// made at every step, and thousands may run.
     pub running: Vec<String>,
+    /// How many more run.
+    pub more: usize,
     /// The closing line of the last transition.
     pub last: Option<String>,
     /// What the planner complained about, at its last run.
     pub complaints: Arc<Vec<String>>,
+}
+
+impl TransitionStatus {
+    /// Actions that are named.
+    pub const SHOWN: usize = 20;
+
+    fn named(&self) -> String {
+        let names = self.running.join(", ");
+        if self.more > 0 { format!("{names} and {} more", self.more) } else { names }
+    }
 }
 
 impl std::fmt::Display for TransitionStatus {
@@ -180,8 +193,8 @@ impl std::fmt::Display for TransitionStatus {
             Activity::Planning => f.write_str("planning"),
             Activity::Executing => match self.progress {
                 Some((done, all)) if self.running.is_empty() => write!(f, "executing, {done} of {all} done"),
-                Some((done, all)) => write!(f, "{} ({done} of {all} done)", self.running.join(", ")),
-                None => f.write_str(&self.running.join(", ")),
+                Some((done, all)) => write!(f, "{} ({done} of {all} done)", self.named()),
+                None => f.write_str(&self.named()),
             },
         }
     }

@@ -1,6 +1,8 @@
 //! What a new CIB means for the plan in execution: which results arrived, and what makes the plan
 //! doubtful. Equal parts of two documents are shared, so that comparing costs what changed.
 
+use std::collections::{HashMap, HashSet};
+
 use cib::{Cib, Element};
 
 /// The difference that the controller cares about.
@@ -73,11 +75,25 @@ fn histories(state: &Element) -> Vec<&Element> {
         .unwrap_or_default()
 }
 
+/// Two lists without what is the same at both ends.
+fn between<'a, 'b>(old: &'a [&'b Element], new: &'a [&'b Element]) -> (&'a [&'b Element], &'a [&'b Element]) {
+    let begin = old.iter().zip(new).take_while(|(a, b)| a.ptr_eq(b)).count();
+    let (old, new) = (old.get(begin..).unwrap_or_default(), new.get(begin..).unwrap_or_default());
+    let end = old.iter().rev().zip(new.iter().rev()).take_while(|(a, b)| a.ptr_eq(b)).count();
+    (old.get(..old.len() - end).unwrap_or_default(), new.get(..new.len() - end).unwrap_or_default())
+}
+
 fn compare_history(node: &str, old: Option<&Element>, new: &Element, found: &mut Changes) {
-    let old_list = old.map(histories).unwrap_or_default();
-    let new_list = histories(new);
-    for resource in &new_list {
-        let before = old_list.iter().find(|r| r.id() == resource.id());
+    let (old_list, new_list) = (old.map(histories).unwrap_or_default(), histories(new));
+    // One change of thousands of histories is looked for at every change: what did not move is passed over, and
+    // the rest is found by name.
+    let (old_list, new_list) = between(&old_list, &new_list);
+    let mut known_before: HashMap<Option<&str>, &Element> = HashMap::new();
+    for resource in old_list {
+        known_before.entry(resource.id()).or_insert(resource);
+    }
+    for resource in new_list {
+        let before = known_before.get(&resource.id());
         if before.is_some_and(|b| b.ptr_eq(resource)) {
             continue;
         }
@@ -92,8 +108,9 @@ fn compare_history(node: &str, old: Option<&Element>, new: &Element, found: &mut
             }
         }
     }
-    for resource in &old_list {
-        if !new_list.iter().any(|r| r.id() == resource.id()) {
+    let known_now: HashSet<Option<&str>> = new_list.iter().map(|resource| resource.id()).collect();
+    for resource in old_list {
+        if !known_now.contains(&resource.id()) {
             found.forgotten.push((node.to_owned(), resource.id().unwrap_or_default().to_owned()));
         }
     }

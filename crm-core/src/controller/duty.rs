@@ -85,10 +85,9 @@ impl Duty {
     }
 
     pub(super) fn status(&self) -> TransitionStatus {
-        let running = self
-            .transition
-            .iter()
-            .flat_map(Transition::pending)
+        let pending = || self.transition.iter().flat_map(Transition::pending);
+        let running: Vec<String> = pending()
+            .take(TransitionStatus::SHOWN)
             .map(|a| match (&a.resource, &a.on_node) {
                 (Some(r), Some(node)) => {
                     format!("{} of {} on {node}", a.operation, r.long_id.as_deref().unwrap_or(&r.id))
@@ -105,6 +104,7 @@ impl Duty {
                 _ => Activity::Executing,
             },
             progress: self.transition.as_ref().map(Transition::progress),
+            more: pending().count() - running.len(),
             running,
             last: self.last.clone(),
             complaints: self.complaints.clone(),

@@ -324,7 +324,8 @@ impl Controller {
         let mut status = self.duty.status();
         if !self.is_dc() {
             status.activity = if self.running.is_empty() { Activity::Idle } else { Activity::Executing };
-            status.running = self.running.keys().cloned().collect();
+            status.running = self.running.keys().take(TransitionStatus::SHOWN).cloned().collect();
+            status.more = self.running.len() - status.running.len();
         } else if !self.complete {
             status.activity = Activity::Waiting;
         }
