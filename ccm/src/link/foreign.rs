@@ -242,12 +242,7 @@ impl Link {
                 Some((kept, bytes)) if *kept == seq => {
                     let bytes = bytes.clone();
                     self.foreign.resent.insert(seq, now);
-                    for medium in 0..self.media.len() {
-                        if self.media.get(medium).is_some_and(|m| m.up) {
-                            let bytes = bytes.clone();
-                            out.push(LinkAction::Transmit { medium, to: None, bytes });
-                        }
-                    }
+                    self.transmit_again(&bytes, out);
                 }
                 _ => {
                     let text = format!("{seq:x}");

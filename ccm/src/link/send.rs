@@ -99,6 +99,31 @@ impl Link {
         netstring
     }
 
+    /// A packet of the history once more on every medium, in the notation of each: a serial line knows no
+    /// netstrings, and one that ends without a newline would spoil the next packet as well.
+    pub(super) fn transmit_again(&self, netstring: &[u8], out: &mut Vec<LinkAction>) {
+        let mut classic: Option<Vec<u8>> = None;
+        for (medium, info) in self.config.media.iter().enumerate() {
+            if !self.media.get(medium).is_some_and(|m| m.up) {
+                continue;
+            }
+            let bytes = match info.format {
+                Format::Netstring => netstring.to_vec(),
+                Format::Classic => {
+                    if classic.is_none() {
+                        // Signed with a key that has been taken away since, it is of no use to anybody.
+                        let Ok(opened) = envelope::open(netstring, &self.config.keys) else { continue };
+                        let keys = &self.config.keys;
+                        let bytes = envelope::encode(&opened.packet, info.format, AuthField::Yes, keys);
+                        classic = Some(bytes);
+                    }
+                    classic.clone().unwrap_or_default()
+                }
+            };
+            out.push(LinkAction::Transmit { medium, to: None, bytes });
+        }
+    }
+
     /// The frame around a body, encrypted if the key does that.
     fn frame(&mut self, to: Option<Who>, body: &Body) -> Vec<u8> {
         self.counter += 1;

@@ -266,7 +266,7 @@ pub enum Line {
 pub struct Pair {
     pub lab: Lab,
     pub ours: Ours,
-    line: Line,
+    pub line: Line,
     /// The link's name at theirs and at ours.
     links: [String; 2],
     /// Our ha.cf, and the keys of both.
