@@ -115,9 +115,18 @@ impl Jobs {
         self.wake(now, out)
     }
 
-    /// Another node leads, or this one may have been left behind: what has not begun is not begun any more.
-    pub(super) fn forget(&mut self, wanted: impl Fn(&NodeId) -> bool) {
-        self.jobs.retain(|_, job| matches!(job.phase, Phase::Running(_)) || wanted(&job.order.from));
+    /// Gives up what was ordered by a node that is not `wanted` and is not running. Whoever still waits for the
+    /// answer can ask another node.
+    pub(super) fn forget(&mut self, wanted: impl Fn(&NodeId) -> bool, reason: &str) -> Vec<Answer> {
+        let unwanted = |job: &Job| matches!(job.phase, Phase::Due(..)) && !wanted(&job.order.from);
+        let numbers: Vec<u64> = self.jobs.iter().filter(|(_, job)| unwanted(job)).map(|(n, _)| *n).collect();
+        numbers.into_iter().filter_map(|number| self.end(number, FAILED, reason)).collect()
+    }
+
+    /// Ends an order with this answer.
+    fn end(&mut self, number: u64, rc: i32, reason: impl Into<String>) -> Option<Answer> {
+        let order = self.jobs.remove(&number)?.order;
+        Some((order.from, order.id, rc, reason.into()))
     }
 
     /// Starts what has waited long enough and gives up what has waited too long.
@@ -127,12 +136,11 @@ impl Jobs {
         for number in numbers {
             let Some(job) = self.jobs.get(&number) else { continue };
             let Phase::Due(step, at) = job.phase else { continue };
-            if at <= now && self.is_free(&job.device) {
+            // First: a device that is free too late shoots nobody.
+            if job.expires <= now {
+                answers.extend(self.end(number, TIMED_OUT, "the device was not free in time"));
+            } else if at <= now && self.is_free(&job.device) {
                 self.call(now, number, step, out);
-            } else if job.expires <= now {
-                let reason = "the device was not free in time".to_owned();
-                answers.push((job.order.from, job.order.id, TIMED_OUT, reason));
-                self.jobs.remove(&number);
             }
         }
         answers
@@ -205,8 +213,7 @@ impl Jobs {
             job.phase = act;
             return None;
         };
-        let job = self.jobs.remove(&number)?;
-        Some((job.order.from, job.order.id, NO_DEVICE, reason.to_owned()))
+        self.end(number, NO_DEVICE, reason)
     }
 
     fn acted(
@@ -236,14 +243,13 @@ impl Jobs {
             job.expires = now + limit;
             return None;
         }
-        let job = self.jobs.remove(&number)?;
         let (rc, reason) = verdict(outcome, limit);
         let text = format!(
             "Operation '{}' targeting {} using {} returned {rc}",
             job.order.action, job.order.target, job.device.id
         );
         out.push(FencingAction::Log { level: Level::Info, text });
-        Some((job.order.from, job.order.id, rc, reason))
+        self.end(number, rc, reason)
     }
 }
 

@@ -44,6 +44,8 @@ pub const FAILED: i32 = 1;
 const SENT: usize = 32;
 /// Entries that newcomers are told.
 const NEWEST: usize = 100;
+/// Why a node does not use a device.
+const LEFT_BEHIND: &str = "this node may have been left behind";
 /// History entries kept; beyond, half of them go.
 const HISTORY: usize = 500;
 
@@ -89,7 +91,8 @@ impl Fencing {
             members: None,
             suspended: false,
             operations: BTreeMap::new(),
-            next: 1,
+            // Another beginning in every start: an answer to this node before its restart is none to it now.
+            next: inc.boot >> 1,
             jobs: Jobs::default(),
             sent: VecDeque::new(),
             unsent: Vec::new(),
@@ -140,7 +143,8 @@ impl Fencing {
             FencingEvent::Suspended(suspended) => {
                 self.suspended = suspended;
                 if suspended {
-                    self.jobs.forget(|_| false);
+                    let answers = self.jobs.forget(|_| false, LEFT_BEHIND);
+                    self.answer(now, answers, out);
                 }
             }
             FencingEvent::Fence { requester, target, action, timeout, delay } => {
@@ -218,8 +222,8 @@ impl Fencing {
             }
         }
         if let Some(members) = &members {
-            // A DC that is one no more has given up what it asked for.
-            self.jobs.forget(|from| *from == members.dc);
+            // A DC that is one no more has given up what it asked for, and waits for no answer.
+            self.jobs.forget(|from| *from == members.dc, LEFT_BEHIND);
             self.tell_history(members, out);
         }
         let was_dc = self.members.as_ref().is_some_and(|m| m.dc == self.id);
@@ -266,7 +270,7 @@ impl Fencing {
                 let refusal = if dc != Some(from) {
                     Some("only the DC may order that")
                 } else if self.suspended {
-                    Some("this node may have been left behind")
+                    Some(LEFT_BEHIND)
                 } else if target.eq_ignore_ascii_case(&self.name) {
                     Some("a node does not fence itself")
                 } else {

@@ -176,6 +176,63 @@ fn a_device_that_is_busy_is_waited_for_but_not_for_ever() {
     assert_eq!(acts[0].target.as_ref().map(|t| t.0.as_str()), Some("n2"));
 }
 
+/// The device is free again, but too late for the order that waited for it.
+#[test]
+fn who_waited_too_long_is_not_shot_when_the_device_is_free() {
+    let mut cluster = Cluster::new();
+    let from = id(1);
+    cluster.step(1, FencingEvent::Message { from, message: order(0) });
+    cluster.step(1, FencingEvent::Message { from, message: order(0) });
+    assert_eq!(cluster.runs.len(), 1);
+    cluster.now = Duration::from_secs(1000);
+    cluster.exit(0, "");
+    assert!(cluster.runs.is_empty(), "{:?}", cluster.runs);
+}
+
+/// The DC does not wait for a node that may have been left behind: another one is asked at once.
+#[test]
+fn a_node_that_lost_its_lease_says_so() {
+    let mut cluster = Cluster::new();
+    cluster.fence("n3");
+    assert_eq!(cluster.runs.remove(0).0, 0);
+    // A device of one call at a time keeps the second order waiting.
+    cluster.fence("n2");
+    assert!(cluster.runs.is_empty());
+    cluster.step(0, FencingEvent::Suspended(true));
+    let asked: Vec<(usize, FenceAction)> = cluster.runs.iter().map(|run| (run.0, run.2.action)).collect();
+    assert_eq!(asked, [(2, FenceAction::Reboot)]);
+}
+
+/// An answer to an earlier start of the DC is none to the present one: their numbers differ.
+#[test]
+fn numbers_begin_anew_in_every_start() {
+    let number = |boot| {
+        let mut dc = Fencing::new(id(1), Incarnation { generation: 1, boot }, "n1", 1);
+        let mut out = vec![];
+        let event = FencingEvent::Visible(Cib::parse(CIB).unwrap());
+        dc.handle(Now::utc(Duration::ZERO, 0), event, &mut out);
+        dc.handle(
+            Now::utc(Duration::ZERO, 0),
+            FencingEvent::View(Some(members(&[1, 2, 3], &[1, 1, 1]))),
+            &mut out,
+        );
+        let event = FencingEvent::Fence {
+            requester: Requester::Plan(ActionId(1)),
+            target: "n3".into(),
+            action: "off".into(),
+            timeout: Duration::from_secs(60),
+            delay: Duration::ZERO,
+        };
+        dc.handle(Now::utc(Duration::ZERO, 0), event, &mut out);
+        out.into_iter().find_map(|action| match action {
+            FencingAction::Send { message: Message::Fence { id, .. }, .. } => Some(id),
+            _ => None,
+        })
+    };
+    assert!(number(77).is_some());
+    assert_ne!(number(77), number(999));
+}
+
 /// An agent without a list is asked about the node itself.
 #[test]
 fn where_the_list_fails_the_status_decides() {
@@ -205,14 +262,7 @@ fn an_order_that_waits_ends_with_who_gave_it() {
         FencingEvent::View(Some(Members { dc: id(2), ..members(&[1, 2], &[1, 1]) })),
     ] {
         let mut cluster = Cluster::new();
-        let order = Message::Fence {
-            id: 7,
-            device: "f1".into(),
-            target: "n3".into(),
-            action: "off".into(),
-            timeout_ms: 60_000,
-            delay_ms: 5000,
-        };
+        let order = order(5000);
         cluster.step(1, FencingEvent::Message { from: id(1), message: order });
         assert_eq!(cluster.nodes[1].deadline(), Some(Duration::from_secs(5)));
         cluster.step(1, event);
@@ -256,17 +306,16 @@ fn a_second_request_for_the_same_joins_the_first() {
     assert_eq!(cluster.ended.len(), 2);
 }
 
+/// Turn off the third, with the first device.
+fn order(delay_ms: u64) -> Message {
+    let (device, target, action) = ("f1".into(), "n3".into(), "off".into());
+    Message::Fence { id: 7, device, target, action, timeout_ms: 60_000, delay_ms }
+}
+
 #[test]
 fn only_the_dc_is_obeyed_and_nobody_without_a_lease_fences() {
     let mut cluster = Cluster::new();
-    let order = Message::Fence {
-        id: 7,
-        device: "f1".into(),
-        target: "n3".into(),
-        action: "off".into(),
-        timeout_ms: 1000,
-        delay_ms: 0,
-    };
+    let order = order(0);
     cluster.step(1, FencingEvent::Message { from: id(3), message: order.clone() });
     assert!(cluster.runs.is_empty());
     cluster.step(1, FencingEvent::Suspended(true));
