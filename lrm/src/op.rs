@@ -67,7 +67,7 @@ pub mod rc {
 /// How the execution itself went (`op-status`; agents.md 1.7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OpStatus {
-    Pending,
+    Pending = -1,
     Done,
     Cancelled,
     Timeout,
@@ -83,29 +83,9 @@ pub enum OpStatus {
 }
 
 impl OpStatus {
-    /// The number in the history.
-    pub fn code(self) -> i32 {
-        match self {
-            OpStatus::Pending => -1,
-            OpStatus::Done => 0,
-            OpStatus::Cancelled => 1,
-            OpStatus::Timeout => 2,
-            OpStatus::NotSupported => 3,
-            OpStatus::Error => 4,
-            OpStatus::ErrorHard => 5,
-            OpStatus::ErrorFatal => 6,
-            OpStatus::NotInstalled => 7,
-            OpStatus::NotConnected => 8,
-            OpStatus::Invalid => 9,
-            OpStatus::NoFenceDevice => 10,
-            OpStatus::NoSecrets => 11,
-        }
-    }
-
-    /// The status with this number.
-    pub fn of(number: i32) -> Option<Self> {
+    const ALL: [OpStatus; 13] = {
         use OpStatus::*;
-        let all = [
+        [
             Pending,
             Done,
             Cancelled,
@@ -119,8 +99,17 @@ impl OpStatus {
             Invalid,
             NoFenceDevice,
             NoSecrets,
-        ];
-        all.into_iter().find(|status| status.code() == number)
+        ]
+    };
+
+    /// The number in the history.
+    pub fn code(self) -> i32 {
+        self as i32
+    }
+
+    /// The status with this number.
+    pub fn of(code: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.code() == code)
     }
 
     /// The words of `crm_mon`.

@@ -525,7 +525,7 @@ impl Controller {
         if magic.status == lrm::OpStatus::Pending.code() {
             return;
         }
-        let status = status_of(magic.status);
+        let status = lrm::OpStatus::of(magic.status).unwrap_or(lrm::OpStatus::Error);
         let failed = is_failure(status, magic.rc, magic.key.expected);
         let what = change.op.attr("operation_key").unwrap_or_default();
         if failed {
@@ -564,26 +564,4 @@ fn brake(failures: u32) -> Option<Duration> {
 /// The result an action must have.
 pub(super) fn expected_rc(action: &GraphAction) -> i32 {
     action.attribute("CRM_meta_op_target_rc").and_then(|v| v.parse().ok()).unwrap_or(0)
-}
-
-fn status_of(code: i32) -> lrm::OpStatus {
-    use lrm::OpStatus::*;
-    [
-        Pending,
-        Done,
-        Cancelled,
-        Timeout,
-        NotSupported,
-        Error,
-        ErrorHard,
-        ErrorFatal,
-        NotInstalled,
-        NotConnected,
-        Invalid,
-        NoFenceDevice,
-        NoSecrets,
-    ]
-    .into_iter()
-    .find(|s| s.code() == code)
-    .unwrap_or(Error)
 }

@@ -27,30 +27,10 @@ pub enum Section {
 use Section::*;
 
 const SUMMARY: &[Section] = &[Stack, Dc, Times, Counts, MaintMode];
-const ALL: &[Section] = &[
-    Stack,
-    Dc,
-    Times,
-    Counts,
-    MaintMode,
-    Options,
-    Nodes,
-    Resources,
-    Attributes,
-    Failcounts,
-    Operations,
-    Failures,
-    Tickets,
-    Bans,
-    FencingFailed,
-    FencingPending,
-    FencingSucceeded,
-];
 const FENCING: &[Section] = &[FencingFailed, FencingPending, FencingSucceeded];
 
-/// The names that can be given, and what each stands for.
+/// The names that can be given, and what each stands for; `all` is all of them.
 const NAMES: &[(&str, &[Section])] = &[
-    ("all", ALL),
     ("attributes", &[Attributes]),
     ("bans", &[Bans]),
     ("counts", &[Counts]),
@@ -85,7 +65,7 @@ impl Sections {
     /// What is shown when nobody says otherwise; XML shows everything.
     pub fn usual(xml: bool) -> Self {
         let usual: BTreeSet<Section> = if xml {
-            ALL.iter().copied().collect()
+            all().collect()
         } else {
             SUMMARY
                 .iter()
@@ -148,17 +128,24 @@ impl Sections {
     pub fn exclude(&mut self, list: &str) -> Result<(), String> {
         for name in list.split(',').filter(|name| *name != "none") {
             for section in named("--exclude", name)? {
-                self.shown.remove(section);
+                self.shown.remove(&section);
             }
         }
         Ok(())
     }
 }
 
-fn named(option: &str, name: &str) -> Result<&'static [Section], String> {
+fn all() -> impl Iterator<Item = Section> {
+    NAMES.iter().flat_map(|(_, sections)| sections.iter().copied())
+}
+
+fn named(option: &str, name: &str) -> Result<Vec<Section>, String> {
+    if name.eq_ignore_ascii_case("all") {
+        return Ok(all().collect());
+    }
     let found = NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-    found.map(|(_, sections)| *sections).ok_or_else(|| {
-        let known: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
+    found.map(|(_, sections)| sections.to_vec()).ok_or_else(|| {
+        let known: Vec<&str> = std::iter::once("all").chain(NAMES.iter().map(|(name, _)| *name)).collect();
         let known = known.join(", ");
         if name == "list" {
             format!("sections for {option}: {known}, bans:PREFIX, default, none")
