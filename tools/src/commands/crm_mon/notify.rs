@@ -11,7 +11,7 @@ use crm_core::transition::Key;
 use lrm::rc::{NOT_RUNNING, text};
 
 use super::follow::Seen;
-use crate::fenced::entries;
+use crate::fenced::{Entry, Fate, entries};
 
 /// Programs that run at the same time at most; further news wait for none of them and are lost.
 const AT_ONCE: usize = 64;
@@ -39,11 +39,9 @@ pub fn changes(before: &Seen, now: &Seen) -> Vec<Notice> {
         .filter_map(|((node, resource, _), op)| notice(node, resource, op))
         .collect();
     if let (Some(before), Some(now)) = (&before.live, &now.live) {
-        // The newest come first, and those under way before all.
-        let old = before.fencing.len();
-        let new = now.fencing.len().saturating_sub(old);
-        let ended = entries(now, false).into_iter().skip(now.fencing_pending.len()).take(new);
-        notices.extend(ended.collect::<Vec<_>>().into_iter().rev().map(|entry| Notice {
+        // Not by place: old entries fall out of the history, and news of earlier ones come in between.
+        let new = |entry: &Entry| entry.fate != Fate::Pending && !before.fencing.contains(entry.fenced);
+        notices.extend(entries(now, false).into_iter().rev().filter(new).map(|entry| Notice {
             node: entry.fenced.target.clone(),
             resource: None,
             task: "st_notify_fence".into(),
@@ -159,6 +157,7 @@ impl Agent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::proto::{ClusterState, Fenced};
 
     fn seen(ops: &str) -> Seen {
         let text = format!(
@@ -188,6 +187,22 @@ mod tests {
         assert_eq!(changes(&now, &failed)[0].description, "not running");
         let late = seen(&op("ip_last_0", "stop", 7, 1, 2, 0));
         assert_eq!(changes(&now, &late)[0].description, "Timed Out");
+    }
+
+    #[test]
+    fn fencing_is_told_once_wherever_it_stands_in_the_history() {
+        let fenced =
+            |target: &str, completed| Fenced { target: target.into(), completed, ..Fenced::default() };
+        let live = |fencing: Vec<Fenced>| {
+            let state =
+                ClusterState { fencing, fencing_pending: vec![fenced("n9", 0)], ..Default::default() };
+            Seen { live: Some(state), ..seen("") }
+        };
+        let before = live(vec![fenced("n1", 10), fenced("n2", 20)]);
+        // The oldest fell out, one in the middle was learned late, one is new.
+        let now = live(vec![fenced("n3", 15), fenced("n2", 20), fenced("n1", 30)]);
+        let told: Vec<String> = changes(&before, &now).into_iter().map(|notice| notice.node).collect();
+        assert_eq!(told, ["n3", "n1"]);
     }
 
     #[test]
