@@ -422,12 +422,16 @@ fn once(cib: &Cib) -> Result<(), Violation> {
     Ok(())
 }
 
+/// What bus messages of the simulation begin with: in a whole core the product sends its own beside them, of any
+/// bytes and length, and may send one twice.
+const BUS: &[u8; 8] = b"sim bus\0";
+
 /// A bus message of the simulation: which start of the sender, and its number there.
 pub fn bus_message(boot: u64, number: u64) -> Vec<u8> {
-    [boot.to_le_bytes(), number.to_le_bytes()].concat()
+    [*BUS, boot.to_le_bytes(), number.to_le_bytes()].concat()
 }
 
 fn read_bus(payload: &[u8]) -> Option<(u64, u64)> {
-    let (boot, number) = payload.split_first_chunk::<8>()?;
+    let (boot, number) = payload.strip_prefix(BUS)?.split_first_chunk::<8>()?;
     Some((u64::from_le_bytes(*boot), u64::from_le_bytes(number.try_into().ok()?)))
 }
