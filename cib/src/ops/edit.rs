@@ -1,5 +1,7 @@
 //! Create, modify, replace and delete by name and id.
 
+use std::collections::HashMap;
+
 use super::section::{self, of_input};
 use super::{Code, OpError, Operation, Request, no_input};
 use crate::schema::incremental;
@@ -142,15 +144,58 @@ fn merge(target: &mut Element, update: &Element) {
         let value = increment(target.attr(name), name, value);
         target.set_attr(name, value);
     }
+    let mut places = Places::of(target, update);
     for child in update.nodes() {
         if child.is_comment() {
             continue;
         }
-        let index = target.nodes().position(|node| same(node, child));
+        let index = match &places {
+            Some(places) if child.id().is_some() => places.find(child),
+            _ => target.nodes().position(|node| same(node, child)),
+        };
         match index.and_then(|index| target.node_at_mut(index)) {
             Some(found) => merge(found, child),
-            None => target.push(child.clone()),
+            None => {
+                if let Some(places) = &mut places {
+                    places.add(target.nodes().len(), child);
+                }
+                target.push(child.clone());
+            }
         }
+    }
+}
+
+/// Where the children with an id stand, when so many are looked for that a search for each would take long.
+struct Places(HashMap<String, Vec<(String, usize)>>);
+
+impl Places {
+    /// Below this many comparisons there is nothing to gain.
+    const WORTH: usize = 1000;
+
+    fn of(target: &Element, update: &Element) -> Option<Self> {
+        let news = update.nodes().len();
+        if news < 2 || (target.nodes().len() + news).saturating_mul(news) < Self::WORTH {
+            return None;
+        }
+        let mut places = Self(HashMap::new());
+        for (index, node) in target.nodes().enumerate() {
+            places.add(index, node);
+        }
+        Some(places)
+    }
+
+    /// The first one of a name and id is the one that counts.
+    fn add(&mut self, index: usize, node: &Element) {
+        let Some(id) = node.id().filter(|_| !node.is_comment()) else { return };
+        let known = self.0.entry(id.to_owned()).or_default();
+        if !known.iter().any(|(name, _)| name == node.name()) {
+            known.push((node.name().to_owned(), index));
+        }
+    }
+
+    fn find(&self, child: &Element) -> Option<usize> {
+        let known = self.0.get(child.id()?)?;
+        known.iter().find(|(name, _)| name == child.name()).map(|(_, index)| *index)
     }
 }
 

@@ -140,3 +140,39 @@ fn access_lists_hold_for_whoever_asks() {
     assert_eq!(ask(Operation::Modify, "root", &[]), Ok(true));
     assert_eq!(ask(Operation::Modify, "", &[]), Ok(true));
 }
+
+/// Children of a large update are found by a table of names and ids, those of a small one by looking at each: what
+/// comes of it is the same.
+#[test]
+fn a_large_update_does_what_its_parts_do() {
+    let mut old = Element::new("resources");
+    let mut update = Element::new("resources");
+    for i in 0..120 {
+        let name = ["primitive", "group", "clone"][i % 3];
+        let mut child = Element::new(name).with_attr("was", format!("{i}"));
+        if i % 7 != 0 {
+            // Ids that stand twice, under one name and under two.
+            child.set_attr("id", format!("r{}", i % 50));
+        }
+        old.push(child);
+        let name = ["group", "primitive", "clone", "template"][i % 4];
+        let mut child = Element::new(name).with_attr("is", format!("{i}"));
+        if i % 5 != 0 {
+            child.set_attr("id", format!("r{}", (i * 7) % 70));
+        }
+        update.push(child);
+    }
+    let configuration = Element::new("configuration").with_child(old);
+    let root = Element::new("cib").with_child(configuration).with_child(Element::new("status"));
+    let modify = |cib: &Cib, input: Element| {
+        let request = Request::new(Operation::Modify).section("resources").input(input);
+        apply(cib, &request).unwrap().cib
+    };
+    let base = Cib::from_root(root).unwrap();
+    let whole = modify(&base, update.clone());
+    let mut parts = base;
+    for child in update.children() {
+        parts = modify(&parts, Element::new("resources").with_child(child.clone()));
+    }
+    assert_eq!(whole.configuration(), parts.configuration());
+}

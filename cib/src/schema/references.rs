@@ -1,6 +1,7 @@
 //! Ids are unique, and what refers to an id finds it: the two things a grammar cannot say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::complaint::{Complaint, Severity};
 use super::grammar::SchemaVersion;
@@ -10,7 +11,13 @@ use crate::Element;
 /// Complaints about ids of the configuration. In the modern language an id is unique in the whole
 /// document; in the Heartbeat 2.x dialect among elements of one name.
 pub(super) fn check(root: &Element, dialect: Dialect) -> Vec<Complaint> {
-    let mut ids = Ids { dialect, first: BTreeMap::new(), all: BTreeSet::new(), complaints: Vec::new() };
+    let mut ids = Ids {
+        dialect,
+        first: HashMap::new(),
+        all: HashSet::new(),
+        sorted: OnceCell::new(),
+        complaints: Vec::new(),
+    };
     let parts: Vec<&Element> = root.children().filter(|child| child.name() != "status").collect();
     for part in &parts {
         ids.collect(part);
@@ -24,8 +31,10 @@ pub(super) fn check(root: &Element, dialect: Dialect) -> Vec<Complaint> {
 struct Ids<'a> {
     dialect: Dialect,
     /// (element name where ids are unique per name, id) → where it was first seen.
-    first: BTreeMap<(&'a str, &'a str), &'a Element>,
-    all: BTreeSet<&'a str>,
+    first: HashMap<(&'a str, &'a str), &'a Element>,
+    all: HashSet<&'a str>,
+    /// All of them in order, for remedies.
+    sorted: OnceCell<BTreeSet<&'a str>>,
     complaints: Vec<Complaint>,
 }
 
@@ -73,7 +82,8 @@ impl<'a> Ids<'a> {
         for (name, value) in element.attrs() {
             if refers(self.dialect, element.name(), name) && !self.is_known(value) {
                 let text = format!("attribute {name}=\"{value}\" refers to an id that does not exist");
-                let remedy = remedy::reference(value, &self.all);
+                let sorted = self.sorted.get_or_init(|| self.all.iter().copied().collect());
+                let remedy = remedy::reference(value, sorted);
                 self.complain("unknown-reference", element, id, text, remedy);
             }
         }

@@ -104,7 +104,7 @@ impl Duty {
                 _ => Activity::Executing,
             },
             progress: self.transition.as_ref().map(Transition::progress),
-            more: pending().count() - running.len(),
+            more: self.transition.as_ref().map_or(0, Transition::running) - running.len(),
             running,
             last: self.last.clone(),
             complaints: self.complaints.clone(),
@@ -284,7 +284,8 @@ impl Controller {
                 out,
             );
         }
-        self.duty.transition = Some(Transition::new(number, graph));
+        let jobs = options::operations(&self.cib, self.config.operations);
+        self.duty.transition = Some(Transition::new(number, graph, jobs));
         self.transition_step(now, TransitionEvent::Hold(self.suspended || self.foreign), out);
     }
 

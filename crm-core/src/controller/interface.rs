@@ -24,6 +24,8 @@ pub struct ControllerConfig {
     /// How many nodes are configured; a node that is alone by configuration has nobody to leave its
     /// resources to.
     pub configured: usize,
+    /// Operations an executor has under way at one time where `node-action-limit` does not say.
+    pub operations: usize,
 }
 
 /// What happens to the controller.

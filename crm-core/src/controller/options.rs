@@ -12,6 +12,11 @@ pub fn of(cib: &Cib) -> Options<'_> {
     Options::read(cib).0
 }
 
+/// How many operations of resources an executor has under way at one time: `node-action-limit`, or else `own`.
+pub fn operations(cib: &Cib, own: usize) -> usize {
+    usize::try_from(of(cib).node_action_limit).ok().filter(|limit| *limit > 0).unwrap_or(own)
+}
+
 /// The id under which a node stands in the CIB: that of its `node` entry, else its identity.
 pub fn node_id(cib: &Cib, name: &str, identity: &str) -> String {
     cib.nodes()

@@ -22,8 +22,7 @@ impl Core {
             GroupAction::Read { token, answer } => self.read(token, answer, out),
             GroupAction::Visible(visible) => {
                 self.changed = true;
-                let limit = usize::try_from(options::of(&visible.cib).node_action_limit);
-                self.queue.set_limit(limit.ok().filter(|limit| *limit > 0).unwrap_or(self.operations));
+                self.queue.set_limit(options::operations(&visible.cib, self.operations));
                 self.steps.push_back(Step::Fencing(FencingEvent::Visible(visible.cib.clone())));
                 self.steps.push_back(Step::Controller(ControllerEvent::Visible(Box::new(visible))));
             }

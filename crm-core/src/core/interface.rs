@@ -66,6 +66,24 @@ pub enum CoreEvent {
     ExecutorGone,
 }
 
+impl CoreEvent {
+    /// What kind of event it is, for a log line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Link(_) => "link",
+            Self::Persisted { .. } => "persisted",
+            Self::PersistFailed { .. } => "persist failed",
+            Self::Adopted { .. } => "adopted",
+            Self::Exited { .. } => "exited",
+            Self::Planned { .. } => "planned",
+            Self::Client { .. } => "client",
+            Self::Wake => "wake",
+            Self::Stop => "stop",
+            Self::ExecutorGone => "executor gone",
+        }
+    }
+}
+
 /// What the planner made of a CIB.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Planned {

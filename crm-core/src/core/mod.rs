@@ -120,6 +120,7 @@ impl Core {
                 name: group.name.clone(),
                 deadtime: group.deadtime,
                 configured: group.nodes.len(),
+                operations,
             },
             cib,
         );

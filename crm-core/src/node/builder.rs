@@ -121,7 +121,7 @@ impl NodeBuilder {
         self
     }
 
-    /// Operations at one time; default: four, or half of the processors if that is more.
+    /// Operations at one time; default: two for each processor, and never fewer than four.
     #[must_use]
     pub fn operations(mut self, operations: usize) -> Self {
         self.operations = Some(operations);
@@ -321,7 +321,8 @@ async fn icmp_sockets(pings: &[PingNode], agents: &Agents) -> [Option<std::os::f
     sockets
 }
 
+/// Two for each processor (Pacemaker 2.1.5 behaviour of `node-action-limit` 0), and never fewer than four (cluster-glue's).
 fn default_operations() -> usize {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    (processors / 2).max(4)
+    (processors * 2).max(4)
 }

@@ -38,6 +38,9 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// Link events taken before anything else has its turn.
 const BATCH: usize = 256;
 
+/// A step that takes longer is told: a core without progress for a dead time stops this node's heartbeats.
+const LONG: Duration = Duration::from_millis(250);
+
 /// Everything the thread owns.
 pub(super) struct Run {
     pub core: Core,
@@ -130,6 +133,7 @@ impl Run {
 
     fn step(&mut self, event: CoreEvent, clients: &mut BTreeMap<u64, Answer>, end: &mut Option<NodeEnd>) {
         let now = clock();
+        let name = event.name();
         let mut actions = Vec::new();
         self.core.handle(now, event, &mut actions);
         let mut changed = false;
@@ -171,6 +175,11 @@ impl Run {
         }
         if changed {
             self.publish();
+        }
+        let took = mono().saturating_sub(now.mono);
+        if took >= LONG {
+            let text = format!("one step of the core took {} ms (event: {name})", took.as_millis());
+            log(Level::Info, "crm_core", &text);
         }
     }
 

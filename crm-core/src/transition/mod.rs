@@ -15,6 +15,7 @@
 //! Source: specification `membership.md` §11 and `scheduler-3-transition.md` §13.1.
 
 mod key;
+mod ready;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use crate::policy::graph::{ActionId, ActionKind, Graph, GraphAction};
 
 pub use key::{Key, KeyError, Magic};
+use ready::{Ready, is_migration};
 
 /// A priority above every resource's: an abort with it stops all but pseudo actions.
 pub const INFINITY: i32 = 1_000_000;
@@ -152,6 +154,11 @@ pub struct Transition {
     dependants: Vec<Vec<usize>>,
     index: BTreeMap<ActionId, usize>,
     timers: BTreeSet<(Duration, usize)>,
+    ready: Ready,
+    /// What was fired and has no result.
+    pending: BTreeSet<usize>,
+    /// How many steps are over.
+    done: usize,
     abort: Option<Abort>,
     held: bool,
     finished: bool,
@@ -164,7 +171,9 @@ pub struct Transition {
 impl Transition {
     /// Takes a plan; nothing is fired before the first [`TransitionEvent::Go`].
     /// An input that the graph does not contain can never be confirmed and keeps its synapse back.
-    pub fn new(number: u64, graph: Graph) -> Self {
+    /// A node is given at most `jobs` operations of resources at one time (0: any number): its executor would let
+    /// more of them wait, and their time would pass meanwhile.
+    pub fn new(number: u64, graph: Graph, jobs: usize) -> Self {
         let count = graph.synapses.len();
         let index: BTreeMap<ActionId, usize> =
             graph.synapses.iter().enumerate().map(|(i, s)| (s.action.id, i)).collect();
@@ -181,6 +190,12 @@ impl Transition {
                 }
             }
         }
+        let mut ready = Ready::new(graph.synapses.iter().map(|s| &s.action), jobs);
+        for (at, (synapse, inputs)) in graph.synapses.iter().zip(&waiting).enumerate() {
+            if *inputs == 0 {
+                ready.add(at, &synapse.action);
+            }
+        }
         let delay = graph.delay().unwrap_or(Duration::from_secs(60));
         let batch_limit = graph.batch_limit.trim().parse().unwrap_or(0);
         let migration_limit =
@@ -193,6 +208,9 @@ impl Transition {
             dependants,
             index,
             timers: BTreeSet::new(),
+            ready,
+            pending: BTreeSet::new(),
+            done: 0,
             abort: None,
             held: false,
             finished: false,
@@ -225,18 +243,17 @@ impl Transition {
 
     /// Actions that run now, in the order of the graph.
     pub fn pending(&self) -> impl Iterator<Item = &GraphAction> {
-        self.graph
-            .synapses
-            .iter()
-            .zip(&self.steps)
-            .filter(|(_, step)| matches!(step, Step::Pending { .. }))
-            .map(|(synapse, _)| &synapse.action)
+        self.pending.iter().filter_map(|&at| self.graph.synapses.get(at)).map(|synapse| &synapse.action)
+    }
+
+    /// How many actions run now.
+    pub fn running(&self) -> usize {
+        self.pending.len()
     }
 
     /// How many actions are confirmed, and how many there are.
     pub fn progress(&self) -> (usize, usize) {
-        let done = self.steps.iter().filter(|s| matches!(s, Step::Confirmed | Step::Failed)).count();
-        (done, self.steps.len())
+        (self.done, self.steps.len())
     }
 
     /// Whether the rest of the plan was given up.
@@ -286,6 +303,11 @@ impl Transition {
             Outcome::Ok => Step::Confirmed,
             Outcome::Failed => Step::Failed,
         };
+        self.done += 1;
+        self.pending.remove(&at);
+        if let Some(synapse) = self.graph.synapses.get(at) {
+            self.ready.end(at, &synapse.action);
+        }
         self.release_dependants(at, outcome);
         if outcome == Outcome::Failed {
             let priority = self.graph.synapses.get(at).map_or(0, |s| s.priority);
@@ -300,11 +322,15 @@ impl Transition {
         });
         let Some(list) = self.dependants.get(at) else { return };
         for &dependant in list {
-            let urgent = self.graph.synapses.get(dependant).is_some_and(|s| s.priority >= INFINITY);
-            if (outcome == Outcome::Ok || can_fail || urgent)
-                && let Some(count) = self.waiting.get_mut(dependant)
-            {
-                *count = count.saturating_sub(1);
+            let Some(synapse) = self.graph.synapses.get(dependant) else { continue };
+            if !(outcome == Outcome::Ok || can_fail || synapse.priority >= INFINITY) {
+                continue;
+            }
+            let Some(count) = self.waiting.get_mut(dependant) else { continue };
+            *count = count.saturating_sub(1);
+            let given_up = self.abort.as_ref().is_some_and(|a| synapse.priority < a.priority);
+            if *count == 0 && (!given_up || synapse.action.kind == ActionKind::Pseudo) {
+                self.ready.add(dependant, &synapse.action);
             }
         }
     }
@@ -330,21 +356,24 @@ impl Transition {
                 }
             }
         }
+        // No abort is ever taken back.
+        let least = self.abort.as_ref().map_or(i32::MIN, |a| a.priority);
+        let synapses = &self.graph.synapses;
+        self.ready.keep(|at| synapses.get(at).is_some_and(|s| s.priority >= least));
     }
 
     fn node_gone(&mut self, name: &str, actions: &mut Vec<TransitionAction>) {
         let lost: Vec<usize> = self
-            .graph
-            .synapses
+            .pending
             .iter()
-            .enumerate()
-            .filter(|(i, s)| {
+            .filter(|&&at| {
                 // A fencing operation is about that node and done by others.
-                matches!(self.steps.get(*i), Some(Step::Pending { .. }))
-                    && !(s.action.kind == ActionKind::Cluster && s.action.operation == "stonith")
-                    && s.action.router_node.as_deref().or(s.action.on_node.as_deref()) == Some(name)
+                self.graph.synapses.get(at).is_some_and(|s| {
+                    !(s.action.kind == ActionKind::Cluster && s.action.operation == "stonith")
+                        && s.action.router_node.as_deref().or(s.action.on_node.as_deref()) == Some(name)
+                })
             })
-            .map(|(i, _)| i)
+            .copied()
             .collect();
         for at in lost {
             self.settle(at, Outcome::Failed, actions);
@@ -370,42 +399,36 @@ impl Transition {
     /// whether all is over.
     fn pass(&mut self, now: Duration, actions: &mut Vec<TransitionAction>) {
         loop {
-            let mut progress = false;
-            for at in 0..self.steps.len() {
-                if !self.may_start(at) {
-                    continue;
-                }
-                let Some(synapse) = self.graph.synapses.get(at) else { continue };
-                let (id, kind) = (synapse.action.id, synapse.action.kind);
-                if kind == ActionKind::Pseudo {
-                    self.set_step(at, Step::Pending { since: now, deadline: None });
-                    self.settle(at, Outcome::Ok, actions);
-                    progress = true;
-                    continue;
-                }
-                let no_wait = is_set(&synapse.action, "CRM_meta_op_no_wait");
-                let deadline = now + self.time_for(&synapse.action);
-                self.fired += 1;
-                progress = true;
-                actions.push(TransitionAction::Fire(id));
-                if no_wait {
-                    self.set_step(at, Step::Pending { since: now, deadline: None });
-                    self.settle(at, Outcome::Ok, actions);
-                } else {
-                    self.set_step(at, Step::Pending { since: now, deadline: Some(deadline) });
-                    self.timers.insert((deadline, at));
-                }
+            let mut cursor = 0;
+            while let Some(at) = self.ready.next(cursor, |at| self.may_start(at)) {
+                self.start(now, at, actions);
+                cursor = at + 1;
             }
-            if !progress {
+            if cursor == 0 {
                 break;
             }
         }
         self.finish_if_over(actions);
     }
 
-    fn set_step(&mut self, at: usize, step: Step) {
+    fn start(&mut self, now: Duration, at: usize, actions: &mut Vec<TransitionAction>) {
+        let Some(synapse) = self.graph.synapses.get(at) else { return };
+        let action = &synapse.action;
+        let pseudo = action.kind == ActionKind::Pseudo;
+        let waits = !pseudo && !is_set(action, "CRM_meta_op_no_wait");
+        let deadline = waits.then(|| now + self.time_for(action));
+        if !pseudo {
+            self.fired += 1;
+            actions.push(TransitionAction::Fire(action.id));
+        }
+        self.ready.begin(at, action);
+        self.pending.insert(at);
         if let Some(slot) = self.steps.get_mut(at) {
-            *slot = step;
+            *slot = Step::Pending { since: now, deadline };
+        }
+        match deadline {
+            Some(deadline) => _ = self.timers.insert((deadline, at)),
+            None => self.settle(at, Outcome::Ok, actions),
         }
     }
 
@@ -419,48 +442,25 @@ impl Transition {
         own + start_delay + self.delay
     }
 
+    /// Whether limits and lease let this action start, which is no pseudo action.
     fn may_start(&self, at: usize) -> bool {
-        if !matches!(self.steps.get(at), Some(Step::Waiting)) {
-            return false;
-        }
         let Some(synapse) = self.graph.synapses.get(at) else { return false };
-        if self.waiting.get(at).is_none_or(|&n| n > 0) {
-            return false;
-        }
-        if synapse.action.kind == ActionKind::Pseudo {
-            return true;
-        }
-        if self.abort.as_ref().is_some_and(|a| synapse.priority < a.priority) {
-            return false;
-        }
         // While the lease has lapsed, stopping is all that is allowed (protocol R6.3).
         if self.held && synapse.action.operation != "stop" {
             return false;
         }
-        let running = self.pending().count();
-        if self.batch_limit > 0 && running >= self.batch_limit {
+        if self.batch_limit > 0 && self.pending.len() >= self.batch_limit {
             return false;
         }
-        if self.migration_limit > 0 && is_migration(&synapse.action) {
-            let node = synapse.action.on_node.as_deref();
-            let there = self.pending().filter(|a| is_migration(a) && a.on_node.as_deref() == node).count();
-            return there < self.migration_limit;
-        }
-        true
+        self.migration_limit == 0
+            || !is_migration(&synapse.action)
+            || self.ready.migrations(&synapse.action) < self.migration_limit
     }
 
     fn finish_if_over(&mut self, actions: &mut Vec<TransitionAction>) {
-        if self.finished || self.steps.iter().any(|s| matches!(s, Step::Pending { .. })) {
-            return;
-        }
         // Held back by the lease, not by the plan: it is not over.
-        let may_go_on = self.held
-            && self.abort.is_none()
-            && (0..self.steps.len()).any(|at| {
-                matches!(self.steps.get(at), Some(Step::Waiting))
-                    && self.waiting.get(at).is_some_and(|&n| n == 0)
-            });
-        if may_go_on {
+        let may_go_on = self.held && self.abort.is_none() && !self.ready.is_empty();
+        if self.finished || !self.pending.is_empty() || may_go_on {
             return;
         }
         self.finished = true;
@@ -508,10 +508,6 @@ fn is_set(action: &GraphAction, name: &str) -> bool {
 /// A time in a graph: milliseconds without a unit.
 fn milliseconds(action: &GraphAction, name: &str) -> Option<Duration> {
     action.attribute(name).and_then(|v| v.parse().ok()).map(Duration::from_millis)
-}
-
-fn is_migration(action: &GraphAction) -> bool {
-    matches!(action.operation.as_str(), "migrate_to" | "migrate_from")
 }
 
 #[cfg(test)]

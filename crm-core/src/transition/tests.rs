@@ -57,7 +57,11 @@ struct Run {
 
 impl Run {
     fn new(graph: Graph) -> Self {
-        Self { machine: Transition::new(7, graph), log: vec![] }
+        Self::with_jobs(graph, 0)
+    }
+
+    fn with_jobs(graph: Graph, jobs: usize) -> Self {
+        Self { machine: Transition::new(7, graph, jobs), log: vec![] }
     }
     fn at(&mut self, seconds: u64, event: TransitionEvent) -> Vec<TransitionAction> {
         let mut out = vec![];
@@ -125,6 +129,42 @@ fn the_batch_limit_bounds_what_runs_at_one_time() {
     let mut run = Run::new(g);
     assert_eq!(Run::fired(&run.at(0, TransitionEvent::Go)), [1, 2]);
     assert_eq!(Run::fired(&run.at(0, ok(1))), [3]);
+}
+
+#[test]
+fn a_node_is_given_as_many_jobs_as_its_executor_takes() {
+    let mut run =
+        Run::with_jobs(graph(&[(1, 0, &[]), (3, 0, &[]), (5, 0, &[]), (2, 0, &[]), (100, 0, &[5])]), 2);
+    assert_eq!(
+        Run::fired(&run.at(0, TransitionEvent::Go)),
+        [1, 3, 2],
+        "the third of \"odd\" waits, \"even\" does not"
+    );
+    assert_eq!(Run::fired(&run.at(1, ok(2))), []);
+    assert_eq!(Run::fired(&run.at(1, ok(3))), [5]);
+    assert_eq!(run.machine.progress(), (2, 5));
+    run.at(2, ok(5));
+    let report = Run::report(&run.at(2, ok(1))).unwrap();
+    assert_eq!((report.complete, report.completion), (5, Completion::Done));
+}
+
+#[test]
+fn a_cancellation_takes_no_job() {
+    let mut g = graph(&[(1, 0, &[]), (3, 0, &[]), (5, 0, &[])]);
+    g.synapses[1].action.operation = "cancel".into();
+    let mut run = Run::with_jobs(g, 1);
+    assert_eq!(Run::fired(&run.at(0, TransitionEvent::Go)), [1, 3]);
+}
+
+#[test]
+fn what_waits_for_a_job_is_given_up_with_the_plan() {
+    let mut run = Run::with_jobs(graph(&[(1, 0, &[]), (3, 0, &[]), (5, INFINITY, &[])]), 1);
+    run.at(0, TransitionEvent::Go);
+    let reason = "Configuration change".to_owned();
+    run.at(0, TransitionEvent::Abort { priority: INFINITY, completion: Completion::Restart, reason });
+    assert_eq!(Run::fired(&run.at(1, ok(1))), [5]);
+    let report = Run::report(&run.at(2, ok(5))).unwrap();
+    assert_eq!((report.skipped, report.complete), (1, 2));
 }
 
 #[test]
