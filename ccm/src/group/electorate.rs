@@ -37,7 +37,7 @@ impl Group {
 
     /// Nodes of the electorate, of ha.cf, or any with `autojoin` (R15.1).
     pub(super) fn may_join(&self, id: NodeId, name: &str) -> bool {
-        let electorate = &self.state.durable.electorate;
+        let electorate = self.admitted();
         if electorate.voter(id, name).is_some() {
             return true;
         }
@@ -63,7 +63,7 @@ impl Group {
 
     /// Tells the link who may speak: the names of ha.cf and the voters, without those taken out.
     pub(super) fn tell_nodes(&mut self) {
-        let electorate = &self.state.durable.electorate;
+        let electorate = self.admitted();
         if self.told_nodes.as_ref() == Some(electorate) {
             return;
         }

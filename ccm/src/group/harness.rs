@@ -47,6 +47,8 @@ pub struct Node {
     next_beat: Duration,
     heard: BTreeMap<NodeId, Heard>,
     heard_at: BTreeMap<NodeId, Duration>,
+    /// Whose beats the link lets in, once it was told.
+    admitted: Option<Vec<String>>,
     /// Everything but link and disk actions, oldest first.
     pub seen: Vec<GroupAction>,
 }
@@ -112,6 +114,7 @@ impl Net {
                 next_beat: Duration::ZERO,
                 heard: BTreeMap::new(),
                 heard_at: BTreeMap::new(),
+                admitted: None,
                 seen: Vec::new(),
             })
             .collect();
@@ -151,6 +154,7 @@ impl Net {
         node.next_beat = now;
         node.heard.clear();
         node.heard_at.clear();
+        node.admitted = None;
         for j in 0..self.nodes.len() {
             if j != i && self.nodes[j].group.is_some() {
                 self.later(LATENCY * 3, Due::Session { a: i, b: j });
@@ -253,6 +257,7 @@ impl Net {
                 }
             }
             GroupAction::Link(LinkCommand::Leave) => self.nodes[i].leaves = true,
+            GroupAction::Link(LinkCommand::Nodes(names)) => self.nodes[i].admitted = Some(names),
             GroupAction::Persist { token, record } => {
                 let node = &self.nodes[i];
                 let due = Due::Written { node: i, inc: node.inc, token, record: Box::new(record) };
@@ -305,7 +310,10 @@ impl Net {
         match due {
             Due::Beat { from, to, beat } => {
                 let node = &mut self.nodes[to];
-                if node.group.is_none() || self.cut.contains(&(from, to)) {
+                let autojoin = node.group.as_ref().is_some_and(|g| g.config().autojoin);
+                let admitted = |names: &Vec<String>| names.iter().any(|n| n.eq_ignore_ascii_case(&beat.name));
+                let stranger = !autojoin && node.admitted.as_ref().is_some_and(|names| !admitted(names));
+                if node.group.is_none() || self.cut.contains(&(from, to)) || stranger {
                     return;
                 }
                 let h = node.heard.entry(beat.id).or_default();

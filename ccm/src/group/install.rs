@@ -238,7 +238,7 @@ impl Group {
     pub(super) fn on_switched(&mut self, state: State, install: Install) {
         let p = install.p;
         self.transfers.switched(&state.durable.lineage);
-        self.learning.staged = None;
+        self.forget_lessons();
         // Dismissed while this node was away.
         let tips = |s: &State| s.durable.conflicts.iter().map(|c| c.tip).collect::<BTreeSet<_>>();
         let (old, new) = (tips(&self.state), tips(&state));

@@ -7,6 +7,7 @@
 
 use super::message::What;
 use super::*;
+use crate::membership::quorum::Electorate;
 use crate::replication::entry::Durable;
 
 /// Lacking no more than this, a node is invited at once.
@@ -24,12 +25,22 @@ struct Lesson {
     near: bool,
 }
 
+impl Lesson {
+    /// When to ask again.
+    fn due(&self, deadtime: Duration) -> Duration {
+        self.progress + if self.near { deadtime * 2 } else { deadtime }
+    }
+}
+
 /// Learning, at the learner and as seen by the members.
 #[derive(Debug, Clone, Default)]
 pub struct Learning {
     lesson: Option<Lesson>,
     /// Obtained so far, and not in force.
     pub staged: Option<Box<Durable>>,
+    /// Who votes by the history of a view that may write. Says whom to hear and to let in, never who has quorum: a
+    /// node that was away while others were added would not hear them, and with those it could never be in one view.
+    voters: Option<Electorate>,
     /// Counts what came: a node whose count stands still is not waited for.
     pub steps: u64,
     /// Teachers that did not get on.
@@ -83,7 +94,13 @@ impl Group {
         if let Some(lesson) = &mut self.learning.lesson
             && teachers.iter().any(|(id, inc, _)| *id == lesson.teacher && *inc == lesson.inc)
         {
-            if lesson.near || now < lesson.progress + self.config.deadtime {
+            if now < lesson.due(self.config.deadtime) {
+                return;
+            }
+            if lesson.near {
+                // Still no member: the others may have let somebody in meanwhile.
+                lesson.progress = now;
+                self.ask_teacher();
                 return;
             }
             self.learning.failures += 1;
@@ -115,7 +132,7 @@ impl Group {
     /// A piece came.
     pub(super) fn lesson_progress(&mut self, from: NodeId) -> bool {
         let now = self.now;
-        let Some(lesson) = self.learning.lesson.as_mut().filter(|l| l.teacher == from && !l.near) else {
+        let Some(lesson) = self.learning.lesson.as_mut().filter(|l| l.teacher == from) else {
             return false;
         };
         lesson.progress = now;
@@ -123,21 +140,39 @@ impl Group {
         true
     }
 
-    /// All of an answer came: `None` for "you are near".
-    pub(super) fn learned(&mut self, durable: Option<Durable>) {
+    /// An answer: what is here is near, and who votes there.
+    pub(super) fn near(&mut self, voters: Electorate) {
+        self.learned_something(voters);
+        let now = self.now;
+        if let Some(lesson) = &mut self.learning.lesson {
+            lesson.near = true;
+            lesson.progress = now;
+        }
+    }
+
+    /// All of an answer came.
+    pub(super) fn learned(&mut self, durable: Durable) {
+        self.learned_something(durable.electorate.clone());
+        self.learning.staged = Some(Box::new(durable));
+        self.ask_teacher();
+    }
+
+    fn learned_something(&mut self, voters: Electorate) {
         self.dirty = true;
         self.learning.failures = 0;
-        match durable {
-            None => {
-                if let Some(lesson) = &mut self.learning.lesson {
-                    lesson.near = true;
-                }
-            }
-            Some(durable) => {
-                self.learning.staged = Some(Box::new(durable));
-                self.ask_teacher();
-            }
-        }
+        self.learning.voters = Some(voters);
+    }
+
+    /// This node has a new history: what it learned beside the old one is over.
+    pub(super) fn forget_lessons(&mut self) {
+        self.learning.staged = None;
+        self.learning.voters = None;
+    }
+
+    /// Who may be heard and let in, by the newest that is known.
+    pub(super) fn admitted(&self) -> &Electorate {
+        let own = &self.state.durable.electorate;
+        self.learning.voters.as_ref().filter(|voters| voters.number > own.number).unwrap_or(own)
     }
 
     /// What came cannot be used: all of it again.
@@ -212,8 +247,7 @@ impl Group {
     }
 
     pub(super) fn learning_deadline(&self) -> Option<Duration> {
-        let lesson =
-            self.learning.lesson.as_ref().filter(|l| !l.near).map(|l| l.progress + self.config.deadtime);
+        let lesson = self.learning.lesson.as_ref().map(|l| l.due(self.config.deadtime));
         let far = self.learning.far.values().map(|(_, since)| *since).filter(|s| *s > Duration::ZERO).min();
         lesson.into_iter().chain(far.map(|s| s + self.config.deadtime * 3)).min()
     }

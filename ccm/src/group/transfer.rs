@@ -9,6 +9,7 @@ use super::message::{Message, What};
 use super::record::{entry_bytes, read_entry};
 use super::{Group, Level, Phase};
 use crate::codec::{CodecError, Reader, Wire, Writer};
+use crate::membership::quorum::Electorate;
 use crate::replication::entry::{Durable, Entry, State};
 use crate::replication::lineage::{Hash, Lineage};
 use crate::seam::{NodeId, Stamp, ViewId};
@@ -24,7 +25,7 @@ const LOG_BYTES: usize = 16 << 20;
 /// Largest transfer accepted.
 const TRANSFER_LIMIT: usize = 256 << 20;
 
-/// First byte of a transfer: the whole state, entries on top of what the receiver has, or "no need".
+/// First byte of a transfer: the whole state, entries on top of what the receiver has, or "no need" and who votes.
 const WHOLE: u8 = 0;
 const SUFFIX: u8 = 1;
 const NEAR: u8 = 2;
@@ -191,7 +192,7 @@ impl Group {
                 };
                 let mut w = Writer::new();
                 if learner && suffix.as_ref().is_some_and(near) {
-                    w.u8(NEAR);
+                    w.u8(NEAR).put(&state.durable.electorate);
                 } else {
                     let mut whole = Writer::new();
                     whole.u8(WHOLE).put(&state.durable);
@@ -204,7 +205,7 @@ impl Group {
                             }
                         }
                         None if learner && whole.len() <= NEAR_BYTES => {
-                            w.u8(NEAR);
+                            w.u8(NEAR).put(&state.durable.electorate);
                         }
                         None => {
                             w.fixed(&whole);
@@ -313,12 +314,16 @@ impl Group {
     }
 
     fn take_lesson(&mut self, bytes: &[u8]) {
-        if bytes == [NEAR] {
-            return self.learned(None);
+        if let Some((&NEAR, rest)) = bytes.split_first() {
+            let mut r = Reader::new(rest);
+            return match Electorate::read(&mut r).and_then(|voters| r.finish().map(|_| voters)) {
+                Ok(voters) => self.near(voters),
+                Err(_) => self.not_learned(),
+            };
         }
         let ground = self.learning.staged.as_deref().unwrap_or(&self.state.durable).clone();
         match read_base(ground, bytes) {
-            Ok((durable, _)) => self.learned(Some(durable)),
+            Ok((durable, _)) => self.learned(durable),
             Err(_) => self.not_learned(),
         }
     }

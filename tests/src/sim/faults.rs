@@ -76,9 +76,15 @@ impl Sim {
             Fault::PingBack(i) => self.feed(i, |m, _| m.ping = true)?,
             Fault::AddNode(n) => self.electorate(Change::AddNode { name: format!("g{n}"), votes: 1 })?,
             Fault::RemoveNode(n) => {
-                // A machine that was taken out stays out until it is added again (R15.8), and could not be
-                // in the view that everything ends in: only voters without a machine are taken out.
-                let name = format!("g{}", n.checked_sub(self.machines.len()).unwrap_or(n % 3));
+                // A machine may run all the while, cut off from those that take it out; it stays out until it is
+                // added again (R15.8), at the latest before the view that everything ends in.
+                let name = match n.checked_sub(self.machines.len()) {
+                    Some(ghost) => format!("g{ghost}"),
+                    None => {
+                        self.reach("fault: machine taken out");
+                        format!("n{}", n + 1)
+                    }
+                };
                 self.electorate(Change::RemoveNode { name })?;
             }
             Fault::Votes(i, votes) => {

@@ -192,7 +192,7 @@ impl Fault {
 }
 
 /// What every long run must have tried, in any world: a generator that never does is seen.
-pub const TRIED: [&str; 35] = [
+pub const TRIED: [&str; 36] = [
     "fault: crash",
     "fault: everything loses power",
     "fault: restart",
@@ -223,6 +223,7 @@ pub const TRIED: [&str; 35] = [
     "fault: ping node back",
     "fault: voter added",
     "fault: voter removed",
+    "fault: machine taken out",
     "fault: votes changed",
     "fault: burst of requests",
     "fault: the DC is not heard",
@@ -276,6 +277,23 @@ struct Drawing {
 impl Drawing {
     fn put(&mut self, at: Duration, fault: Fault) {
         self.faults.push((at, fault));
+    }
+
+    /// A machine is taken out of the cluster: only one that is not a member can be. It may be cut off and run on, or
+    /// be down, and may come back before somebody adds it again.
+    fn take_out(&mut self, chance: &mut Chance, at: Duration, i: usize) {
+        let (away, back) = match chance.below(3) {
+            0 => (Fault::Unplug(i), Fault::Plug(i)),
+            1 => (Fault::Crash(i), Fault::Restart(i)),
+            _ => (Fault::Leave(i), Fault::Restart(i)),
+        };
+        let out = at + DEADTIME + some(chance, DEADTIME * 3);
+        self.put(at, away);
+        self.put(out, Fault::RemoveNode(i));
+        self.put(out + some(chance, DEADTIME * 4), back);
+        if chance.percent(60) {
+            self.put(out + some(chance, DEADTIME * 8), Fault::Votes(i, 1));
+        }
     }
 
     /// One fault, with what puts it right: most things are put right within a while, so that runs do
@@ -362,7 +380,14 @@ impl Drawing {
                 }
             }
             36 => self.put(at, Fault::AddNode(chance.index(3))),
-            37 => self.put(at, Fault::RemoveNode(chance.index(n + 3))),
+            37 => {
+                let which = chance.index(n + 3);
+                if which < n {
+                    self.take_out(chance, at, which)
+                } else {
+                    self.put(at, Fault::RemoveNode(which))
+                }
+            }
             38 => self.put(at, Fault::Votes(i, u32::try_from(chance.below(3)).unwrap_or(1))),
             39 => self.put(at, Fault::Burst(i, u32::try_from(5 + chance.below(40)).unwrap_or(5))),
             40..=43 => self.put(at, Fault::HealLinks),

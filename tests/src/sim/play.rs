@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ccm::group::{GroupAction, GroupEvent, Level, Outcome, Policy};
+use ccm::group::{Change, GroupAction, GroupEvent, Level, Outcome, Policy};
 use crm_core::client::ClientRequest;
 
 use super::brain::Task;
 use super::chance::Chance;
 use super::checks::{Checks, Violation};
-use super::machine::{Common, Machine, Wish};
+use super::machine::{Common, Machine, Wish, id};
 use super::net::Net;
 use super::plan::{Fault, Plan};
 use super::resources::Resources;
@@ -138,6 +138,10 @@ impl Sim {
         }
         self.until(self.settings.span, &|_| false)?;
         self.heal()?;
+        if !self.readmit()? {
+            self.reach("reached: no quorum after a lost disk");
+            return Ok(());
+        }
         // L1: ten dead times to one view with everybody.
         let end = self.now + DEADTIME * 10;
         if !self.until(end, &Self::together)? {
@@ -160,6 +164,45 @@ impl Sim {
             return Err(self.late("changes asked after the healing are not acknowledged"));
         }
         self.checks.all_equal(&self.machines)
+    }
+
+    /// An administrator adds the machines again that were taken out. False where nobody can: without quorum the set
+    /// of nodes does not change, and a lost disk may have taken that away.
+    fn readmit(&mut self) -> Result<bool, Violation> {
+        for _ in 0..20 {
+            let Some(outside) = self.outside() else { return Ok(true) };
+            if !outside.is_empty() {
+                self.reach("reached: a machine outside is added again");
+            }
+            for i in 0..self.machines.len() {
+                for name in &outside {
+                    self.ask(i, Change::AddNode { name: name.clone(), votes: 1 })?;
+                }
+            }
+            let end = self.now + DEADTIME;
+            self.until(end, &|sim| sim.outside().is_none())?;
+        }
+        if self.checks.excused(&self.machines) {
+            return Ok(false);
+        }
+        Err(self.late("machines that were taken out cannot be added again"))
+    }
+
+    /// The machines that are no voters for those with quorum; `None` if there are none. Nobody, while nobody has quorum.
+    fn outside(&self) -> Option<Vec<String>> {
+        let mut names = Vec::new();
+        let mut quorum = false;
+        for group in self.machines.iter().filter_map(Machine::group).filter(|g| g.info().score.writable) {
+            quorum = true;
+            let voters = &group.history().electorate.voters;
+            for i in 0..self.machines.len() {
+                let name = format!("n{}", i + 1);
+                if !voters.iter().any(|v| v.is(id(i), &name)) && !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        (!quorum || !names.is_empty()).then_some(names)
     }
 
     /// L1 for resources: an administrator reads the failures and clears them, and then everything runs
