@@ -163,6 +163,11 @@ pub struct OpRequest {
 }
 
 impl OpRequest {
+    /// Whether it may begin however late: it lets a resource go, or only looks.
+    pub fn is_harmless(&self) -> bool {
+        matches!(self.action.as_str(), "stop" | "demote" | "monitor" | "status" | "notify")
+    }
+
     /// The call by which an agent describes itself; no resource is meant.
     pub fn meta_data(agent: &AgentRef, limit: Duration) -> OpRequest {
         OpRequest {

@@ -64,6 +64,8 @@ impl Core {
                 let incs = view.members.iter().map(|m| (m.name.clone(), m.inc)).collect();
                 let members = Members { nodes, incs, dc: view.dc };
                 self.steps.push_back(Step::Fencing(FencingEvent::View(Some(members))));
+                // What was ordered in an earlier view is void (G11), wherever it still waits for its turn.
+                self.steps.push_back(Step::Queue(lrm::Event::Void));
                 ControllerEvent::View(Box::new(view))
             }
             GroupEvent::StatusComplete { view } => ControllerEvent::StatusComplete(view),

@@ -181,9 +181,7 @@ impl Core {
     pub(super) fn queue_action(&mut self, action: lrm::Action, out: &mut Vec<CoreAction>) {
         match action {
             lrm::Action::Spawn { exec, op, command } => {
-                let harmless =
-                    matches!(op.action.as_str(), "stop" | "demote" | "monitor" | "status" | "notify");
-                let until = if harmless { None } else { self.group.leased_until() };
+                let until = if op.is_harmless() { None } else { self.group.leased_until() };
                 let (op, command) = (Some(Box::new(op)), Box::new(command));
                 out.push(CoreAction::Spawn { exec, op, command, until });
             }

@@ -43,6 +43,9 @@ pub enum Event {
     /// Forget a resource and all its operations; one that runs is let finish. Answered by
     /// [`Action::Flushed`].
     Flush { rsc: String },
+    /// The orders that were given are void: what has not begun and could do harm when it begins late
+    /// ([`OpRequest::is_harmless`]) is reported as not begun ([`OpStatus::Invalid`]).
+    Void,
     /// An earlier life of the core spawned this, and its end is not known yet.
     Adopt { exec: ExecId, op: OpRequest },
     /// The deadline has come.
@@ -207,6 +210,7 @@ impl Queue {
             Event::Cancel { rsc, action, interval_ms } => self.cancel(now, &rsc, &action, interval_ms, out),
             Event::Exited { exec, outcome } => self.exited(now, exec, &outcome, out),
             Event::Flush { rsc } => self.flush(now, rsc, out),
+            Event::Void => self.void(now, out),
             Event::Adopt { exec, op } => self.adopt(now, exec, op, out),
             Event::Wake => {}
         }
@@ -305,6 +309,15 @@ impl Queue {
                 out.push(Action::Kill { exec: run.exec });
             }
             Some(_) | None => self.finish(now, id, &Verdict::new(rc::OK, OpStatus::Cancelled, ""), None, out),
+        }
+    }
+
+    fn void(&mut self, now: Now, out: &mut Vec<Action>) {
+        let late = |op: &Op| op.run.is_none() && !op.cancelled && !op.request.is_harmless();
+        let ids: Vec<CallId> = self.ops.iter().filter(|(_, op)| late(op)).map(|(id, _)| *id).collect();
+        for id in ids {
+            let verdict = Verdict::new(rc::ERROR, OpStatus::Invalid, "the order is void");
+            self.finish(now, id, &verdict, None, out);
         }
     }
 

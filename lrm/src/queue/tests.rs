@@ -358,3 +358,27 @@ proptest::proptest! {
         assert!(d.queue.ops.is_empty() && d.queue.execs.is_empty() && d.queue.resources.is_empty());
     }
 }
+
+/// What was ordered and has not begun is not begun once its order is void; stops and looks are.
+#[test]
+fn void_orders_are_reported_and_stops_stay() {
+    let mut desk = Desk::new(1);
+    desk.submit("a", "start", 0);
+    desk.submit("a", "start", 0);
+    desk.submit("a", "stop", 0);
+    desk.submit("b", "promote", 0);
+    desk.submit("c", "monitor", 0);
+    desk.log.clear();
+    desk.event(Event::Void);
+    assert_eq!(
+        desk.log,
+        ["report a_start_0 1 Cannot execute now", "report b_promote_0 1 Cannot execute now"],
+        "what runs runs on"
+    );
+    desk.log.clear();
+    desk.exit("a", End::Code(0));
+    desk.exit("a", End::Code(0));
+    desk.exit("c", End::Code(0));
+    assert_eq!(desk.log.iter().filter(|l| l.starts_with("run")).count(), 2, "{:?}", desk.log);
+    assert!(desk.queue.is_idle());
+}
