@@ -10,7 +10,7 @@ use ccm::group::{Level, Visible};
 
 use super::changes::{Change, changes};
 use super::history::is_failure;
-use super::{Controller, ControllerAction, TENGINE, options};
+use super::{Controller, ControllerAction, TENGINE};
 use crate::message::Message;
 use crate::now::Now;
 use crate::policy::Situation;
@@ -230,7 +230,7 @@ impl Controller {
             now: now.seconds(),
             utc_offset: now.utc_offset,
             // Half of the votes may fence the other half; the group grants the rest when that is done.
-            quorum: (tie && options::of(&cib).stonith_enabled).then_some(true),
+            quorum: (tie && self.settings.stonith_enabled).then_some(true),
             ..Situation::default()
         };
         out.push(ControllerAction::Plan { token, cib, situation });
@@ -266,7 +266,7 @@ impl Controller {
                 return;
             }
         };
-        let every = options::of(&self.cib).cluster_recheck_interval;
+        let every = self.settings.recheck_interval;
         let by_interval = (!every.is_zero()).then(|| now.mono + every);
         let by_plan = graph.recheck_by.map(|at| {
             let seconds = i64::try_from(at).unwrap_or(i64::MAX).saturating_sub(now.seconds()).max(0);
@@ -284,8 +284,7 @@ impl Controller {
                 out,
             );
         }
-        let jobs = options::operations(&self.cib, self.config.operations);
-        self.duty.transition = Some(Transition::new(number, graph, jobs));
+        self.duty.transition = Some(Transition::new(number, graph, self.operations()));
         self.transition_step(now, TransitionEvent::Hold(self.suspended || self.foreign), out);
     }
 
@@ -470,7 +469,8 @@ impl Controller {
     /// Another document is visible.
     pub(super) fn look(&mut self, now: Now, visible: Visible, out: &mut Vec<ControllerAction>) {
         let before = std::mem::replace(&mut self.cib, visible.cib);
-        let fencing = options::of(&self.cib).stonith_enabled;
+        self.settings.look(&self.cib);
+        let fencing = self.settings.stonith_enabled;
         if self.fencing != Some(fencing) {
             self.fencing = Some(fencing);
             out.push(ControllerAction::Fencing(fencing));

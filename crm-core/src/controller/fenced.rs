@@ -2,7 +2,7 @@
 
 use ccm::bus::BusAddress;
 
-use super::{Controller, ControllerAction, options};
+use super::{Controller, ControllerAction};
 use crate::message::{Ask, FenceRecord, Message, NOBODY};
 use crate::now::Now;
 use crate::policy::graph::ActionId;
@@ -65,7 +65,7 @@ impl Controller {
     }
 
     pub(super) fn fence_attempts_exhausted(&self, target: &str) -> bool {
-        let limit = options::of(&self.cib).stonith_max_attempts;
+        let limit = self.settings.stonith_max_attempts;
         self.duty.fence_failures.get(target).is_some_and(|count| i64::from(*count) >= limit)
     }
 }

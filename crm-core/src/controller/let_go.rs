@@ -59,10 +59,10 @@ impl Controller {
             .no_carrier_since
             .map(|since| if self.suspended { since } else { since + self.config.deadtime / 2 });
         // The lease lapsed at 0.7 of the dead time; what is left is for stopping.
-        let policy = options::of(&self.cib).no_quorum_policy;
-        let stops = !matches!(policy, "ignore" | "freeze" | "demote");
         let left = [self.risk_since, self.evicted_since].into_iter().flatten().min();
-        let risk = left.filter(|_| stops).map(|since| since + self.config.deadtime / 20);
+        let risk = left
+            .filter(|_| self.settings.stops_without_quorum)
+            .map(|since| since + self.config.deadtime / 20);
         [carrier, risk].into_iter().flatten().min()
     }
 

@@ -86,6 +86,7 @@ pub struct Controller {
     /// In transition keys made here.
     uuid: String,
     cib: Cib,
+    settings: options::Settings,
     view: Option<View>,
     frozen: bool,
     suspended: bool,
@@ -135,6 +136,7 @@ impl Controller {
         Self {
             config,
             uuid,
+            settings: options::Settings::of(&cib),
             cib,
             view: None,
             frozen: true,
@@ -273,6 +275,11 @@ impl Controller {
             root.set_attr("dc-uuid", dc);
         }
         cib
+    }
+
+    /// How many operations of resources an executor has under way at one time.
+    pub fn operations(&self) -> usize {
+        self.settings.operations(self.config.operations)
     }
 
     pub fn view(&self) -> Option<&View> {
@@ -455,7 +462,7 @@ impl Controller {
         let known = nodes.any(|n| n.attr("uname").is_some_and(|n| n.eq_ignore_ascii_case(&self.config.name)));
         let unled = self.view().is_none() || self.suspended || self.foreign;
         let nobody = unled || self.storage_lost || !known;
-        let wait = if nobody { self.config.deadtime } else { options::of(&self.cib).shutdown_escalation };
+        let wait = if nobody { self.config.deadtime } else { self.settings.shutdown_escalation };
         since + wait
     }
 

@@ -7,14 +7,53 @@ use cib::{Cib, Element};
 
 use crate::policy::values;
 
-/// The cluster options in force; a value that is none is the default.
-pub fn of(cib: &Cib) -> Options<'_> {
-    Options::read(cib).0
+/// The cluster options that a controller lives by. They are looked at with every event, and read once for each
+/// configuration.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    /// What they were read from.
+    source: Option<Element>,
+    pub stonith_enabled: bool,
+    pub stonith_max_attempts: i64,
+    pub recheck_interval: Duration,
+    pub shutdown_escalation: Duration,
+    /// Whether a node stops its resources without quorum.
+    pub stops_without_quorum: bool,
+    /// `node-action-limit`, where it is set.
+    action_limit: Option<usize>,
 }
 
-/// How many operations of resources an executor has under way at one time: `node-action-limit`, or else `own`.
-pub fn operations(cib: &Cib, own: usize) -> usize {
-    usize::try_from(of(cib).node_action_limit).ok().filter(|limit| *limit > 0).unwrap_or(own)
+impl Settings {
+    /// Of this configuration; a value that is none is the default.
+    pub fn of(cib: &Cib) -> Self {
+        let options = Options::read(cib).0;
+        Self {
+            source: cib.crm_config().cloned(),
+            stonith_enabled: options.stonith_enabled,
+            stonith_max_attempts: options.stonith_max_attempts,
+            recheck_interval: options.cluster_recheck_interval,
+            shutdown_escalation: options.shutdown_escalation,
+            stops_without_quorum: !matches!(options.no_quorum_policy, "ignore" | "freeze" | "demote"),
+            action_limit: usize::try_from(options.node_action_limit).ok().filter(|limit| *limit > 0),
+        }
+    }
+
+    /// Another document is in force.
+    pub fn look(&mut self, cib: &Cib) {
+        let same = match (&self.source, cib.crm_config()) {
+            (None, None) => true,
+            (Some(old), Some(new)) => old.ptr_eq(new),
+            _ => false,
+        };
+        if !same {
+            *self = Self::of(cib);
+        }
+    }
+
+    /// How many operations of resources an executor has under way at one time, where `own` is its own limit.
+    pub fn operations(&self, own: usize) -> usize {
+        self.action_limit.unwrap_or(own)
+    }
 }
 
 /// The id under which a node stands in the CIB: that of its `node` entry, else its identity.

@@ -5,7 +5,7 @@ use ccm::group::{GroupAction, GroupEvent, GroupInput, Level, Outcome as ChangeOu
 use ccm::seam::{DuplicateWhat, NodeId};
 
 use super::{Core, CoreAction, EXIT_AGAIN, Owner, Step};
-use crate::controller::{Asker, ControllerEvent, options};
+use crate::controller::{Asker, ControllerEvent};
 use crate::fencing::{FencingEvent, Members};
 use crate::message::{Ask, Message};
 use crate::now::Now;
@@ -22,7 +22,6 @@ impl Core {
             GroupAction::Read { token, answer } => self.read(token, answer, out),
             GroupAction::Visible(visible) => {
                 self.changed = true;
-                self.queue.set_limit(options::operations(&visible.cib, self.operations));
                 self.steps.push_back(Step::Fencing(FencingEvent::Visible(visible.cib.clone())));
                 self.steps.push_back(Step::Controller(ControllerEvent::Visible(Box::new(visible))));
             }

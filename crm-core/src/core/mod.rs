@@ -63,8 +63,6 @@ pub struct Core {
     /// Agents that describe themselves at the moment.
     descriptions: BTreeMap<ExecId, lrm::AgentRef>,
     queue: Queue,
-    /// Operations at one time where `node-action-limit` does not say.
-    operations: usize,
     steps: VecDeque<Step>,
     next_token: u64,
     /// Whom the group's answers are for.
@@ -133,7 +131,6 @@ impl Core {
             fence_runs: BTreeMap::new(),
             descriptions: BTreeMap::new(),
             queue: Queue::new(roots, operations, life),
-            operations,
             group: Group::new(group, loaded, seed),
             steps: VecDeque::new(),
             next_token: 1,
@@ -269,6 +266,7 @@ impl Core {
                     let state = self.controller.state();
                     let mut actions = Vec::new();
                     self.controller.handle(now, event, &mut actions);
+                    self.queue.set_limit(self.controller.operations());
                     self.changed |=
                         state != self.controller.state() || before != self.controller.transition_status();
                     for action in actions {
