@@ -18,7 +18,8 @@ pub enum Policy {
     Ping,
     /// Exactly two voters: one alone goes on, under the rules of R15.7. Not exclusive.
     TwoNodes,
-    /// Every voter needed for a majority is confirmed fenced. Exclusive.
+    /// Every voter needed for a majority is confirmed fenced. Exclusive where at least half of the votes are there and
+    /// each of these nodes has shared a view with every absent one since its start.
     Fenced,
     /// Always. Not exclusive.
     Ignore,
@@ -195,6 +196,18 @@ pub struct Verdict {
     pub why: String,
 }
 
+/// Whether this node has shared a view with all of these since it started. Then it knows what any of them wrote with
+/// quorum and without it: such a set was gone before they met, or has to fence this node first, which ends its start.
+fn has_met(c: &Candidate, others: &[&Voter]) -> bool {
+    others.iter().all(|v| v.id.is_some_and(|id| c.facts.together.contains(&id)))
+}
+
+/// Whether the other half may write by itself, because a node that breaks ties is there.
+fn tie_is_away(chain: &[Policy], members: &[Candidate]) -> bool {
+    let away = |name: &str| !members.iter().any(|c| c.name.eq_ignore_ascii_case(name));
+    chain.iter().any(|policy| matches!(policy, Policy::TieNode(name) if away(name)))
+}
+
 /// Applies the chain to `members` under `electorate`. `all_promised`: every voter is among those
 /// who promised, so nobody is missing who could know more (R15.10a). `promisers_verified`: some
 /// promiser is verified.
@@ -259,17 +272,25 @@ pub fn verdict(
                 }
             }
             Policy::Fenced => {
-                // Votes of absent voters confirmed dead are not needed any more (R15.5).
+                // Votes of absent voters confirmed dead are not needed any more (R15.5). Fewer than half, or those
+                // that have not met the absent since, may lack what others wrote with quorum: such a view may write,
+                // and is not one of the line that nothing is lost from (R15.6).
                 let dead: u64 = absent
                     .iter()
                     .filter(|v| v.id.is_some_and(|id| fenced.contains(&id)))
                     .map(|v| v.votes)
                     .sum();
                 if dead > 0 && votes > 0 && (votes + dead) * 2 > total && !absent_heard {
+                    let voting = |c: &&Candidate| {
+                        counts(c) && electorate.voter(c.id, &c.name).is_some_and(|v| v.votes > 0)
+                    };
+                    let current = members.iter().filter(voting).all(|c| has_met(c, &absent));
+                    let linked = votes * 2 >= total && current && !tie_is_away(chain, members);
+                    let unlinked = if linked { "" } else { "; the others may hold what is not here" };
                     return Verdict {
-                        exclusive: true,
+                        exclusive: linked,
                         writable: true,
-                        why: format!("{votes} of {total} votes, {dead} more confirmed fenced"),
+                        why: format!("{votes} of {total} votes, {dead} more confirmed fenced{unlinked}"),
                         ..answer
                     };
                 }
@@ -422,6 +443,36 @@ mod tests {
         assert!(with(Facts { fencing: true, left: vec![other], ..good.clone() }).writable);
         assert!(!with(Facts { pings: 1, ..good.clone() }).writable);
         assert!(with(Facts { pings: 1, pings_reached: 1, carrier: false, ..good }).writable);
+    }
+
+    /// Fencing gives the right to write; only who must know what the others wrote is of the line from which nothing is
+    /// lost: a minority that shoots one of a majority is not.
+    #[test]
+    fn who_fences_may_lack_what_a_majority_wrote() {
+        let facts = |together: &[u8], fenced: &[u8]| Facts {
+            together: together.iter().map(|i| NodeId([*i; 16])).collect(),
+            fenced: fenced.iter().map(|i| NodeId([*i; 16])).collect(),
+            ..Facts::default()
+        };
+        let says = |n: u8, members: &[Candidate]| {
+            let v = decide(n, members);
+            (v.writable, v.exclusive)
+        };
+        let all = [0, 1, 2, 3];
+        assert_eq!(says(3, &[candidate(0, facts(&all, &[1]))]), (true, false), "one of three, against one");
+        assert_eq!(says(3, &[candidate(0, facts(&all, &[1, 2]))]), (true, false), "the last of three");
+        assert_eq!(says(2, &[candidate(0, facts(&all, &[1]))]), (true, true));
+        assert_eq!(says(2, &[candidate(0, facts(&[0], &[1]))]), (true, false), "it has not met the other");
+        let half = |b: Facts| [candidate(0, facts(&all, &[2])), candidate(1, b)];
+        assert_eq!(says(4, &half(facts(&all, &[]))), (true, true));
+        assert_eq!(says(4, &half(facts(&[0, 1, 3], &[]))), (true, false), "one has not met who is fenced");
+        let chain = [Policy::Majority, Policy::TieNode("n3".into()), Policy::Fenced];
+        let v = verdict(&chain, &electorate(4), &half(facts(&all, &[])), true, false);
+        assert_eq!(
+            (v.writable, v.exclusive),
+            (true, false),
+            "the half with the tie node may write by itself"
+        );
     }
 
     /// A blank disk's vote does not count beside a verified one.
