@@ -107,6 +107,10 @@ impl<L: Ledger> Placer<'_, L> {
             }
             return;
         }
+        // A count that is about to be cleared bans nothing.
+        if self.s.clear_requested.contains(&(r, n)) {
+            return;
+        }
         if let Some((banned, count)) = self.threshold_reached(n, r) {
             let threshold = self.s[r].migration_threshold;
             let (id, node) = (self.s[banned].id.clone(), self.s[n].name.clone());
@@ -122,14 +126,11 @@ impl<L: Ledger> Placer<'_, L> {
         }
     }
 
-    /// What the failures of a leaf ban from a node: itself, or its anonymous clone.
+    /// What the failures of a leaf ban from a node: itself, or its anonymous clone. Whether they are about to be cleared
+    /// is asked elsewhere: a bundle's replica keeps the score it has on its node although they are.
     pub fn threshold_reached(&mut self, n: NodeIx, r: ResourceIx) -> Option<(ResourceIx, i32)> {
         let rsc = &self.s[r];
-        if rsc.migration_threshold == 0
-            || rsc.flags.failure_ignored
-            || self.s.clear_requested.contains(&(r, n))
-            || !self.s.has_fail_counts(n)
-        {
+        if rsc.migration_threshold == 0 || rsc.flags.failure_ignored || !self.s.has_fail_counts(n) {
             return None;
         }
         let count = self.s.fail_count(n, r, true, true, None).count;

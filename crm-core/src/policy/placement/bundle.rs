@@ -19,7 +19,9 @@ impl<L: Ledger> Placer<'_, L> {
         for x in &replicas {
             let host = self.s[x.container].assigned_node();
             if let Some(ip) = x.ip {
-                self.assign(ip, host);
+                // Its colocation with the container leads it there, no wish: on remote nodes, where the colocation does not
+                // tell one from another, it may be led elsewhere.
+                self.assign(ip, None);
             }
             if let Some(remote) = x.remote {
                 if let Some(link) =

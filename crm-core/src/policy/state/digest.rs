@@ -170,6 +170,8 @@ impl State {
                 filter(&mut p);
                 p
             };
+            // Recorded histories have one digest for the start and for the monitors: the time-out is none of it.
+            some.remove("CRM_meta_timeout");
             let device = self[r].flags.fence_device;
             some.retain(|n, _| !listed(list, n) && (new || !(device && n.starts_with("pcmk_"))));
             md5(&some)

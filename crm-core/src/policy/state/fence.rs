@@ -80,15 +80,14 @@ impl State {
                 f.stop = true;
                 return false;
             }
+            // Whatever the notice says: the node is unclean, and what fences it is made for this reason.
             if !self[c].flags.managed {
                 self.complaints.notice(
                     "remote-unmanaged",
                     &name,
                     format!("Not fencing remote node {name} (otherwise would because {reason}): connection is unmanaged"),
                 );
-                return false;
-            }
-            if !self[n].requires_reset {
+            } else if !self[n].requires_reset {
                 self[n].requires_reset = true;
                 self.complaints.log_warning(
                     "remote-fenced",

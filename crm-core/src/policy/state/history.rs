@@ -473,7 +473,8 @@ impl<L: Ledger> Builder<'_, L> {
 
     /// A required stop; a managed resource's stop on a node that is down but not unclean makes it unclean.
     pub fn require_stop(&mut self, r: ResourceIx, n: NodeIx) {
-        self.s.effect(Effect::Stop { resource: r, node: n });
+        let managed = self.s[r].flags.managed;
+        self.s.effect(Effect::Stop { resource: r, node: n, managed });
         let node = &self.s[n];
         let guest = self.s.is_guest_node(n) && !node.requires_reset;
         if !node.online && !node.unclean && !guest && self.s[r].flags.managed {

@@ -129,7 +129,12 @@ pub enum Effect {
     /// A recurring operation that runs there already: optional.
     Recurring { resource: ResourceIx, node: NodeIx, key: String, task: String, interval_ms: u32 },
     /// A required stop.
-    Stop { resource: ResourceIx, node: NodeIx },
+    Stop {
+        resource: ResourceIx,
+        node: NodeIx,
+        /// Whether the resource was managed when this was found: that it no longer is does not take the stop back.
+        managed: bool,
+    },
     /// A required demote.
     Demote { resource: ResourceIx, node: NodeIx },
     /// Stops of the resource there, found so far, become optional (it turned out to be stopped).

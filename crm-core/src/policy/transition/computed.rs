@@ -30,11 +30,11 @@ impl Work<'_> {
         }
     }
 
-    /// Flags of an action as orderings see them, limited to a node for clones.
+    /// Flags of an action as orderings see them, limited to a node for clones; what a bundle does counts for every node.
     pub fn flags_for_ordering(&mut self, action: ActionIx, node: Option<NodeIx>) -> ActionFlags {
         let mut flags = self.computed_flags(action, None);
         let Some(r) = self.actions[action].resource else { return flags };
-        if node.is_none() || self.st[r].variant() < Variant::Clone {
+        if node.is_none() || self.st[r].variant() != Variant::Clone {
             return flags;
         }
         let runnable = flags.has(ActionFlags::RUNNABLE);

@@ -225,8 +225,11 @@ impl Work<'_> {
                 let key = Key::Op(task.clone(), interval_ms);
                 self.action(Some(resource), key, task, Some(node), true);
             }
-            Effect::Stop { resource, node } => {
-                self.stop_action(resource, Some(node), false);
+            Effect::Stop { resource, node, managed } => {
+                let stop = self.stop_action(resource, Some(node), false);
+                if managed {
+                    self.actions[stop].flags.clear(ActionFlags::OPTIONAL);
+                }
             }
             Effect::Demote { resource, node } => {
                 let key = Key::once(Task::Demote);

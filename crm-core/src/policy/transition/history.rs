@@ -111,8 +111,8 @@ impl Work<'_> {
                 continue;
             }
             changed = true;
+            self.trigger_unfencing_by(r, node, "Device definition changed");
             if active {
-                self.trigger_unfencing_by(r, node, "Device definition changed");
                 let text = format!(
                     "Forcing restart of {} on {} because {name} changed from '{}' to '{}'",
                     self.st[r].id,
@@ -185,7 +185,7 @@ impl Work<'_> {
         match outcome {
             DigestMatch::Match => false,
             DigestMatch::PrivateOnly => {
-                self.remark_private(r, node, op, interval);
+                self.remark_private(r, node, op, &task, interval);
                 false
             }
             DigestMatch::Restart => {
@@ -211,7 +211,7 @@ impl Work<'_> {
         }
     }
 
-    fn remark_private(&mut self, r: ResourceIx, node: NodeIx, op: &Element, interval: u32) {
+    fn remark_private(&mut self, r: ResourceIx, node: NodeIx, op: &Element, task: &Task, interval: u32) {
         // The reference keeps the text of the last interval, and has none for none.
         if interval > 0 || self.st.last_interval.is_empty() {
             self.st.last_interval = values::readable_interval(interval);
@@ -219,7 +219,7 @@ impl Work<'_> {
         let remark = format!(
             "Only 'private' parameters to {}-interval {} for {} on {} changed: {}",
             self.st.last_interval,
-            op.attr("operation").unwrap_or_default(),
+            task.as_str(),
             self.st[r].id,
             self.st[node].name,
             op.attr("transition-magic").unwrap_or("(null)")

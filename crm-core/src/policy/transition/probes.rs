@@ -119,6 +119,10 @@ impl Work<'_> {
         let probe = self.action(Some(r), Key::once(Task::Monitor), Task::Monitor, Some(node), false);
         self.actions[probe].flags.clear(ActionFlags::OPTIONAL);
         self.order_after_unfencing(r, node, probe, EdgeFlags::OPT);
+        // Nothing is wiped before it was found out what is there.
+        for delete in self.actions.matching(r, &Key::once(Task::Delete), Some(node)) {
+            self.actions[delete].flags.set(ActionFlags::OPTIONAL);
+        }
         if !self.st[r].running_on.contains(&node) {
             self.actions[probe].meta.set("op_target_rc", "7");
         } else if self.st[r].role == Role::Promoted {

@@ -370,10 +370,10 @@ impl Work<'_> {
                 }
                 continue;
             };
-            let Some(a) = self.instance_action(first, partner, &first_task, node, true) else {
+            let Some(a) = self.instance_action(first, partner, &first_task, node) else {
                 continue;
             };
-            let Some(b) = self.instance_action(then, instance, &then_task, node, false) else {
+            let Some(b) = self.instance_action(then, instance, &then_task, node) else {
                 continue;
             };
             if self.actions.edge(a, b, kind) {
@@ -387,27 +387,23 @@ impl Work<'_> {
         changed
     }
 
-    /// The action of an instance that stands for a collective's action.
+    /// The action of an instance that stands for a collective's action: of a bundle's replica that of the child where
+    /// roles are changed, else that of the container.
     fn instance_action(
         &self,
         action: ActionIx,
         instance: ResourceIx,
         task: &Task,
         node: Option<NodeIx>,
-        for_first: bool,
     ) -> Option<ActionIx> {
         let mut holder = instance;
         if let Some(parent) = self.st[instance].parent {
             if let Some(bundle) = self.st[parent].bundle_info() {
                 let text = match &self.actions[action].key {
-                    Key::Op(task, _) | Key::Notify(_, task) => task.clone(),
-                    Key::Free(_) => task.clone(),
+                    Key::Op(task, _) | Key::Notify(_, task) => task,
+                    Key::Free(_) => task,
                 };
-                let inner = match text {
-                    Task::Promote | Task::Promoted | Task::Demote | Task::Demoted => true,
-                    Task::Stop | Task::Stopped => for_first,
-                    _ => false,
-                };
+                let inner = matches!(text, Task::Promote | Task::Promoted | Task::Demote | Task::Demoted);
                 let replica = bundle.replicas.iter().find(|r| r.container == instance);
                 if let Some(child) = replica.and_then(|r| r.child).filter(|_| inner) {
                     holder = child;

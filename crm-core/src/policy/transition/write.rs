@@ -280,9 +280,6 @@ impl Work<'_> {
             meta.set("on_node", name.as_str());
             meta.set("on_node_uuid", id.as_str());
         }
-        if let Some(r) = self.actions[ix].resource {
-            self.st.note_parameters(r, self.actions[ix].node);
-        }
         out.attributes = self.graph_attributes(ix);
         out
     }

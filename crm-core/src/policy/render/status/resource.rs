@@ -14,7 +14,7 @@ pub(super) fn resource(list: &mut List, st: &State, r: ResourceIx, show: Show) {
         // Connections that a guest brings with it are not the administrator's.
         Variant::Primitive if !show.detail && values::is_true(st[r].meta("internal_rsc")) => {}
         Variant::Primitive => {
-            let line = primitive(st, r, printable_id(st, r), st.current(r), show);
+            let line = primitive(st, r, printable_id(st, r), place(st, r, show), show);
             list.item_as(class(st, r), &line);
         }
         Variant::Group => {
@@ -92,6 +92,13 @@ fn class(st: &State, r: ResourceIx) -> &'static str {
     }
 }
 
+/// Where a resource is, or where an operation on it has not ended.
+fn place(st: &State, r: ResourceIx, show: Show) -> Option<NodeIx> {
+    st.current(r).or(st[r].pending_node.filter(|_| !show.below_node))
+}
+
+/// The line of a primitive that is on this node. A bundle's line for a replica names only where its container runs,
+/// whatever has not ended elsewhere.
 pub(super) fn primitive(st: &State, r: ResourceIx, name: &str, node: Option<NodeIx>, show: Show) -> String {
     let rsc = &st[r];
     let provider = match rsc.provider() {
@@ -115,7 +122,7 @@ pub(super) fn primitive(st: &State, r: ResourceIx, name: &str, node: Option<Node
         line.push_str(pending.unwrap_or(role.word()));
     }
     let several = rsc.running_on.len() > 1;
-    let at = node.or(rsc.pending_node.filter(|_| !show.below_node)).or(rsc.lock_node).filter(|_| !several);
+    let at = node.or(rsc.lock_node).filter(|_| !several);
     if let Some(n) = at {
         if !show.below_node || Some(n) == rsc.lock_node {
             line.push(' ');
@@ -216,7 +223,7 @@ fn bundle(list: &mut List, st: &State, r: ResourceIx, show: Show) {
             }
             let parts = [replica.ip, replica.child, Some(replica.container), replica.remote];
             for part in parts.into_iter().flatten() {
-                let line = primitive(st, part, printable_id(st, part), st.current(part), show);
+                let line = primitive(st, part, printable_id(st, part), place(st, part, show), show);
                 list.item_as(class(st, part), &line);
             }
             list.end();
