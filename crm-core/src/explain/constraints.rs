@@ -1,6 +1,8 @@
 //! Constraints read aloud: a sentence each, the pairs that the planner makes of it, and what is wrong with
 //! it.
 
+use std::collections::BTreeMap;
+
 use cib::{Cib, Element};
 
 use super::fact::Fact;
@@ -60,12 +62,13 @@ pub fn constraints(
     let elements = scene.constraint_elements();
     let concerned: Vec<&Element> =
         elements.iter().filter(|e| near.as_ref().is_none_or(|near| scene.concerns(e, near))).collect();
-    let lints = lint::lint(&scene, &concerned);
+    let orders = scene.order_pairs(&elements);
+    let lints = lint::lint(&scene, &elements, &concerned, &orders);
     let readings = concerned.iter().zip(lints).map(|(e, lints)| Reading {
         id: e.id().unwrap_or_default().to_owned(),
         kind: kind(e),
         sentence: sentences::sentence(e, scene.stands_for_sets(e)),
-        pairs: scene.pairs(e),
+        pairs: scene.pairs(e, &orders),
         lints,
     });
     Ok(readings.collect())
@@ -135,7 +138,7 @@ impl Scene {
     }
 
     /// What the planner makes of a constraint.
-    pub(super) fn pairs(&self, e: &Element) -> Vec<Fact> {
+    pub(super) fn pairs(&self, e: &Element, orders: &BTreeMap<String, Vec<OrderPair>>) -> Vec<Fact> {
         let st = self.st();
         let id = e.id().unwrap_or_default();
         match e.name() {
@@ -158,7 +161,7 @@ impl Scene {
                         .with("score", words::score(c.score))
                 })
                 .collect(),
-            "rsc_order" => self.order_pairs(e).iter().map(|p| self.order_fact(p)).collect(),
+            "rsc_order" => orders.get(id).into_iter().flatten().map(|p| self.order_fact(p)).collect(),
             "rsc_ticket" => st
                 .ticket_uses
                 .iter()
@@ -215,18 +218,11 @@ impl Scene {
         out
     }
 
-    /// The orderings of one constraint, made by the planner from a document that has no other.
-    pub(super) fn order_pairs(&self, e: &Element) -> Vec<OrderPair> {
+    /// The orderings of each `rsc_order`, by its id, as the planner makes them.
+    pub(super) fn order_pairs(&self, constraints: &[Element]) -> BTreeMap<String, Vec<OrderPair>> {
         let mut scratch: State = self.plan.state.clone();
-        let mut root = self.cib.root().clone();
-        if let Some(list) = root.child_mut("configuration").and_then(|c| c.child_mut("constraints")) {
-            list.retain_children(|c| c.id() == e.id());
-        }
-        scratch.root = root;
-        scratch.colocations.clear();
         scratch.effects.clear();
         let mut work = Work::new(&mut scratch);
-        work.constraint_orderings();
         let end = |end: &End, actions: &crate::policy::transition::arena::Actions| {
             let task = match (&end.key, end.action) {
                 (Some(Key::Op(task, _)), _) => task.clone(),
@@ -235,17 +231,19 @@ impl Scene {
             };
             (end.resource, task)
         };
-        let orderings = work.actions.orderings.iter();
-        orderings
-            .map(|o| {
+        let strong = EdgeFlags::I_THEN
+            | EdgeFlags::RUN_LEFT
+            | EdgeFlags::ASYM
+            | EdgeFlags::I_FIRST
+            | EdgeFlags::SERIALIZE
+            | EdgeFlags::ONE_OR_MORE;
+        let mut all = BTreeMap::new();
+        for e in constraints.iter().filter(|e| e.name() == "rsc_order") {
+            let before = work.actions.orderings.len();
+            work.orderings_of(e);
+            let made = work.actions.orderings.iter().skip(before).map(|o| {
                 let (first, first_task) = end(&o.first, &work.actions);
                 let (then, then_task) = end(&o.then, &work.actions);
-                let strong = EdgeFlags::I_THEN
-                    | EdgeFlags::RUN_LEFT
-                    | EdgeFlags::ASYM
-                    | EdgeFlags::I_FIRST
-                    | EdgeFlags::SERIALIZE
-                    | EdgeFlags::ONE_OR_MORE;
                 OrderPair {
                     first,
                     first_task,
@@ -254,8 +252,10 @@ impl Scene {
                     optional: !o.flags.any(strong),
                     inverse: o.flags.any(EdgeFlags::I_FIRST),
                 }
-            })
-            .collect()
+            });
+            all.insert(e.id().unwrap_or_default().to_owned(), made.collect());
+        }
+        all
     }
 
     fn order_fact(&self, p: &OrderPair) -> Fact {

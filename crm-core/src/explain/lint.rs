@@ -3,35 +3,45 @@
 //! A constraint that changes nothing now may matter tomorrow; so each is also left out of plans for other
 //! situations of the same cluster: everything stopped, each node in standby, each ticket revoked in turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cib::{Cib, Element};
 
+use super::constraints::OrderPair;
 use super::edit;
+use super::effect::{Neighbourhoods, Trial};
 use super::fact::Fact;
 use super::outcome::{self, Outcome};
 use super::scene::Scene;
+use super::strength::Strength;
 use super::words;
-use crate::policy::ix::{NodeIx, ResourceIx};
+use crate::policy::ix::ResourceIx;
 use crate::policy::transition::task::Task;
 use crate::policy::values::INFINITY;
-use crate::policy::{Plan, Situation, dates, plan, simulate};
+use crate::policy::{Plan, dates, plan, simulate};
 
-/// Plans made for one lint, at most; beyond that fewer situations are tried.
+/// Plans made for one lint, at most, before no further situation is tried.
 const PLANS: usize = 600;
 
-/// One situation of the cluster and its plan.
-struct Try {
-    cib: Cib,
-    plan: Plan,
-}
+/// So many constraints are first left out of plans that fill nodes by their names: there, unlike where the load of nodes
+/// counts, they can be left out together whatever becomes of them.
+const MANY: usize = 100;
 
-/// What there is to say about each of some constraints, in their order.
-pub(super) fn lint(scene: &Scene, constraints: &[&Element]) -> Vec<Vec<Fact>> {
+/// So many situations are enough before each further node is put in standby.
+const SITUATIONS: usize = 10;
+
+/// What there is to say about each of some constraints, in their order; `all` are the configured ones, `orders` the pairs
+/// of those that order.
+pub(super) fn lint(
+    scene: &Scene,
+    all: &[Element],
+    constraints: &[&Element],
+    orders: &BTreeMap<String, Vec<OrderPair>>,
+) -> Vec<Vec<Fact>> {
     let mut out: Vec<Vec<Fact>> = constraints.iter().map(|_| Vec::new()).collect();
-    let tries = situations(scene, constraints.len());
-    let everything = scene.constraint_elements();
-    let cycles = cycles(scene, &everything);
+    let homes = Neighbourhoods::new(scene, all, orders);
+    let strength = Strength::new(scene, all, orders);
+    let cycles = cycles(scene, all, orders);
     for (e, facts) in constraints.iter().zip(&mut out) {
         let id = e.id().unwrap_or_default();
         facts.extend(ignored(scene, id));
@@ -45,27 +55,75 @@ pub(super) fn lint(scene: &Scene, constraints: &[&Element]) -> Vec<Vec<Fact>> {
         }
         facts.extend(leftover(scene, e));
         facts.extend(cycles.get(id).cloned());
-        let idle: Vec<bool> = tries.iter().map(|t| without(scene, t, id)).collect();
-        match (idle.first().copied().unwrap_or(false), idle.iter().all(|same| *same)) {
-            _ if facts.iter().any(|f| matches!(f.code, "ignored" | "circular")) => {}
-            (_, true) => facts.extend(useless(scene, e, &everything, &tries)),
-            (true, false) => facts.push(Fact::new(
+    }
+    let said = |facts: &[Fact]| facts.iter().any(|f| matches!(f.code, "ignored" | "circular"));
+    let open: Vec<&str> =
+        constraints.iter().zip(&out).filter(|(_, facts)| !said(facts)).filter_map(|(e, _)| e.id()).collect();
+    let found = effects(scene, &homes, &open, all.len());
+    let propped = propped(scene, &homes, &strength, &found.never);
+    for (e, facts) in constraints.iter().zip(&mut out) {
+        let id = e.id().unwrap_or_default();
+        if found.never.contains(id) {
+            if !propped.contains(id) {
+                facts.push(useless(id, &strength, found.situations));
+            }
+        } else if found.now.contains(id) {
+            facts.push(Fact::new(
                 "no-effect-now",
                 "removing it would change nothing in the present plan (it would in other situations)",
-            )),
-            _ => {}
+            ));
         }
     }
-    contradictions(scene, constraints, tries.get(1), &mut out);
+    contradictions(scene, all, constraints, &homes, &mut out);
     out
 }
 
-/// The present situation, then everything stopped on all nodes, then each node in standby.
-fn situations(scene: &Scene, constraints: usize) -> Vec<Try> {
+/// Constraints without effect.
+struct Effects {
+    /// On the present plan.
+    now: BTreeSet<String>,
+    /// In any situation.
+    never: BTreeSet<String>,
+    /// How many situations that were.
+    situations: usize,
+}
+
+/// Leaves constraints out of the plan of one situation after the other, as long as there are any without effect so far.
+fn effects(scene: &Scene, homes: &Neighbourhoods, ids: &[&str], all: usize) -> Effects {
+    let situations = situations(scene, all);
+    let mut found = Effects { now: BTreeSet::new(), never: BTreeSet::new(), situations: situations.len() };
+    let mut idle: BTreeSet<&str> = ids.iter().copied().collect();
+    let (mut plans, mut tried) = (0, 0);
+    for document in situations {
+        if idle.is_empty() || (tried >= 2 && plans >= PLANS) {
+            break;
+        }
+        tried += 1;
+        let Some(mut trial) = Trial::new(document, &scene.situation, homes) else { continue };
+        let asked: Vec<&str> = ids.iter().copied().filter(|id| idle.contains(id)).collect();
+        idle = trial.idle(&asked);
+        plans += trial.plans;
+        if tried == 1 {
+            found.now = idle.iter().map(|id| (*id).to_owned()).collect();
+        }
+    }
+    found.situations = tried;
+    found.never = idle.into_iter().map(str::to_owned).collect();
+    found
+}
+
+/// The present situation, then everything stopped on all nodes, then each node in standby, each ticket revoked.
+fn situations(scene: &Scene, constraints: usize) -> Vec<Element> {
     let st = scene.st();
-    let mut roots = vec![scene.cib.root().clone(), fresh(scene)];
+    let many = constraints > MANY;
+    let mut roots = vec![scene.cib.root().clone()];
+    if many {
+        roots.extend((0..3).map(|standby| by_name(scene, standby)));
+    }
+    roots.push(if many { known(scene) } else { fresh(scene) });
+    let room = |roots: &[Element]| many || (roots.len() + 1) * (constraints + 1) <= PLANS;
     for n in st.node_order.iter().copied().filter(|n| st[*n].available()) {
-        if (roots.len() + 1) * (constraints + 1) > PLANS || roots.len() >= 10 {
+        if roots.len() >= SITUATIONS || !room(&roots) {
             break;
         }
         let mut root = scene.cib.root().clone();
@@ -73,24 +131,33 @@ fn situations(scene: &Scene, constraints: usize) -> Vec<Try> {
         roots.push(root);
     }
     for (ticket, state) in &st.tickets {
-        if state.granted && (roots.len() + 1) * (constraints + 1) <= PLANS {
+        if state.granted && room(&roots) {
             let mut root = scene.cib.root().clone();
             edit::revoke(&mut root, ticket);
             roots.push(root);
         }
     }
     roots
-        .into_iter()
-        .filter_map(|root| {
-            let cib = Cib::from_root(root).ok()?;
-            let plan = plan(&cib, &situation(scene));
-            Some(Try { cib, plan })
-        })
-        .collect()
 }
 
-fn situation(scene: &Scene) -> Situation {
-    scene.situation.clone()
+/// Everything stopped, the first nodes in standby, and the others filled in the order of their names.
+fn by_name(scene: &Scene, standby: usize) -> Element {
+    let mut root = known(scene);
+    let st = scene.st();
+    for n in st.node_order.iter().copied().filter(|n| !st[*n].is_remote_kind()).take(standby) {
+        edit::set_node_attribute(&mut root, &st[n].name, "standby", "on");
+    }
+    edit::set_option(&mut root, "placement-strategy", "minimal");
+    root
+}
+
+/// [`fresh`], and that nothing runs is known, unless some constraint says where that has to be asked.
+fn known(scene: &Scene) -> Element {
+    let mut root = fresh(scene);
+    if !root.descendants().any(|e| e.attr("resource-discovery").is_some()) {
+        edit::set_option(&mut root, "enable-startup-probes", "false");
+    }
+    root
 }
 
 /// All nodes up, nothing running, no failures, quorum, every ticket granted, nothing told to be stopped.
@@ -124,32 +191,37 @@ fn fresh(scene: &Scene) -> Element {
     root
 }
 
-/// Without the constraint and those that say the same more weakly, so that none stands in for another.
-fn without_all(scene: &Scene, tries: &[Try], e: &Element, all: &[Element]) -> bool {
-    let weaker = all.iter().filter(|other| stronger(scene, other, e).is_some());
-    let ids: Vec<&str> = weaker.filter_map(Element::id).chain(e.id()).collect();
-    if ids.len() == 1 {
-        return true;
-    }
-    tries.iter().all(|t| {
-        let mut root = t.cib.root().clone();
-        for id in &ids {
-            edit::remove_constraint(&mut root, id);
+/// Those that are without effect only because weaker constraints say a part of the same: with all of these left out,
+/// something is different.
+fn propped(
+    scene: &Scene,
+    homes: &Neighbourhoods,
+    strength: &Strength,
+    never: &BTreeSet<String>,
+) -> BTreeSet<String> {
+    let mut propped = BTreeSet::new();
+    let mut open: Vec<(&str, Vec<&str>)> = Vec::new();
+    for id in never.iter().filter(|id| strength.stronger(id).is_none()) {
+        let mut ids = strength.weaker(id);
+        if !ids.is_empty() {
+            ids.push(id);
+            open.push((id, ids));
         }
-        let Ok(cib) = Cib::from_root(root) else { return false };
-        outcome::same(&plan(&cib, &situation(scene)), &t.plan)
-    })
-}
-
-fn removed(t: &Try, id: &str) -> Option<Cib> {
-    let mut root = t.cib.root().clone();
-    edit::remove_constraint(&mut root, id);
-    Cib::from_root(root).ok()
-}
-
-/// Whether a situation's plan is the same without the constraint.
-fn without(scene: &Scene, t: &Try, id: &str) -> bool {
-    removed(t, id).is_some_and(|cib| outcome::same(&plan(&cib, &situation(scene)), &t.plan))
+    }
+    for document in situations(scene, strength.len()) {
+        if open.is_empty() {
+            break;
+        }
+        let Some(mut trial) = Trial::new(document, &scene.situation, homes) else { continue };
+        open.retain(|(id, ids)| {
+            let same = trial.same_without(ids);
+            if !same {
+                propped.insert((*id).to_owned());
+            }
+            same
+        });
+    }
+    propped
 }
 
 /// The planner's own complaints about a constraint.
@@ -197,16 +269,12 @@ fn leftover(scene: &Scene, e: &Element) -> Option<Fact> {
 }
 
 /// A constraint without effect: shadowed by a stronger one, or simply without.
-fn useless(scene: &Scene, e: &Element, all: &[Element], tries: &[Try]) -> Option<Fact> {
-    if let Some((by, why)) = all.iter().find_map(|other| stronger(scene, e, other)) {
+fn useless(id: &str, strength: &Strength, situations: usize) -> Fact {
+    if let Some((by, why)) = strength.stronger(id) {
         let text = format!("{by} is stronger: {why}; removing this one changes nothing");
-        return Some(Fact::new("shadowed", text).with("by", by));
+        return Fact::new("shadowed", text).with("by", by);
     }
-    if !without_all(scene, tries, e, all) {
-        // What makes it superfluous is a weaker constraint that says a part of the same.
-        return None;
-    }
-    let others = tries.len().saturating_sub(1);
+    let others = situations.saturating_sub(1);
     let fact = Fact::new(
         "no-effect",
         format!(
@@ -214,127 +282,27 @@ fn useless(scene: &Scene, e: &Element, all: &[Element], tries: &[Try]) -> Option
             words::count(i64::try_from(others).unwrap_or(0), "other situation", "other situations")
         ),
     );
-    Some(fact.with("situations", tries.len()))
-}
-
-/// Whether `other` says as much as `e`, and more strongly (or says the same and comes first).
-fn stronger(scene: &Scene, e: &Element, other: &Element) -> Option<(String, String)> {
-    let st = scene.st();
-    let (id, by) = (e.id()?, other.id()?);
-    if id == by || e.name() != other.name() {
-        return None;
-    }
-    match e.name() {
-        "rsc_location" => {
-            // Leaf by leaf and node by node: banned, or at least as strongly wished.
-            let cells = |id: &str| -> BTreeMap<(ResourceIx, NodeIx), i32> {
-                let mut map = BTreeMap::new();
-                for l in st.locations.iter().filter(|l| l.id == id && !l.health) {
-                    for leaf in outcome::leaves(st, l.resource) {
-                        for (n, score) in &l.nodes {
-                            map.insert((leaf, *n), *score);
-                        }
-                    }
-                }
-                map
-            };
-            let (mine, theirs) = (cells(id), cells(by));
-            let covers = !mine.is_empty()
-                && mine.iter().all(|(at, score)| {
-                    theirs.get(at).is_some_and(|s| {
-                        *s <= -INFINITY || (s.abs() >= INFINITY && s.signum() == score.signum()) || s == score
-                    })
-                });
-            if !covers {
-                return None;
-            }
-            let same = mine == theirs;
-            let ban = theirs.values().any(|s| *s <= -INFINITY);
-            if same && later(scene, id, by) {
-                return None;
-            }
-            let why = match (same, ban) {
-                (true, _) => "it says the same",
-                (_, true) => "it forbids the same nodes to the same resource",
-                _ => "it wishes the same with INFINITY",
-            };
-            Some((by.to_owned(), why.to_owned()))
-        }
-        "rsc_colocation" => {
-            let pairs = |id: &str| -> Vec<_> {
-                let own = st.colocations.iter().filter(|c| c.id == id);
-                own.map(|c| {
-                    (c.dependent, c.primary, c.dependent_role, c.primary_role, c.attribute.clone(), c.score)
-                })
-                .collect()
-            };
-            let (mine, theirs) = (pairs(id), pairs(by));
-            let covers = !mine.is_empty()
-                && mine.iter().all(|m| {
-                    theirs.iter().any(|t| {
-                        (&t.0, &t.1, &t.2, &t.3, &t.4) == (&m.0, &m.1, &m.2, &m.3, &m.4)
-                            && (t.5.abs() >= INFINITY || t.5 == m.5)
-                    })
-                });
-            if !covers || (mine == theirs && later(scene, id, by)) {
-                return None;
-            }
-            let why = if mine == theirs {
-                "it says the same"
-            } else {
-                "it says it of the same resources with INFINITY"
-            };
-            Some((by.to_owned(), why.to_owned()))
-        }
-        "rsc_order" => {
-            let (mine, theirs) = (scene.order_pairs(e), scene.order_pairs(other));
-            let covers = !mine.is_empty()
-                && mine.iter().all(|m| {
-                    theirs.iter().any(|t| {
-                        (t.first, &t.first_task, t.then, &t.then_task)
-                            == (m.first, &m.first_task, m.then, &m.then_task)
-                            && (m.optional || !t.optional)
-                    })
-                });
-            if !covers || (mine == theirs && later(scene, id, by)) {
-                return None;
-            }
-            let why = if mine == theirs {
-                "it says the same"
-            } else {
-                "it orders the same resources, and as strictly"
-            };
-            Some((by.to_owned(), why.to_owned()))
-        }
-        "rsc_ticket" => {
-            let uses = |id: &str| -> Vec<_> {
-                let own = st.ticket_uses.iter().filter(|u| u.constraint == id);
-                own.map(|u| (u.resource, u.ticket.clone(), u.role)).collect()
-            };
-            let (mine, theirs) = (uses(id), uses(by));
-            let covers = !mine.is_empty() && mine.iter().all(|m| theirs.contains(m));
-            (covers && !(mine == theirs && later(scene, id, by)))
-                .then(|| (by.to_owned(), "it asks for the same ticket".to_owned()))
-        }
-        _ => None,
-    }
-}
-
-/// Of two that say the same, the later one is the superfluous one.
-fn later(scene: &Scene, id: &str, by: &str) -> bool {
-    let all = scene.constraint_elements();
-    let at = |x: &str| all.iter().position(|e| e.id() == Some(x));
-    at(by) > at(id)
+    fact.with("situations", situations)
 }
 
 /// Constraints that together leave a resource no node in a cluster where nothing else stands in the way.
-fn contradictions(scene: &Scene, constraints: &[&Element], fresh: Option<&Try>, out: &mut [Vec<Fact>]) {
-    let Some(fresh) = fresh else { return };
+fn contradictions(
+    scene: &Scene,
+    all: &[Element],
+    constraints: &[&Element],
+    homes: &Neighbourhoods,
+    out: &mut [Vec<Fact>],
+) {
+    let document = if all.len() > MANY { known(scene) } else { fresh(scene) };
+    let Some(mut fresh) = Trial::new(document, &scene.situation, homes) else { return };
     let base = Outcome::of(&fresh.plan);
-    let view = Scene::new(&fresh.cib, &situation(scene));
+    if !base.places.values().any(Vec::is_empty) {
+        return;
+    }
+    let view = Scene::new(&fresh.cib, &scene.situation);
     let st = view.st();
-    // Each with the name to show for it: the parts of a bundle are the bundle's.
-    let idle: Vec<(String, String)> = base
+    // Each with the name to show for it (the parts of a bundle are the bundle's) and its neighbourhood.
+    let idle: Vec<(String, String, ResourceIx)> = base
         .places
         .iter()
         .filter(|(_, places)| places.is_empty())
@@ -343,26 +311,34 @@ fn contradictions(scene: &Scene, constraints: &[&Element], fresh: Option<&Try>, 
             // What is told to be stopped contradicts nothing.
             let meant = view.general(leaf).is_empty() && !st[leaf].flags.orphan;
             let shown = st[st.top_of(leaf)].parent.map_or(id.as_str(), |bundle| st[bundle].config_id());
-            meant.then(|| (id.clone(), shown.to_owned()))
+            let home = homes.of(leaf)?;
+            meant.then(|| (id.clone(), shown.to_owned(), home))
         })
         .collect();
     if idle.is_empty() {
         return;
     }
-    // Whatever helps when it is left out has a share in it, constraints that were not asked about too.
-    let everything = scene.constraint_elements();
+    // Whatever helps when it is left out has a share in it, constraints that were not asked about too. What is not of the
+    // resource's neighbourhood cannot help it to a node.
+    let near: BTreeSet<ResourceIx> = idle.iter().map(|(_, _, home)| *home).collect();
+    let asked = all.iter().filter_map(Element::id).filter(|id| homes.reaches(id, &near));
     let mut guilty: BTreeMap<&String, Vec<String>> = BTreeMap::new();
-    for e in &everything {
-        let id = e.id().unwrap_or_default();
-        let Some(cib) = removed(fresh, id) else { continue };
-        let after = Outcome::of(&plan(&cib, &situation(scene)));
-        for (resource, shown) in &idle {
+    for layer in homes.layers(asked) {
+        let (without, _) = fresh.without(&layer);
+        let after = Outcome::of(&without);
+        for (resource, shown, home) in &idle {
+            if after.nodes(resource).is_empty() {
+                continue;
+            }
+            let of_it = layer.iter().find(|id| layer.len() == 1 || homes.home(id) == Some(*home));
             let ids = guilty.entry(shown).or_default();
-            if !after.nodes(resource).is_empty() && ids.last().is_none_or(|last| last != id) {
-                ids.push(id.to_owned());
+            if let Some(id) = of_it.filter(|id| !ids.iter().any(|x| x == *id)) {
+                ids.push((*id).to_owned());
             }
         }
     }
+    let place = |id: &String| all.iter().position(|e| e.id() == Some(id));
+    guilty.values_mut().for_each(|ids| ids.sort_by_key(place));
     for (resource, ids) in guilty {
         for (e, facts) in constraints.iter().zip(out.iter_mut()) {
             let id = e.id().unwrap_or_default();
@@ -389,26 +365,34 @@ fn contradictions(scene: &Scene, constraints: &[&Element], fresh: Option<&Try>, 
 }
 
 /// For each constraint that takes part in a circle: what the circle is.
-fn cycles(scene: &Scene, all: &[Element]) -> BTreeMap<String, Fact> {
+fn cycles(
+    scene: &Scene,
+    all: &[Element],
+    orders: &BTreeMap<String, Vec<OrderPair>>,
+) -> BTreeMap<String, Fact> {
     let mut found = BTreeMap::new();
-    order_cycles(scene, all, &mut found);
+    order_cycles(scene, orders, &mut found);
     colocation_cycles(scene, all, &mut found);
     found
 }
 
-fn order_cycles(scene: &Scene, all: &[Element], found: &mut BTreeMap<String, Fact>) {
+fn order_cycles(
+    scene: &Scene,
+    orders: &BTreeMap<String, Vec<OrderPair>>,
+    found: &mut BTreeMap<String, Fact>,
+) {
     let st = scene.st();
     let up = |task: &Task| matches!(task, Task::Start | Task::Promote);
     let mut edges: Vec<(String, ResourceIx, ResourceIx)> = Vec::new();
-    for e in all.iter().filter(|e| e.name() == "rsc_order") {
-        for p in scene.order_pairs(e) {
+    for (id, pairs) in orders {
+        for p in pairs {
             if let (Some(first), Some(then)) = (p.first, p.then)
                 && !p.optional
                 && !p.inverse
                 && up(&p.first_task)
                 && up(&p.then_task)
             {
-                edges.push((e.id().unwrap_or_default().to_owned(), first, then));
+                edges.push((id.clone(), first, then));
             }
         }
     }
@@ -470,14 +454,14 @@ fn path(
 fn stuck(scene: &Scene, id: &str) -> String {
     let root = fresh(scene);
     let Ok(cib) = Cib::from_root(root) else { return String::new() };
-    let whole = plan(&cib, &situation(scene));
+    let whole = plan(&cib, &scene.situation);
     let ends = |cib: &Cib, plan: &Plan| simulate::run(cib, plan, &[], scene.situation.now).complete;
     let with = ends(&cib, &whole);
     let down = |plan: &Plan| Outcome::of(plan).places.values().filter(|p| p.is_empty()).count();
     let mut root = cib.root().clone();
     edit::remove_constraint(&mut root, id);
     let Ok(other) = Cib::from_root(root) else { return String::new() };
-    let changed = plan(&other, &situation(scene));
+    let changed = plan(&other, &scene.situation);
     match (with, ends(&other, &changed)) {
         (false, true) => "; a start of everything never ends with it, and does without it".to_owned(),
         (false, false) => "; a start of everything never ends".to_owned(),

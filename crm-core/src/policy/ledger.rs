@@ -169,6 +169,8 @@ pub trait Ledger: Default + Send {
     fn shown(&mut self, _resource: ResourceIx, _node: NodeIx, _score: i32) {}
     /// `resource` got `chosen`, and this is what decided against `other`.
     fn choice(&mut self, _resource: ResourceIx, _chosen: NodeIx, _other: NodeIx, _step: Step) {}
+    /// `resource` has its node now, or is left without one.
+    fn assigned(&mut self, _resource: ResourceIx, _node: Option<NodeIx>) {}
 }
 
 /// What decided between the node that was chosen and another one.

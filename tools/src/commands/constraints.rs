@@ -10,8 +10,9 @@ use crate::planned::{Failure, Input, answer};
 
 /// Read the constraints aloud: each as one sentence, below it the pairs that the planner makes of it, and
 /// after "!" what is wrong with it: contradictory, circular, shadowed by a stronger one, left over from
-/// crm_resource --move or --ban, without effect. Each is proved by planning without the constraint, for the
-/// present state, for everything stopped, and with each node in standby. Nothing is changed.
+/// crm_resource --move or --ban, without effect. Each is proved by planning without the constraint (and, at
+/// the same time, without others that have nothing to do with it), for the present state, for everything
+/// stopped, and with each node in standby. Nothing is changed.
 #[derive(Parser)]
 #[command(
     name = "everbeat constraints",

@@ -134,6 +134,7 @@ impl<L: Ledger> Placer<'_, L> {
         }
         self.unassign(r);
         self.s[r].flags.provisional = false;
+        self.ledger.assigned(r, target.map(|a| a.node));
         let Some(a) = target else {
             self.s[r].next_role = Role::Stopped;
             self.s.effect(Effect::Unassigned { resource: r });

@@ -65,11 +65,7 @@ impl Work<'_> {
         let mut colocations = 0;
         for (at, constraint) in constraints.children().enumerate() {
             match constraint.name() {
-                "rsc_order" => {
-                    if self.lifetime_applies(constraint) {
-                        self.unpack_order(constraint);
-                    }
-                }
+                "rsc_order" => self.orderings_of(constraint),
                 "rsc_colocation" => {
                     let id = constraint.id().unwrap_or_default();
                     while let Some(c) = self.st.colocations.get(colocations) {
@@ -90,6 +86,13 @@ impl Work<'_> {
             self.replay_effects(|phase| phase == EffectPhase::Constraint(at));
         }
         self.circular_constraints();
+    }
+
+    /// Makes the orderings of one `rsc_order`.
+    pub fn orderings_of(&mut self, constraint: &Element) {
+        if self.lifetime_applies(constraint) {
+            self.unpack_order(constraint);
+        }
     }
 
     /// Says which mandatory orderings and colocations run in a circle.

@@ -1,0 +1,343 @@
+//! Which constraints a plan would be different without, found with fewer plans than there are constraints.
+//!
+//! Constraints tie resources into neighbourhoods. Within one plan, neighbourhoods have to do with each other in two ways
+//! only: what was assigned so far decides where the next resource goes, and what is done to nodes is done for all. So one
+//! constraint of each of many neighbourhoods is left out at once. If all resources are assigned in the same order to the
+//! same nodes as before, then each constraint alone would leave that order as it is too, and what became of its own
+//! neighbourhood is what it alone makes of it. If not, the first resource that goes elsewhere is the doing of its own
+//! neighbourhood's constraint, for until then nothing was different; that constraint is put aside, and the others are
+//! left out again. Where more than that binds neighbourhoods (guests, capacities), each constraint is left out by itself.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
+
+use cib::{Cib, Element};
+
+use super::constraints::OrderPair;
+use super::outcome::{self, Outcome};
+use super::scene::Scene;
+use crate::policy::ix::{ActionIx, NodeIx, ResourceIx};
+use crate::policy::ledger::{Change, Ledger, Source};
+use crate::policy::plan::plan_state;
+use crate::policy::state::build::build;
+use crate::policy::state::{Placement, State};
+use crate::policy::{Plan, Situation};
+
+/// Notes who was assigned where, in order.
+#[derive(Debug, Default)]
+struct Course(Vec<(ResourceIx, Option<NodeIx>)>);
+
+impl Ledger for Course {
+    const KEEPS: bool = false;
+
+    fn note(&mut self, _: ResourceIx, _: NodeIx, _: Change, _: Source<'_>) {}
+
+    fn assigned(&mut self, resource: ResourceIx, node: Option<NodeIx>) {
+        self.0.push((resource, node));
+    }
+}
+
+/// Which resources constraints tie together, and which constraints can be left out together.
+pub(super) struct Neighbourhoods {
+    /// By resource: the one that stands for all it is tied to.
+    of: Vec<ResourceIx>,
+    /// By constraint id: the neighbourhood it is about; none for one that is about nothing.
+    by_constraint: BTreeMap<String, Option<ResourceIx>>,
+    /// Constraints that may reach beyond their neighbourhood.
+    alone: BTreeSet<String>,
+}
+
+fn root(of: &mut [ResourceIx], r: ResourceIx) -> ResourceIx {
+    let mut at = r;
+    while let Some(up) = of.get(at.at()).copied().filter(|up| *up != at) {
+        at = up;
+    }
+    if let Some(entry) = of.get_mut(r.at()) {
+        *entry = at;
+    }
+    at
+}
+
+impl Neighbourhoods {
+    /// Reads them from a plan's state, with the pairs of each of all constraints.
+    pub(super) fn new(scene: &Scene, all: &[Element], orders: &BTreeMap<String, Vec<OrderPair>>) -> Self {
+        let st = scene.st();
+        let mut of: Vec<ResourceIx> = outcome::all(st).map(|r| st.top_with_bundle(r)).collect();
+        let mut about: BTreeMap<&str, Vec<ResourceIx>> = BTreeMap::new();
+        for l in st.locations.iter().filter(|l| !l.health) {
+            about.entry(&l.id).or_default().push(l.resource);
+        }
+        for u in &st.ticket_uses {
+            about.entry(&u.constraint).or_default().push(u.resource);
+        }
+        for (id, pairs) in orders {
+            let both = pairs.iter().flat_map(|p| p.first.into_iter().chain(p.then));
+            about.entry(id).or_default().extend(both);
+        }
+        // Those that the planner makes itself (of containers and what is in them) bind as well.
+        for c in &st.colocations {
+            about.entry(&c.id).or_default().push(c.dependent);
+            let (a, b) = (root(&mut of, c.dependent), root(&mut of, c.primary));
+            if let Some(entry) = of.get_mut(a.at()) {
+                *entry = b;
+            }
+        }
+        for tied in about.values() {
+            for pair in tied.windows(2) {
+                let [x, y] = pair else { continue };
+                let (a, b) = (root(&mut of, *x), root(&mut of, *y));
+                if let Some(entry) = of.get_mut(a.at()) {
+                    *entry = b;
+                }
+            }
+        }
+        for r in outcome::all(st) {
+            root(&mut of, r);
+        }
+        let hosts: BTreeSet<ResourceIx> = outcome::all(st)
+            .filter(|r| {
+                st[*r].flags.is_connection || !st[*r].fillers.is_empty() || st[*r].container.is_some()
+            })
+            .filter_map(|r| of.get(r.at()).copied())
+            .collect();
+        let capacities = st.options.placement != Placement::Default;
+        let mut by_constraint = BTreeMap::new();
+        let mut alone = BTreeSet::new();
+        for e in all {
+            let id = e.id().unwrap_or_default();
+            let first = about.get(id).and_then(|tied| tied.first());
+            let home = first.and_then(|r| of.get(r.at()).copied());
+            if capacities || e.name() == "rsc_ticket" || home.is_some_and(|home| hosts.contains(&home)) {
+                alone.insert(id.to_owned());
+            }
+            by_constraint.insert(id.to_owned(), home);
+        }
+        Neighbourhoods { of, by_constraint, alone }
+    }
+
+    pub(super) fn home(&self, id: &str) -> Option<ResourceIx> {
+        self.by_constraint.get(id).copied().flatten()
+    }
+
+    pub(super) fn of(&self, r: ResourceIx) -> Option<ResourceIx> {
+        self.of.get(r.at()).copied()
+    }
+
+    /// Whether a constraint can have to do with any of some neighbourhoods.
+    pub(super) fn reaches(&self, id: &str, homes: &BTreeSet<ResourceIx>) -> bool {
+        self.alone.contains(id) || self.home(id).is_some_and(|home| homes.contains(&home))
+    }
+
+    /// Sets of constraints, at most one of each neighbourhood in each.
+    pub(super) fn layers<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Vec<Vec<&'a str>> {
+        let mut layers: Vec<Vec<&str>> = Vec::new();
+        let mut depth: BTreeMap<ResourceIx, usize> = BTreeMap::new();
+        let mut single = Vec::new();
+        for id in ids {
+            if self.alone.contains(id) {
+                single.push(vec![id]);
+                continue;
+            }
+            let at = match self.home(id) {
+                Some(home) => {
+                    let next = depth.entry(home).or_default();
+                    *next += 1;
+                    *next - 1
+                }
+                None => 0,
+            };
+            if layers.len() <= at {
+                layers.resize(at + 1, Vec::new());
+            }
+            if let Some(layer) = layers.get_mut(at) {
+                layer.push(id);
+            }
+        }
+        layers.extend(single);
+        layers
+    }
+}
+
+/// What a plan comes to, neighbourhood by neighbourhood: two digests of each line, sorted.
+type Parts = BTreeMap<Option<ResourceIx>, Vec<(u64, u64)>>;
+
+fn digest(thing: &impl Hash) -> (u64, u64) {
+    let (mut a, mut b) = (DefaultHasher::new(), DefaultHasher::new());
+    1_u8.hash(&mut b);
+    thing.hash(&mut a);
+    thing.hash(&mut b);
+    (a.finish(), b.finish())
+}
+
+/// The plan's outcome and its canonical graph ([`outcome::same`]), by neighbourhood.
+fn parts(plan: &Plan, homes: &Neighbourhoods) -> Parts {
+    let mut parts = Parts::new();
+    let st = &plan.state;
+    let shown: BTreeMap<&str, ResourceIx> =
+        outcome::all(st).filter(|r| st[*r].is_primitive()).map(|r| (outcome::printed(st, r), r)).collect();
+    for (id, places) in &Outcome::of(plan).places {
+        let places: Vec<_> = places.iter().map(|(node, role)| (node, *role as u8)).collect();
+        let home = shown.get(id.as_str()).and_then(|r| homes.of(*r));
+        parts.entry(home).or_default().push(digest(&(id, places)));
+    }
+    let synapses = &plan.graph.synapses;
+    let names: BTreeMap<u32, (u64, u64)> = synapses
+        .iter()
+        .map(|s| {
+            let a = &s.action;
+            (a.id.0, digest(&(a.kind, &a.operation_key, &a.on_node)))
+        })
+        .collect();
+    for synapse in synapses {
+        let mut inputs: Vec<_> = synapse.inputs.iter().filter_map(|id| names.get(&id.0)).collect();
+        inputs.sort_unstable();
+        inputs.dedup();
+        let action = &synapse.action;
+        let ix = ActionIx(action.id.0.saturating_sub(1));
+        let home = plan.actions[ix].resource.and_then(|r| homes.of(r));
+        let line = digest(&(names.get(&action.id.0), &action.attributes, inputs));
+        parts.entry(home).or_default().push(line);
+    }
+    parts.values_mut().for_each(|lines| lines.sort_unstable());
+    parts
+}
+
+/// A situation of the cluster, read once, and its plan.
+pub(super) struct Trial<'a> {
+    pub cib: Cib,
+    start: State,
+    pub plan: Plan,
+    homes: &'a Neighbourhoods,
+    course: Vec<(ResourceIx, Option<NodeIx>)>,
+    parts: Parts,
+    /// Nodes are chosen without regard to what they have already.
+    by_name: bool,
+    /// Plans made.
+    pub plans: usize,
+}
+
+impl<'a> Trial<'a> {
+    pub(super) fn new(document: Element, situation: &Situation, homes: &'a Neighbourhoods) -> Option<Self> {
+        let cib = Cib::from_root(document).ok()?;
+        let mut course = Course::default();
+        let start = build(&cib, situation, &mut course);
+        let plan = plan_state(start.clone(), &mut course);
+        let parts = parts(&plan, homes);
+        let by_name = start.options.placement == Placement::Minimal;
+        Some(Trial { cib, start, plan, homes, course: course.0, parts, by_name, plans: 1 })
+    }
+
+    /// The plan without some constraints, and in which order it assigned what.
+    pub(super) fn without(&mut self, ids: &[&str]) -> (Plan, Vec<(ResourceIx, Option<NodeIx>)>) {
+        let mut document = self.cib.root().clone();
+        let list = document.child_mut("configuration").and_then(|c| c.child_mut("constraints"));
+        if let Some(list) = list {
+            let gone: BTreeSet<&str> = ids.iter().copied().collect();
+            list.retain_children(|e| !e.id().is_some_and(|id| gone.contains(id)));
+        }
+        // Constraints are not read before the state is made: what was read is the same without them.
+        let mut state = self.start.clone();
+        state.root = document;
+        let mut course = Course::default();
+        self.plans += 1;
+        (plan_state(state, &mut course), course.0)
+    }
+
+    /// Whether nothing is different without all of them.
+    pub(super) fn same_without(&mut self, ids: &[&str]) -> bool {
+        let (plan, _) = self.without(ids);
+        parts(&plan, self.homes) == self.parts
+    }
+
+    /// Those of the constraints without which, each by itself, the plan would be the same.
+    pub(super) fn idle<'b>(&mut self, ids: &[&'b str]) -> BTreeSet<&'b str> {
+        let mut idle = BTreeSet::new();
+        for layer in self.homes.layers(ids.iter().copied()) {
+            self.idle_of_layer(layer, &mut idle);
+        }
+        idle
+    }
+
+    fn idle_of_layer<'b>(&mut self, mut layer: Vec<&'b str>, idle: &mut BTreeSet<&'b str>) {
+        while !layer.is_empty() {
+            let (plan, course) = self.without(&layer);
+            let now = parts(&plan, self.homes);
+            if let [one] = layer.as_slice() {
+                if now == self.parts {
+                    idle.insert(one);
+                }
+                return;
+            }
+            let touched: BTreeSet<_> = layer.iter().map(|id| self.homes.home(id)).collect();
+            let keys: BTreeSet<_> = now.keys().chain(self.parts.keys()).copied().collect();
+            let leaks = keys.iter().any(|home| {
+                (home.is_none() || !touched.contains(home)) && now.get(home) != self.parts.get(home)
+            });
+            let same_course = self.by_name || course == self.course;
+            if same_course && !leaks {
+                idle.extend(layer.iter().filter(|id| {
+                    let home = self.homes.home(id);
+                    home.is_none() || now.get(&home) == self.parts.get(&home)
+                }));
+                return;
+            }
+            let first = self.course.iter().zip(&course).find(|(a, b)| a != b).map(|(a, b)| (a.0, b.0));
+            let culprit = first.filter(|(a, b)| a == b && !same_course).and_then(|(r, _)| self.homes.of(r));
+            let before = layer.len();
+            if culprit.is_some() {
+                layer.retain(|id| self.homes.home(id) != culprit);
+            }
+            if layer.len() == before {
+                let second = layer.split_off(before / 2);
+                self.idle_of_layer(second, idle);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "../../benches/clusters/mod.rs"]
+mod clusters;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::edit;
+    use super::clusters::{self, Cluster, Kind, Status};
+    use super::*;
+
+    /// What is found by leaving out many at once is what is found by leaving out each by itself.
+    #[test]
+    fn together_is_as_each_by_itself() {
+        let mut saved = 0;
+        let cases = [Status::Running, Status::NodeLost, Status::Fresh].map(|s| [(s, false), (s, true)]);
+        for (seed, (status, by_name)) in (1..).zip(cases.into_iter().flatten()) {
+            let cluster = Cluster { nodes: 4, resources: 60, kind: Kind::Mixed, status, probed: false, seed };
+            let mut cib = Cib::parse(&clusters::cib(cluster)).unwrap();
+            if by_name {
+                edit::set_option(cib.root_mut(), "placement-strategy", "minimal");
+            }
+            let situation = Situation { now: 1_700_100_000, ..Situation::default() };
+            let scene = Scene::new(&cib, &situation);
+            let all = scene.constraint_elements();
+            let orders = scene.order_pairs(&all);
+            let homes = Neighbourhoods::new(&scene, &all, &orders);
+            let ids: Vec<&str> = all.iter().filter_map(Element::id).collect();
+            assert!(ids.len() > 15);
+            let mut trial = Trial::new(cib.root().clone(), &situation, &homes).unwrap();
+            let together = trial.idle(&ids);
+            saved += (ids.len() + 1).saturating_sub(trial.plans);
+            for id in &ids {
+                // As the plan of a document that never had it.
+                let mut root = cib.root().clone();
+                assert!(edit::remove_constraint(&mut root, id));
+                let plan = crate::policy::plan(&Cib::from_root(root).unwrap(), &situation);
+                let same = outcome::same(&plan, &trial.plan);
+                assert_eq!(together.contains(id), same, "{status:?}, {id}");
+            }
+        }
+        assert!(saved > 0, "no plan was saved");
+    }
+}

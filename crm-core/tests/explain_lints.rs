@@ -1,0 +1,225 @@
+//! Each complaint about a constraint is made where it is true, and not where a small difference makes it untrue.
+
+#![allow(clippy::unwrap_used)]
+
+use cib::Cib;
+use crm_core::explain;
+use crm_core::policy::Situation;
+
+const NOW: i64 = 1_700_000_000;
+
+/// A start that went well, and nothing else.
+fn history(id: &str) -> String {
+    let key = "7:1:0:5b1c7a52-0f3e-4d8a-9a53-8c1e2d4f6a70";
+    format!(
+        "<lrm_resource id='{id}' class='ocf' provider='heartbeat' type='Dummy'><lrm_rsc_op id='{id}_last_0' \
+         operation_key='{id}_start_0' operation='start' crm_feature_set='3.16.1' transition-key='{key}' \
+         transition-magic='0:0;{key}' call-id='3' rc-code='0' op-status='0' interval='0' last-rc-change='{}' \
+         op-digest='f2317cad3d54cec5d7d7aa7d0bf35cf8'/></lrm_resource>",
+        NOW - 5000
+    )
+}
+
+/// Two nodes; `a`, `b` and `c` run on the first. `meta` is of `a`.
+fn document(options: &str, meta: &str, constraints: &str) -> Cib {
+    let primitive = |id: &str, meta: &str| {
+        format!("<primitive id='{id}' class='ocf' provider='heartbeat' type='Dummy'>{meta}</primitive>")
+    };
+    let state = |id: u8, histories: String| {
+        format!(
+            "<node_state id='{id}' uname='n{id}' in_ccm='true' crmd='online' join='member' expected='member'>\
+             <lrm id='{id}'><lrm_resources>{histories}</lrm_resources></lrm></node_state>"
+        )
+    };
+    Cib::parse(&format!(
+        "<cib validate-with='pacemaker-3.9' crm_feature_set='3.16.1' admin_epoch='0' epoch='1' num_updates='0' \
+         have-quorum='1'><configuration><crm_config><cluster_property_set id='o'>\
+         <nvpair id='o1' name='stonith-enabled' value='false'/>{options}</cluster_property_set></crm_config>\
+         <nodes><node id='1' uname='n1'/><node id='2' uname='n2'/></nodes>\
+         <resources>{}{}{}</resources><constraints>{constraints}</constraints>\
+         <rsc_defaults><meta_attributes id='d'><nvpair id='d1' name='resource-stickiness' value='1000'/>\
+         </meta_attributes></rsc_defaults></configuration>\
+         <status>{}{}<tickets><ticket_state id='T' granted='true'/></tickets></status></cib>",
+        primitive("a", meta),
+        primitive("b", ""),
+        primitive("c", ""),
+        state(1, ["a", "b", "c"].map(history).concat()),
+        state(2, String::new()),
+    ))
+    .unwrap()
+}
+
+/// What is said of each constraint.
+fn said(cib: &Cib) -> Vec<(String, Vec<(&'static str, String)>)> {
+    let situation = Situation { now: NOW, ..Situation::default() };
+    let readings = explain::constraints(cib, &situation, None).unwrap();
+    let lints = |r: explain::Reading| r.lints.into_iter().map(|l| (l.code, l.text)).collect();
+    readings.into_iter().map(|r| (r.id.clone(), lints(r))).collect()
+}
+
+/// The codes that are said of the constraint `id` among these.
+fn codes(id: &str, constraints: &str) -> Vec<&'static str> {
+    codes_with("", "", id, constraints)
+}
+
+fn codes_with(options: &str, meta: &str, id: &str, constraints: &str) -> Vec<&'static str> {
+    let all = said(&document(options, meta, constraints));
+    let found = all.into_iter().find(|(own, _)| own == id).unwrap();
+    found.1.into_iter().map(|(code, _)| code).collect()
+}
+
+fn location(id: &str, rsc: &str, node: &str, score: &str) -> String {
+    format!("<rsc_location id='{id}' rsc='{rsc}' node='{node}' score='{score}'/>")
+}
+
+fn colocation(id: &str, rsc: &str, with: &str, score: &str) -> String {
+    format!("<rsc_colocation id='{id}' rsc='{rsc}' with-rsc='{with}' score='{score}'/>")
+}
+
+fn order(id: &str, first: &str, then: &str, kind: &str) -> String {
+    format!("<rsc_order id='{id}' first='{first}' then='{then}' kind='{kind}'/>")
+}
+
+#[test]
+fn no_effect() {
+    assert_eq!(codes("l", &location("l", "a", "n1", "0")), ["no-effect"]);
+    // It keeps a where it is when everything has to start.
+    assert_eq!(codes("l", &location("l", "a", "n2", "100")), ["no-effect-now"]);
+    assert_eq!(codes("l", &location("l", "a", "n2", "INFINITY")), [""; 0]);
+}
+
+#[test]
+fn no_effect_now() {
+    // What runs already does not wait for what it comes after.
+    assert_eq!(codes("o", &order("o", "a", "b", "Mandatory")), ["no-effect-now"]);
+    // One of them has to be stopped, and so has the other.
+    let restarts = order("o", "a", "b", "Mandatory") + &location("l", "a", "n1", "-INFINITY");
+    assert_eq!(codes("o", &restarts), [""; 0]);
+}
+
+#[test]
+fn contradictory() {
+    let ban = |node: &str| location(&format!("not-{node}"), "a", node, "-INFINITY");
+    let both = ban("n1") + &ban("n2");
+    assert_eq!(codes("not-n1", &both), ["contradictory"]);
+    assert_eq!(codes("not-n2", &both), ["contradictory"]);
+    assert_eq!(codes("not-n1", &ban("n1")), [""; 0]);
+    // A wish against a node forbids it too; bans of two resources leave each a node.
+    let wish = ban("n1") + &location("hardly-n2", "a", "n2", "-1");
+    assert!(codes("hardly-n2", &wish).contains(&"contradictory"));
+    let apart = ban("n1") + &location("b-not-n2", "b", "n2", "-INFINITY");
+    assert!(!codes("not-n1", &apart).contains(&"contradictory"));
+    assert!(!codes("b-not-n2", &apart).contains(&"contradictory"));
+    // What is told to be stopped would have no node anyway.
+    let stopped =
+        "<meta_attributes id='m'><nvpair id='m1' name='target-role' value='Stopped'/></meta_attributes>";
+    assert!(!codes_with("", stopped, "not-n1", &both).contains(&"contradictory"));
+}
+
+#[test]
+fn contradictory_over_a_colocation() {
+    let whole = location("a1", "a", "n1", "-INFINITY")
+        + &location("b2", "b", "n2", "-INFINITY")
+        + &colocation("w", "a", "b", "INFINITY");
+    for id in ["a1", "b2", "w"] {
+        assert!(codes(id, &whole).contains(&"contradictory"), "{id}");
+    }
+    // Another pair's ban has no share in it.
+    let more = whole + &location("c1", "c", "n1", "-INFINITY");
+    assert_eq!(codes("c1", &more), [""; 0]);
+}
+
+#[test]
+fn shadowed_location() {
+    let two = location("weak", "a", "n1", "100") + &location("strong", "a", "n1", "INFINITY");
+    assert_eq!(codes("weak", &two), ["shadowed"]);
+    assert!(!codes("strong", &two).contains(&"shadowed"));
+    let elsewhere = location("weak", "a", "n2", "100") + &location("strong", "a", "n1", "INFINITY");
+    assert!(!codes("weak", &elsewhere).contains(&"shadowed"));
+    let of_another = location("weak", "a", "n2", "100") + &location("strong", "b", "n2", "INFINITY");
+    assert!(!codes("weak", &of_another).contains(&"shadowed"));
+}
+
+#[test]
+fn shadowed_colocation() {
+    let two = colocation("weak", "a", "b", "500") + &colocation("strong", "a", "b", "INFINITY");
+    assert_eq!(codes("weak", &two), ["shadowed"]);
+    let turned = colocation("weak", "b", "a", "500") + &colocation("strong", "a", "b", "INFINITY");
+    assert!(!codes("weak", &turned).contains(&"shadowed"));
+}
+
+#[test]
+fn shadowed_order() {
+    let two = order("strong", "a", "b", "Mandatory") + &order("weak", "a", "b", "Optional");
+    assert_eq!(codes("weak", &two), ["shadowed"]);
+    assert!(!codes("strong", &two).contains(&"shadowed"));
+    // Read first, the weaker one takes the place of the other: it is not without effect.
+    let before = order("weak", "a", "b", "Optional") + &order("strong", "a", "b", "Mandatory");
+    assert!(!codes("weak", &before).contains(&"shadowed"));
+    let another = order("weak", "a", "b", "Optional") + &order("strong", "a", "c", "Mandatory");
+    assert!(!codes("weak", &another).contains(&"shadowed"));
+}
+
+#[test]
+fn shadowed_ticket() {
+    let ticket = |id: &str, ticket: &str| format!("<rsc_ticket id='{id}' rsc='a' ticket='{ticket}'/>");
+    let twice = ticket("one", "T") + &ticket("two", "T");
+    assert_eq!(codes("two", &twice), ["shadowed"]);
+    assert_eq!(codes("one", &ticket("one", "T")), ["no-effect-now"]);
+}
+
+#[test]
+fn left_over() {
+    let rule = |end: &str| {
+        format!(
+            "<rsc_location id='cli-ban-a-on-n2' rsc='a'><rule id='r' score='-INFINITY'>\
+             <expression id='e' attribute='#uname' operation='eq' value='n2'/>\
+             <date_expression id='x' operation='lt' end='{end}'/></rule></rsc_location>"
+        )
+    };
+    let text = |constraints: &str| {
+        let all = said(&document("", "", constraints));
+        let (_, lints) = all.into_iter().next().unwrap();
+        lints.into_iter().find(|(code, _)| *code == "leftover").map(|(_, text)| text)
+    };
+    let open = text(&location("cli-ban-a-on-n2", "a", "n2", "-INFINITY")).unwrap();
+    assert!(open.contains("until it is cleared"), "{open}");
+    let past = text(&rule("2023-11-14 10:00:00Z")).unwrap();
+    assert!(past.contains("it expired"), "{past}");
+    let future = text(&rule("2030-01-01 00:00:00Z")).unwrap();
+    assert!(future.contains("it holds until 2030"), "{future}");
+    let moved = text(&location("cli-prefer-a", "a", "n2", "INFINITY")).unwrap();
+    assert!(moved.contains("--move"), "{moved}");
+    // Somebody else's name for the same ban.
+    assert_eq!(text(&location("ban-a-on-n2", "a", "n2", "-INFINITY")), None);
+    assert_eq!(text(&location("client-prefers-a", "a", "n2", "INFINITY")), None);
+}
+
+#[test]
+fn circular_order() {
+    let circle = order("x", "a", "b", "Mandatory") + &order("y", "b", "a", "Mandatory");
+    assert_eq!(codes("x", &circle), ["circular"]);
+    assert_eq!(codes("y", &circle), ["circular"]);
+    let loose = order("x", "a", "b", "Mandatory") + &order("y", "b", "a", "Optional");
+    assert!(!codes("x", &loose).contains(&"circular"));
+    assert!(!codes("y", &loose).contains(&"circular"));
+    let chain = order("x", "a", "b", "Mandatory") + &order("y", "b", "c", "Mandatory");
+    assert!(!codes("x", &chain).contains(&"circular"));
+}
+
+#[test]
+fn circular_colocation() {
+    let circle = colocation("x", "a", "b", "INFINITY") + &colocation("y", "b", "a", "INFINITY");
+    assert_eq!(codes("x", &circle), ["circular"]);
+    let loose = colocation("x", "a", "b", "INFINITY") + &colocation("y", "b", "a", "500");
+    assert!(!codes("x", &loose).contains(&"circular"));
+    let chain = colocation("x", "a", "b", "INFINITY") + &colocation("y", "b", "c", "INFINITY");
+    assert!(!codes("x", &chain).contains(&"circular"));
+}
+
+#[test]
+fn unknown_names_are_ignored() {
+    assert!(codes("l", &location("l", "a", "n3", "100")).contains(&"ignored"));
+    assert!(codes("o", &order("o", "a", "nobody", "Mandatory")).contains(&"ignored"));
+    assert!(!codes("l", &location("l", "a", "n2", "100")).contains(&"ignored"));
+}
