@@ -8,6 +8,7 @@
 #[path = "../fuzz/bodies.rs"]
 mod bodies;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bodies::{keys, link, resign};
@@ -18,7 +19,7 @@ use ccm::wire::Packet;
 use ccm::wire::compress::Algorithm;
 use ccm::wire::envelope::{self, AuthField, Format};
 
-/// Packets of two machines that talk, and some of a real Heartbeat's kinds.
+/// Packets of two machines that talk, those recorded from a real Heartbeat, and some more of its kinds.
 fn corpus() -> Vec<Vec<u8>> {
     let mut links = [link(1, 1), link(2, 2)];
     let mut all = Vec::new();
@@ -53,7 +54,8 @@ fn corpus() -> Vec<Vec<u8>> {
         queue = next;
     }
     let foreign = |t: &str| {
-        Packet::new().with("t", t).with("dest", "n1").with("src", "n3").with("seq", "5").with("hg", "7")
+        let packet = Packet::new().with("t", t).with("dest", "n1").with("src", "n3");
+        packet.with("seq", "5").with("hg", "7").with("ts", "1")
     };
     for packet in [
         foreign("status").with("st", "active").with("dt", "7530"),
@@ -70,6 +72,14 @@ fn corpus() -> Vec<Vec<u8>> {
         }
     }
     assert!(all.len() > 300, "{}", all.len());
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(recorded).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "packet")) {
+        let mut bytes = std::fs::read(file).unwrap();
+        resign(&mut bytes);
+        all.push(bytes);
+    }
     all
 }
 

@@ -161,13 +161,19 @@ impl Link {
         let highest = self.generations.entry(who.0).or_insert(0);
         *highest = (*highest).max(who.1.generation);
         if self.health.take_died(&name) && self.last_inc.get(&who.0) == Some(&who.1) {
-            self.log(Level::Crit, format!("Cluster node {name} returning after partition."), out);
+            self.returned(&name, out);
         }
         self.last_inc.insert(who.0, who.1);
         if let Some(peer) = self.peers.get_mut(&who) {
             peer.standing = Standing::Member;
         }
         self.announce(who, out);
+    }
+
+    /// A node that was dead is there again, and was there all the time (§11.5).
+    pub(super) fn returned(&self, name: &str, out: &mut Vec<LinkAction>) {
+        self.log(Level::Crit, format!("Cluster node {name} returning after partition."), out);
+        self.log(Level::Info, "Deadtime value may be too small.".to_owned(), out);
     }
 
     fn announce(&mut self, who: Who, out: &mut Vec<LinkAction>) {

@@ -23,6 +23,8 @@ const MOST_MISSING: u64 = 250;
 const MOST_RESENT: u64 = 50;
 /// Requests for one packet before it is given up.
 const MOST_ASKED: u32 = 40;
+/// Shortest time between two lines about one node's requests that cannot be met.
+const COMPLAINTS: Duration = Duration::from_secs(1);
 
 /// A packet not received.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +42,11 @@ struct Node {
     highest: u64,
     missing: BTreeMap<u64, Missing>,
     alive: bool,
+    /// Highest packet of our own it says it has, with all before it.
+    acknowledged: u64,
+    /// When it was last told of packets of our own that they are gone.
+    refused: BTreeMap<u64, Duration>,
+    complained: Option<Duration>,
 }
 
 /// All of them, by name.
@@ -71,6 +78,8 @@ impl Link {
             return Err(Cause::TooManyNodes);
         }
         let kind = packet.text("t").unwrap_or_default();
+        // Its value is of no use: the clocks of nodes differ.
+        packet.get("ts").ok_or(Cause::Fields)?;
         let generation = packet.hex("hg").ok_or(Cause::Fields)?;
         let node = self.foreign.nodes.entry(name.to_owned()).or_default();
         if generation < node.generation {
@@ -160,7 +169,7 @@ impl Link {
                 let returning = self.health.status_of(name) == Some("dead");
                 let known = self.foreign.nodes.get(name).is_some_and(|n| n.alive);
                 if returning && known {
-                    self.log(Level::Crit, format!("Cluster node {name} returning after partition."), out);
+                    self.returned(name, out);
                 }
                 self.with_log(out, |link, log| {
                     link.health.status(now, name, NodeKind::Foreign, status, deadtime, log);
@@ -216,25 +225,41 @@ impl Link {
             }
             "NS_nak_rexmit" => {
                 let Some(seq) = packet.hex("firstseq") else { return };
-                if self.foreign_entry(name).missing.remove(&seq).is_some() {
+                let node = self.foreign_entry(name);
+                if node.missing.remove(&seq).is_some() {
+                    let complete = node.missing.is_empty();
                     let text = format!("Irretrievably lost packet: node {name} seq {seq}");
                     self.log(Level::Error, text, out);
+                    if complete {
+                        self.log(Level::Info, format!("No pkts missing from {name}!"), out);
+                    }
                 }
+            }
+            "NS_ackmsg" => {
+                let said = packet.hex("ackseq").filter(|seq| *seq <= self.seq);
+                let node = self.foreign_entry(name);
+                node.acknowledged = node.acknowledged.max(said.unwrap_or(0));
             }
             _ => {}
         }
     }
 
-    /// Answers a request for our own packets.
+    /// Answers a request for our own packets (§10.5): with the packets, or that they are gone; neither
+    /// again within the delay after which it may be asked again.
     fn resend(&mut self, now: Duration, name: &str, first: u64, last: u64, out: &mut Vec<LinkAction>) {
         if first > self.seq {
-            return;
+            let text = format!("Rexmit of seq {first} requested. {} is max.", self.seq);
+            return self.complain(now, name, Level::Warn, text, out);
         }
         let pause = self.config.max_rexmit_delay.saturating_sub(Duration::from_millis(10));
         self.foreign.resent.retain(|_, at| *at + pause > now);
+        let node = self.foreign_entry(name);
+        node.refused.retain(|_, at| *at + pause > now);
+        let acknowledged = node.acknowledged;
         let oldest = self.history.front().map_or(u64::MAX, |(seq, _)| *seq);
         for seq in first..=last.min(self.seq).min(first.saturating_add(MOST_RESENT - 1)) {
-            if self.foreign.resent.contains_key(&seq) {
+            // What it has said it has it does not miss.
+            if seq <= acknowledged || self.foreign.resent.contains_key(&seq) {
                 continue;
             }
             let kept = seq.checked_sub(oldest).and_then(|i| self.history.get(i as usize));
@@ -244,12 +269,31 @@ impl Link {
                     self.foreign.resent.insert(seq, now);
                     self.transmit_again(&bytes, out);
                 }
-                _ => {
-                    let text = format!("{seq:x}");
-                    let nak = Packet::new().with("t", "NS_nak_rexmit").with("firstseq", text);
-                    self.send_foreign(now, name, nak, out);
-                }
+                _ => self.tell_gone(now, name, seq, out),
             }
+        }
+    }
+
+    /// Says that a packet of our own is gone.
+    fn tell_gone(&mut self, now: Duration, name: &str, seq: u64, out: &mut Vec<LinkAction>) {
+        const WHY: &str = "seqno too low";
+        let node = self.foreign_entry(name);
+        if node.refused.len() as u64 >= MOST_MISSING || node.refused.contains_key(&seq) {
+            return;
+        }
+        node.refused.insert(seq, now);
+        let nak = Packet::new().with("t", "NS_nak_rexmit").with("firstseq", format!("{seq:x}"));
+        self.send_foreign(now, name, nak.with("info", WHY), out);
+        let text = format!("Cannot rexmit pkt {seq} for {name}: {WHY}");
+        self.complain(now, name, Level::Error, text, out);
+    }
+
+    /// A line about what a node asks for, unless there was one just now.
+    fn complain(&mut self, now: Duration, name: &str, level: Level, text: String, out: &mut Vec<LinkAction>) {
+        let node = self.foreign_entry(name);
+        if node.complained.is_none_or(|at| at + COMPLAINTS <= now) {
+            node.complained = Some(now);
+            self.log(level, text, out);
         }
     }
 

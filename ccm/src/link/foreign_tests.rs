@@ -72,6 +72,15 @@ impl Talk {
         opened.filter(|p| p.text("t") != Some("NS_everbeat")).collect()
     }
 
+    /// Lines logged since the last call of this or `sent`.
+    fn lines(&self) -> Vec<&str> {
+        let lines = self.out.iter().filter_map(|action| match action {
+            LinkAction::Log(line) => Some(line.text.as_str()),
+            _ => None,
+        });
+        lines.collect()
+    }
+
     fn kinds(&mut self) -> Vec<String> {
         self.sent().iter().map(|p| p.text("t").unwrap().to_owned()).filter(|t| t != "status").collect()
     }
@@ -115,8 +124,7 @@ fn gaps_are_asked_for() {
     talk.status(2);
     talk.status(4);
     talk.addressed(Packet::new().with("t", "NS_nak_rexmit").with("firstseq", "3"));
-    let lost = |a: &LinkAction| matches!(a, LinkAction::Log(l) if l.text == "Irretrievably lost packet: node n2 seq 3");
-    assert!(talk.out.iter().any(lost));
+    assert_eq!(talk.lines(), ["Irretrievably lost packet: node n2 seq 3", "No pkts missing from n2!"]);
     talk.now += Duration::from_secs(1);
     talk.input(LinkInput::Wake);
     assert!(!talk.kinds().contains(&"NS_rexmit".to_owned()));
@@ -166,11 +174,63 @@ fn requests_are_answered_on(format: Format) {
     assert_eq!(again, ours[589..592]);
     talk.addressed(ask("590", "592"));
     assert!(talk.sent().is_empty());
+    // What is gone is refused once for each time it may be asked for again.
+    for again in [["NS_nak_rexmit"].as_slice(), &[]] {
+        talk.addressed(ask("3", "3"));
+        let gone = ["Cannot rexmit pkt 3 for n2: seqno too low"];
+        assert_eq!(talk.lines(), gone[..again.len()]);
+        assert_eq!(talk.kinds(), again);
+    }
+    talk.now += Duration::from_millis(250);
     talk.addressed(ask("3", "3"));
-    assert_eq!(talk.kinds(), ["NS_nak_rexmit"]);
+    let nak = talk.sent().into_iter().find(|p| p.text("t") == Some("NS_nak_rexmit")).unwrap();
+    assert_eq!((nak.text("firstseq"), nak.text("info")), (Some("3"), Some("seqno too low")));
+    talk.now += Duration::from_secs(1);
     talk.addressed(ask("100000", "100001"));
+    assert!(talk.lines().contains(&"Rexmit of seq 100000 requested. 601 is max."), "{:?}", talk.lines());
+    talk.sent();
     talk.addressed(ask("400", "18446744073709551615"));
     assert!(talk.sent().len() <= 50);
+}
+
+/// What a node has acknowledged it does not get again; an acknowledgement of what was never sent is none.
+#[test]
+fn acknowledged_packets_are_not_sent_again() {
+    let mut talk = Talk::new();
+    for _ in 0..20 {
+        talk.now += Duration::from_millis(500);
+        talk.input(LinkInput::Command(LinkCommand::SetBeat(BeatBody(vec![]))));
+    }
+    talk.status(1);
+    talk.sent();
+    let ask = || Packet::new().with("t", "NS_rexmit").with("firstseq", "9").with("lastseq", "12");
+    for (said, again) in [("ffff", 4), ("a", 2), ("4", 2)] {
+        talk.now += Duration::from_millis(245);
+        talk.addressed(Packet::new().with("t", "NS_ackmsg").with("ackseq", said));
+        talk.sent();
+        talk.addressed(ask());
+        assert_eq!(talk.sent().len(), again, "{said}");
+    }
+}
+
+/// Requests for what is gone cost no memory and few lines, however many there are.
+#[test]
+fn a_flood_of_requests_is_bounded() {
+    let mut talk = Talk::new();
+    for _ in 0..2000 {
+        talk.now += Duration::from_millis(500);
+        talk.input(LinkInput::Command(LinkCommand::SetBeat(BeatBody(vec![]))));
+    }
+    talk.status(1);
+    talk.sent();
+    for first in 1..1000u32 {
+        let last = (first + 100).to_string();
+        talk.addressed(
+            Packet::new().with("t", "NS_rexmit").with("firstseq", first.to_string()).with("lastseq", last),
+        );
+    }
+    assert_eq!(talk.lines().len(), 1);
+    assert_eq!(talk.sent().len(), 250);
 }
 
 /// It is shown as foreign from its first status to its death or farewell.
@@ -201,8 +261,11 @@ fn foreign_nodes_come_and_go() {
     talk.addressed(Packet::new().with("t", "shutdone").with("st", "dead").with("seq", "4"));
     assert_eq!(foreign(&mut talk), [false]);
     // An old generation is a replay.
-    let old = Packet::new().with("t", "status").with("src", "n2").with("hg", "5").with("seq", "9");
-    talk.packet(old);
+    let old = || Packet::new().with("t", "status").with("src", "n2").with("hg", "5").with("seq", "9");
+    talk.packet(old().with("ts", "1"));
     assert!(foreign(&mut talk).is_empty());
-    assert!(talk.link.report().refused.iter().any(|(_, c, _)| c.contains("attempted replay attack")));
+    talk.packet(old());
+    let causes: Vec<String> = talk.link.report().refused.into_iter().map(|(_, cause, _)| cause).collect();
+    let wanted = ["lacks src, srcuuid, ts or type", "attempted replay attack: an old generation"];
+    assert_eq!(causes, wanted);
 }

@@ -133,7 +133,10 @@ impl Health {
         let interval = now.saturating_sub(node.last);
         if node.heard && node.status != "dead" && kind != NodeKind::Ping && interval > self.warntime {
             let ms = interval.as_millis();
-            log.push(line(Level::Warn, format!("Late heartbeat: Node {name}: interval {ms} ms")));
+            // Longer than a dead time: it was this node that did not look.
+            let (level, more) =
+                if interval > node.deadtime { (Level::Crit, " (> deadtime)") } else { (Level::Warn, "") };
+            log.push(line(level, format!("Late heartbeat: Node {name}: interval {ms} ms{more}")));
         }
         if !node.heard && kind != NodeKind::Ping {
             node.links_due = Some(now + self.deadtime);

@@ -29,7 +29,7 @@ pub enum Cause {
     NotANode,
     #[error("addressed to another incarnation of this node")]
     Stale,
-    #[error("lacks src, srcuuid or type")]
+    #[error("lacks src, srcuuid, ts or type")]
     Fields,
     #[error("more nodes than 128 at once")]
     TooManyNodes,

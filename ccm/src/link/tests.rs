@@ -262,6 +262,7 @@ fn silence_is_death_at_the_dead_time_and_a_partition_heals() {
     assert_eq!(net.sessions(0), ["n2"]);
     assert_eq!(net.sessions(1), ["n1"]);
     assert!(net.logged(0, "Cluster node n2 returning after partition.").is_some());
+    assert!(net.logged(0, "Deadtime value may be too small.").is_some());
     net.send(0, 1, b"hello again");
     net.run(B);
     assert_eq!(net.messages(1), [b"hello again"]);

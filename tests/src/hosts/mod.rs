@@ -6,9 +6,11 @@
 //! Nothing is named in `/run/netns` and no traffic leaves the namespaces; all of it goes when the
 //! `Lab` is dropped, or when the test process dies.
 
+mod cable;
 mod lab;
 pub mod probe;
 mod process;
 
+pub use cable::Cable;
 pub use lab::{Lab, LabError};
 pub use process::Inside;

@@ -12,7 +12,7 @@ use ccm::link::{self, LinkConfig};
 use ccm::medium::{DirectOpener, Endpoint, Medium, Opener, endpoints};
 use ccm::runtime::{self, LinkHandle, Setup};
 use ccm::seam::{BeatBody, Incarnation, LinkCommand, LinkEvent, NodeId};
-use everbeat_tests::hosts::Lab;
+use everbeat_tests::hosts::{Cable, Lab};
 use everbeat_tests::need;
 
 /// For waiting, on a machine that does ten other things.
@@ -32,8 +32,7 @@ pub fn ha_cf(media: &str) -> String {
     )
 }
 
-/// Opens media that keep the first packet of each kind heard from the real one in the directory
-/// `EVERBEAT_CAPTURE`, if that is set: the recorded packets of `ccm/tests/captures`.
+/// Opens media that keep what is sent and heard.
 #[derive(Default)]
 struct Recorder {
     sent: Packets,
@@ -51,15 +50,13 @@ struct Recording {
     inner: Box<dyn Medium>,
     sent: Packets,
     heard: Packets,
-    dir: Option<PathBuf>,
 }
 
 impl Opener for Recorder {
     fn open(&mut self, index: usize, endpoint: &Endpoint) -> io::Result<Box<dyn Medium>> {
         let inner = DirectOpener.open(index, endpoint)?;
-        let dir = std::env::var_os("EVERBEAT_CAPTURE").map(PathBuf::from);
         let (sent, heard) = (Arc::clone(&self.sent), Arc::clone(&self.heard));
-        Ok(Box::new(Recording { inner, sent, heard, dir }))
+        Ok(Box::new(Recording { inner, sent, heard }))
     }
 }
 
@@ -77,27 +74,6 @@ impl Medium for Recording {
         let (n, from) = self.inner.receive(buffer)?;
         if !String::from_utf8_lossy(&buffer[..n]).contains("src=ours") {
             keep(&self.heard, &buffer[..n]);
-        }
-        if let Some(dir) = &self.dir {
-            let bytes = &buffer[..n];
-            let text = String::from_utf8_lossy(bytes);
-            let field = |name: &str| {
-                let at = text.find(&format!("{name}="))? + name.len() + 1;
-                Some(
-                    text[at..]
-                        .chars()
-                        .take_while(|c| c.is_alphanumeric() || *c == '_' || *c == '-')
-                        .collect(),
-                )
-            };
-            let kind: String = field(")t").or_else(|| field("\nt")).unwrap_or_else(|| "unknown".to_owned());
-            let packed = if text.contains("_compressed_payload=") { "-packed" } else { "" };
-            let form = if bytes.starts_with(b"###") { "netstring" } else { "classic" };
-            let own = text.contains("src=ours");
-            let file = dir.join(format!("{kind}{packed}-{form}.packet"));
-            if !own && !file.exists() {
-                std::fs::write(file, bytes)?;
-            }
         }
         Ok((n, from))
     }
@@ -279,9 +255,9 @@ impl Pair {
     /// Starts both. `more` are further lines of both ha.cf, before their media.
     pub fn start(line: Line, authkeys: &str, more: &str) -> Pair {
         let lab = Lab::new(&["theirs", "ours"], 1).unwrap();
-        let cable = (line == Line::Serial).then(cable);
+        let cable = (line == Line::Serial).then(|| Cable::new(None).unwrap());
         let eth0 = || ["eth0"; 2].map(str::to_owned);
-        let links = cable.as_ref().map_or_else(eth0, |c| c.1.clone());
+        let links = cable.as_ref().map_or_else(eth0, |c| c.ends.clone());
         for (host, number) in [("theirs", 1), ("ours", 2)] {
             // Until then the kernel refuses to send from the link's own address.
             let addresses = format!(
@@ -424,39 +400,4 @@ impl Pair {
 pub fn start_theirs_again(lab: &Lab) {
     let line = format!("rm -f /run/heartbeat.pid; {HEARTBEAT} </dev/null >/dev/null 2>&1 &");
     lab.inside("theirs").unwrap().sh(&line).unwrap();
-}
-
-/// A null-modem cable of two pseudo-terminals; ends with the test.
-struct Cable(std::process::Child, [String; 2]);
-
-impl Drop for Cable {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn cable() -> Cable {
-    use std::io::BufRead;
-    let script = "
-import os, pty, select, tty
-(a, sa), (b, sb) = pty.openpty(), pty.openpty()
-tty.setraw(sa); tty.setraw(sb)
-print(os.ttyname(sa), os.ttyname(sb), flush=True)
-ends = {a: b, b: a}
-while True:
-    for fd in select.select([a, b], [], [])[0]:
-        os.write(ends[fd], os.read(fd, 4096))
-";
-    let mut helper = std::process::Command::new("python3")
-        .args(["-c", script])
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    io::BufReader::new(helper.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let (a, b) = line.trim().split_once(' ').unwrap();
-    Cable(helper, [a.to_owned(), b.to_owned()])
 }
