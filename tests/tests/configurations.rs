@@ -111,6 +111,11 @@ fn start(case: &Path, node: &str) {
         }
     }
     assert_eq!(host.run("heartbeat -k"), 0, "{name}: {}\n{}", host.said, log());
+    if ha_cf.contains("use_logd yes") {
+        for line in ["Heartbeat shutdown in progress. (", "Heartbeat shutdown complete."] {
+            assert!(log().contains(line), "{name}: {line:?} is not in: {}", log());
+        }
+    }
     assert_eq!(host.run("heartbeat -s"), 3, "{name}: {}\n{}", host.said, log());
     lab.power_off(node).unwrap();
 }

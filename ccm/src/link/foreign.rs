@@ -183,6 +183,7 @@ impl Link {
                 }
             }
             "shutdone" => {
+                self.log(Level::Info, format!("Received shutdown notice from '{name}'."), out);
                 self.with_log(out, |link, log| link.health.left(name, log));
                 if std::mem::take(&mut self.foreign_entry(name).alive) {
                     out.push(LinkAction::Event(LinkEvent::Foreign { name: name.to_owned(), alive: false }));

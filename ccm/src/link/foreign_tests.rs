@@ -130,6 +130,21 @@ fn gaps_are_asked_for() {
     assert!(!talk.kinds().contains(&"NS_rexmit".to_owned()));
 }
 
+/// A gap too wide to be filled is given up at once: nothing is asked for.
+#[test]
+fn a_wide_gap_is_given_up() {
+    let mut talk = Talk::new();
+    talk.status(1);
+    talk.status(252);
+    talk.sent();
+    talk.status(600);
+    assert_eq!(talk.lines(), ["lost a lot of packets! (347 of n2)"]);
+    talk.sent();
+    talk.now += Duration::from_secs(1);
+    talk.input(LinkInput::Wake);
+    assert!(talk.kinds().is_empty());
+}
+
 /// Our packets are sent again byte for byte, not faster than the delay, and refused when gone.
 #[test]
 fn requests_are_answered() {
@@ -259,6 +274,7 @@ fn foreign_nodes_come_and_go() {
     talk.status(3);
     assert_eq!(foreign(&mut talk), [true]);
     talk.addressed(Packet::new().with("t", "shutdone").with("st", "dead").with("seq", "4"));
+    assert!(talk.lines().contains(&"Received shutdown notice from 'n2'."));
     assert_eq!(foreign(&mut talk), [false]);
     // An old generation is a replay.
     let old = || Packet::new().with("t", "status").with("src", "n2").with("hg", "5").with("seq", "9");

@@ -224,3 +224,29 @@ impl Health {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A silence beyond `warntime` is late; one beyond the dead time that nobody looked at in time is more.
+    #[test]
+    fn late_heartbeats_are_said() {
+        let second = Duration::from_secs;
+        let mut health = Health::new(Vec::new(), &[], &[], [second(5), second(2), second(10)]);
+        let said = |at, health: &mut Health| {
+            let mut log = Vec::new();
+            health.status(second(at), "n2", NodeKind::Normal, "active", second(5), &mut log);
+            log.into_iter().map(|l| (l.level, l.text)).next()
+        };
+        assert_eq!(
+            said(10, &mut health),
+            Some((Level::Info, "Status update for node n2: status active".into()))
+        );
+        assert_eq!(said(12, &mut health), None);
+        let late = "Late heartbeat: Node n2: interval 3000 ms";
+        assert_eq!(said(15, &mut health), Some((Level::Warn, late.into())));
+        let late = "Late heartbeat: Node n2: interval 6000 ms (> deadtime)";
+        assert_eq!(said(21, &mut health), Some((Level::Crit, late.into())));
+    }
+}

@@ -89,6 +89,8 @@ pub struct Link {
     seq: u64,
     counter: u64,
     history: VecDeque<(u64, Vec<u8>)>,
+    /// The nodes whose packets are taken; none: all.
+    allowed: Option<Vec<String>>,
     /// Digests of packets sent on around a ring.
     forwarded: VecDeque<u64>,
     media: Vec<MediumState>,
@@ -134,6 +136,7 @@ impl Link {
             seq: 0,
             counter: 0,
             history: VecDeque::new(),
+            allowed: None,
             forwarded: VecDeque::new(),
             media: vec![
                 MediumState {
@@ -223,6 +226,7 @@ impl Link {
                 self.load = load.chars().filter(|c| !c.is_control()).take(60).collect();
                 self.wall_at_zero = wall_at_zero;
             }
+            LinkInput::Allow(names) => self.allowed = names,
             LinkInput::Wake => {}
         }
         self.timers(now, out);

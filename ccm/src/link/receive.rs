@@ -32,6 +32,9 @@ impl Link {
         if name.is_empty() || opened.packet.text("t").is_none() {
             return self.refused.count(ip, Cause::Fields, &name);
         }
+        if self.allowed.as_ref().is_some_and(|names| name != self.config.name && !names.contains(&name)) {
+            return;
+        }
         self.forward(origin, &name, &opened.packet, out);
         if let Err(cause) = self.admit(now, origin, &name, opened, out) {
             self.refused.count(ip, cause, &name);

@@ -268,6 +268,23 @@ fn silence_is_death_at_the_dead_time_and_a_partition_heals() {
     assert_eq!(net.messages(1), [b"hello again"]);
 }
 
+/// A node that is to hear only some (`OnlyForTesting`) has the others die, itself excepted, until it hears
+/// all again.
+#[test]
+fn nodes_not_allowed_are_not_heard() {
+    let mut net = Net::new(3);
+    net.run(2 * B);
+    net.input(0, LinkInput::Allow(Some(vec!["n2".to_owned()])));
+    net.run(D + B);
+    assert_eq!(net.sessions(0), ["n2"]);
+    assert!(net.logged(0, "node n3: is dead").is_some() && net.logged(0, "node n2: is dead").is_none());
+    assert!(net.nodes[0].link.report().refused.is_empty());
+    net.input(0, LinkInput::Allow(None));
+    net.run(2 * B);
+    assert_eq!(net.sessions(0), ["n2", "n3"]);
+    assert!(net.logged(0, "Cluster node n3 returning after partition.").is_some());
+}
+
 /// A link that fails while the other works is reported, and nothing else happens.
 #[test]
 fn a_backup_link_that_fails_is_named() {

@@ -150,6 +150,9 @@ pub enum LinkInput {
     Keys(Keys),
     /// Load average text for `ld`, and Unix time at the monotonic zero.
     Surroundings { load: String, wall_at_zero: i64 },
+    /// Packets of other nodes than these are passed over from now on, as if they were never heard: a
+    /// partition made on purpose (§25). None ends it.
+    Allow(Option<Vec<String>>),
     /// [`super::Link::deadline`] has come.
     Wake,
 }

@@ -334,7 +334,10 @@ impl Driver {
     fn look(&mut self, t: Duration) {
         let first = self.look_at.is_zero();
         self.look_at = t + LOOK;
-        self.faults.refresh();
+        if let Some((wanted, text)) = self.faults.refresh() {
+            (self.log)(LogLine { level: Level::Warn, text });
+            self.input(LinkInput::Allow(wanted.allowed));
+        }
         if first || self.news.is_none() {
             self.carriers();
         }

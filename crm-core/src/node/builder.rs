@@ -199,6 +199,7 @@ impl NodeBuilder {
             ping_hosts: pings,
             icmp,
             realtime,
+            faults: Some(self.paths.join("/etc/ha.d/OnlyForTesting")),
             notify: Box::new(signal),
             ..Setup::new(link_config, media, opener)
         })
