@@ -282,9 +282,10 @@ impl Drawing {
     /// A machine is taken out of the cluster: only one that is not a member can be. It may be cut off and run on, or
     /// be down, and may come back before somebody adds it again.
     fn take_out(&mut self, chance: &mut Chance, at: Duration, i: usize) {
-        let (away, back) = match chance.below(3) {
-            0 => (Fault::Unplug(i), Fault::Plug(i)),
-            1 => (Fault::Crash(i), Fault::Restart(i)),
+        let (away, back) = match chance.below(4) {
+            0 => (Fault::Split(1 << i), Fault::HealLinks),
+            1 => (Fault::Unplug(i), Fault::Plug(i)),
+            2 => (Fault::Crash(i), Fault::Restart(i)),
             _ => (Fault::Leave(i), Fault::Restart(i)),
         };
         let out = at + DEADTIME + some(chance, DEADTIME * 3);

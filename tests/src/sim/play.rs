@@ -138,14 +138,9 @@ impl Sim {
         }
         self.until(self.settings.span, &|_| false)?;
         self.heal()?;
-        if !self.readmit()? {
+        if !self.gather()? {
             self.reach("reached: no quorum after a lost disk");
             return Ok(());
-        }
-        // L1: ten dead times to one view with everybody.
-        let end = self.now + DEADTIME * 10;
-        if !self.until(end, &Self::together)? {
-            return Err(self.late("no common view within ten dead times"));
         }
         self.reach("reached: healed");
         if self.settings.world == World::Whole {
@@ -166,34 +161,48 @@ impl Sim {
         self.checks.all_equal(&self.machines)
     }
 
-    /// An administrator adds the machines again that were taken out. False where nobody can: without quorum the set
-    /// of nodes does not change, and a lost disk may have taken that away.
-    fn readmit(&mut self) -> Result<bool, Violation> {
-        for _ in 0..20 {
-            let Some(outside) = self.outside() else { return Ok(true) };
+    /// L1: ten dead times to one view with everybody, counted anew whenever machines that were taken out had to be
+    /// added again. False where nobody can add them: without quorum the set of nodes does not change, and a lost disk
+    /// may have taken that away.
+    fn gather(&mut self) -> Result<bool, Violation> {
+        let mut since = self.now;
+        for _ in 0..60 {
+            let outside = self.outside();
             if !outside.is_empty() {
                 self.reach("reached: a machine outside is added again");
+                since = self.now;
             }
             for i in 0..self.machines.len() {
                 for name in &outside {
                     self.ask(i, Change::AddNode { name: name.clone(), votes: 1 })?;
                 }
             }
-            let end = self.now + DEADTIME;
-            self.until(end, &|sim| sim.outside().is_none())?;
+            let end = (self.now + DEADTIME).min(since + DEADTIME * 10);
+            if self.until(end, &Self::together)? {
+                return Ok(true);
+            }
+            if self.now >= since + DEADTIME * 10 {
+                break;
+            }
         }
-        if self.checks.excused(&self.machines) {
+        let voter = |i: usize| {
+            let voters = |g: &ccm::group::Group| g.history().electorate.voters.clone();
+            let name = format!("n{}", i + 1);
+            self.machines
+                .iter()
+                .filter_map(Machine::group)
+                .any(|g| voters(g).iter().any(|v| v.is(id(i), &name)))
+        };
+        if !(0..self.machines.len()).all(voter) && self.checks.excused(&self.machines) {
             return Ok(false);
         }
-        Err(self.late("machines that were taken out cannot be added again"))
+        Err(self.late("no common view within ten dead times"))
     }
 
-    /// The machines that are no voters for those with quorum; `None` if there are none. Nobody, while nobody has quorum.
-    fn outside(&self) -> Option<Vec<String>> {
+    /// The machines that are no voters for those with quorum.
+    fn outside(&self) -> Vec<String> {
         let mut names = Vec::new();
-        let mut quorum = false;
         for group in self.machines.iter().filter_map(Machine::group).filter(|g| g.info().score.writable) {
-            quorum = true;
             let voters = &group.history().electorate.voters;
             for i in 0..self.machines.len() {
                 let name = format!("n{}", i + 1);
@@ -202,7 +211,7 @@ impl Sim {
                 }
             }
         }
-        (!quorum || !names.is_empty()).then_some(names)
+        names
     }
 
     /// L1 for resources: an administrator reads the failures and clears them, and then everything runs
