@@ -8,6 +8,7 @@ mod name;
 mod nodes;
 mod parse;
 mod print;
+mod text;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use name::COMMENT;
 pub(crate) use name::{Name, is_xml_name};
 pub use parse::{ATTRIBUTES_MAX, DEPTH_MAX, XmlError};
 pub(crate) use print::digest_attribute;
+pub use text::Text;
 
 /// Where an element began in the text it was parsed from; both count from 1, columns in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,6 +118,28 @@ impl Element {
             start = end;
         }
         None
+    }
+
+    /// The value of an attribute, to be kept.
+    pub fn attr_text(&self, name: &str) -> Option<Text> {
+        let mut start = 0;
+        for attr in &self.0.attrs {
+            if attr.name.as_str() == name {
+                return Some(Text::value(self, start, attr.end));
+            }
+            start = attr.end;
+        }
+        None
+    }
+
+    /// [`Element::attrs`], to be kept.
+    pub fn attr_texts(&self) -> impl Iterator<Item = (Text, Text)> {
+        let mut start = 0;
+        self.0.attrs.iter().map(move |attr| {
+            let value = Text::value(self, start, attr.end);
+            start = attr.end;
+            (attr.name.text(), value)
+        })
     }
 
     /// Attributes in document order.

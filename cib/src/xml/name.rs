@@ -6,6 +6,8 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
+use super::Text;
+
 /// The name of an element or of an attribute.
 #[derive(Clone)]
 pub struct Name(Repr);
@@ -41,6 +43,14 @@ impl Name {
         match &self.0 {
             Repr::Known(index) => VOCABULARY.get(*index as usize).copied().unwrap_or(""),
             Repr::Other(text) => text,
+        }
+    }
+
+    /// The name as a text of its own.
+    pub(super) fn text(&self) -> Text {
+        match &self.0 {
+            Repr::Known(index) => Text::fixed(VOCABULARY.get(*index as usize).copied().unwrap_or("")),
+            Repr::Other(text) => Text::shared(Arc::clone(text)),
         }
     }
 }

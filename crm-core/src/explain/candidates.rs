@@ -193,7 +193,7 @@ impl List<'_> {
             if st.options.health_strategy != HealthStrategy::None {
                 for (attribute, value) in &node.attributes {
                     if attribute.starts_with("#health") && st.score(Some(value)) < 0 {
-                        let (at, attribute_name) = (name.clone(), attribute.clone());
+                        let (at, attribute_name) = (name.clone(), attribute.to_string());
                         self.add(
                             3,
                             "health",

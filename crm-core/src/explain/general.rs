@@ -216,7 +216,7 @@ impl Scene {
         let reason = action.reason.as_deref().unwrap_or_default();
         let task = action.task.as_str();
         if reason == "no quorum" || reason == "quorum freeze" {
-            let policy = st.options.raw.get("no-quorum-policy").map_or("stop", String::as_str);
+            let policy = st.options.raw.get("no-quorum-policy").map_or("stop", |text| text.as_str());
             return Fact::new(
                 "no-quorum",
                 match policy {

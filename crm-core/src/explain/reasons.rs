@@ -390,7 +390,7 @@ impl Scene {
     fn no_room(&self, r: ResourceIx, n: NodeIx) -> Fact {
         let st = self.st();
         let node = self.node(n);
-        let number = |t: Option<&String>| t.map_or(0, |t| crate::policy::values::scan_or(t, 0));
+        let number = |t: Option<&cib::Text>| t.map_or(0, |t| crate::policy::values::scan_or(t, 0));
         let mut short = Vec::new();
         for (name, need) in &st[r].utilization {
             let (need, left) = (number(Some(need)), number(st[n].utilization.get(name)));

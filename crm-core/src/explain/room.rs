@@ -49,7 +49,7 @@ impl List<'_> {
         if st.options.placement == Placement::Default {
             return;
         }
-        let number = |t: Option<&String>| t.map_or(0, |t| values::scan_or(t, 0));
+        let number = |t: Option<&str>| t.map_or(0, |t| values::scan_or(t, 0));
         let own =
             |r: ResourceIx| st[r].is_primitive() && st[r].assigned.is_none() && !st[r].utilization.is_empty();
         let needy: Vec<ResourceIx> = related.iter().copied().filter(|r| own(*r)).collect();
@@ -57,14 +57,14 @@ impl List<'_> {
         let mut needs: std::collections::BTreeMap<String, i64> = std::collections::BTreeMap::new();
         for r in &needy {
             for (name, need) in &st[*r].utilization {
-                *needs.entry(name.clone()).or_default() += number(Some(need));
+                *needs.entry(name.to_string()).or_default() += number(Some(need));
             }
         }
         for n in st.node_order.iter().copied().filter(|n| node.is_none_or(|x| x == *n) && st[*n].available())
         {
             let mut new = Vec::new();
             for (name, need) in &needs {
-                let left = number(st[n].utilization.get(name));
+                let left = number(st[n].utilization.get(name).map(|t| t.as_str()));
                 let configured = self.scene.cib.root().path(&["configuration", "nodes"]).and_then(|nodes| {
                     let entry = nodes
                         .children_named("node")
@@ -75,7 +75,7 @@ impl List<'_> {
                         .find_map(|p| p.attr("value"))
                         .map(str::to_owned)
                 });
-                let configured = number(configured.as_ref());
+                let configured = number(configured.as_deref());
                 if *need > left {
                     new.push((name.clone(), configured, configured + need - left));
                 }
@@ -116,10 +116,10 @@ impl List<'_> {
                     .node_order
                     .iter()
                     .filter(|n| st[**n].available())
-                    .map(|n| number(st[*n].utilization.get(name)))
+                    .map(|n| number(st[*n].utilization.get(name).map(|t| t.as_str())))
                     .max();
                 let Some(most) = most.filter(|m| *m < need && *m >= 0) else { continue };
-                let (owner, name) = (id.clone(), name.clone());
+                let (owner, name) = (id.clone(), name.to_string());
                 self.add(
                     6,
                     "need",

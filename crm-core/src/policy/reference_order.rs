@@ -45,29 +45,35 @@ pub fn compare_names(a: &str, b: &str) -> Ordering {
 /// The list sort of the reference: a stable merge sort that halves the list rounding down. With a
 /// comparison that is not transitive the result depends on exactly this.
 pub fn merge_sort<T: Copy>(list: &mut [T], compare: &mut impl FnMut(&T, &T) -> Ordering) {
-    let mut spare = list.to_vec();
+    let mut spare = if list.len() > 2 { list.to_vec() } else { Vec::new() };
     sort_halves(list, &mut spare, compare);
 }
 
-/// `spare` is as long as `list`; what it holds does not matter.
+/// `spare` is as long as `list`, where that has more than two entries; what it holds does not matter.
 fn sort_halves<T: Copy>(list: &mut [T], spare: &mut [T], compare: &mut impl FnMut(&T, &T) -> Ordering) {
-    if list.len() < 2 {
-        return;
+    match list {
+        [] | [_] => return,
+        [a, b] => {
+            if compare(a, b) == Ordering::Greater {
+                std::mem::swap(a, b);
+            }
+            return;
+        }
+        _ => {}
     }
     let half = list.len() / 2;
     let (first, second) = list.split_at_mut(half);
     let (spare_first, spare_second) = spare.split_at_mut(half);
     sort_halves(first, spare_first, compare);
     sort_halves(second, spare_second, compare);
-    let (mut i, mut j) = (first.iter().peekable(), second.iter().peekable());
+    let (mut i, mut j) = (first.iter(), second.iter());
+    let (mut a, mut b) = (i.next(), j.next());
     for slot in spare.iter_mut() {
-        let from_second = match (i.peek(), j.peek()) {
-            (Some(a), Some(b)) => compare(a, b) == Ordering::Greater,
-            (None, _) => true,
-            (_, None) => false,
-        };
-        if let Some(next) = if from_second { j.next() } else { i.next() } {
-            *slot = *next;
+        match (a, b) {
+            (Some(x), Some(y)) if compare(x, y) != Ordering::Greater => (*slot, a) = (*x, i.next()),
+            (_, Some(y)) => (*slot, b) = (*y, j.next()),
+            (Some(x), None) => (*slot, a) = (*x, i.next()),
+            (None, None) => {}
         }
     }
     list.copy_from_slice(spare);

@@ -82,9 +82,7 @@ impl<L: Ledger> Placer<'_, L> {
         for ix in self.s[p].this_with.clone() {
             let c = &self.s[ix];
             let (other, f, attribute) = (c.primary, factor(c.score), c.attribute.clone());
-            if let Some(x) =
-                self.merge(other, Some(row.clone()), attribute.as_deref(), f, Flags::default(), "")
-            {
+            if let Some(x) = self.merge(other, Some(row.clone()), attribute.as_deref(), f, Flags::default()) {
                 row = x;
             }
         }
@@ -95,7 +93,7 @@ impl<L: Ledger> Placer<'_, L> {
             let c = &self.s[ix];
             let (other, f, attribute) = (c.dependent, factor(c.score), c.attribute.clone());
             let flags = Flags { nonneg: true, ..Flags::default() };
-            if let Some(x) = self.merge(other, Some(row.clone()), attribute.as_deref(), f, flags, "") {
+            if let Some(x) = self.merge(other, Some(row.clone()), attribute.as_deref(), f, flags) {
                 row = x;
             }
         }

@@ -82,13 +82,12 @@ impl<L: Ledger> Placer<'_, L> {
         attribute: Option<&str>,
         factor_in: f32,
         flags: Flags,
-        constraint: &str,
     ) -> Option<Row> {
         if self.s[r].flags.merging {
             return table;
         }
         self.s[r].flags.merging = true;
-        let result = self.merge_marked(r, table, attribute, factor_in, flags, constraint);
+        let result = self.merge_marked(r, table, attribute, factor_in, flags);
         self.s[r].flags.merging = false;
         result
     }
@@ -100,32 +99,31 @@ impl<L: Ledger> Placer<'_, L> {
         attribute: Option<&str>,
         factor_in: f32,
         flags: Flags,
-        constraint: &str,
     ) -> Option<Row> {
+        // What it comes back to.
+        let before = if flags.active { table.clone() } else { None };
         let mut work;
         let group = self.s[r].variant() == Variant::Group;
         if group {
             let member = if table.is_none() { self.s[r].children.last() } else { self.s[r].children.first() };
             let Some(member) = member.copied() else { return table };
-            work = self.merge(member, table.clone(), attribute, factor_in, flags, constraint)?;
+            work = self.merge(member, table, attribute, factor_in, flags)?;
         } else {
-            match &table {
+            match table {
                 None => work = self.s[r].table.clone(),
-                Some(t) => {
-                    work = t.clone();
+                Some(given) => {
+                    work = given;
                     self.match_step(r, &mut work, attribute, factor_in, flags.nonneg);
                 }
             }
         }
         if self.s.any_available(&work) {
-            let list = if flags.this_with {
-                self.s[r].this_with.clone()
-            } else if group {
-                self.s[r].children.last().map(|l| self.s[*l].with_this.clone()).unwrap_or_default()
-            } else {
-                self.s[r].with_this.clone()
-            };
-            for ix in list {
+            // Merging changes no list.
+            let owner = if group && !flags.this_with { self.s[r].children.last().copied() } else { Some(r) };
+            for at in 0.. {
+                let list =
+                    owner.map(|o| if flags.this_with { &self.s[o].this_with } else { &self.s[o].with_this });
+                let Some(ix) = list.and_then(|list| list.get(at)).copied() else { break };
                 let (primary, dependent) = (self.s[ix].primary, self.s[ix].dependent);
                 let other = if flags.this_with {
                     primary
@@ -137,14 +135,13 @@ impl<L: Ledger> Placer<'_, L> {
                 };
                 let c = &self.s[ix];
                 let f = if factor_in < 0.0 { -factor(c.score) } else { factor(c.score) };
-                let (attribute, id) = (c.attribute.clone(), c.id.clone());
+                let attribute = c.attribute.clone();
                 let flags = Flags { active: true, ..flags };
-                if let Some(w) = self.merge(other, Some(work.clone()), attribute.as_deref(), f, flags, &id) {
-                    work = w;
-                }
+                // A table that goes in comes back.
+                work = self.merge(other, Some(work), attribute.as_deref(), f, flags).unwrap_or_default();
             }
         } else if flags.active {
-            return table;
+            return before;
         }
         if flags.nonneg {
             for (_, e) in work.iter_mut() {
@@ -199,7 +196,7 @@ impl<L: Ledger> Placer<'_, L> {
         let c = &self.s[ix];
         let (id, attribute, f) = (c.id.clone(), c.attribute.clone(), factor(c.score));
         let before = self.s[r].table.clone();
-        let Some(after) = self.merge(other, Some(before.clone()), attribute.as_deref(), f, flags, &id) else {
+        let Some(after) = self.merge(other, Some(before.clone()), attribute.as_deref(), f, flags) else {
             return;
         };
         self.replace_table(r, &before, after, Source::ColocationWish { constraint: &id, other });

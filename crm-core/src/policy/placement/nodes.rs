@@ -7,7 +7,7 @@ use crate::policy::ledger::{Ledger, Step};
 use crate::policy::reference_order::{hash_order, merge_sort};
 use crate::policy::state::{Placement, Row, State};
 use crate::policy::values::INFINITY;
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 
 impl State {
     /// Available, and allowed by this score.
@@ -104,6 +104,26 @@ impl State {
         merge_sort(&mut nodes, &mut |a, b| self.compare_nodes(row, *a, *b, active));
         nodes
     }
+
+    /// The first of [`State::sorted_nodes`].
+    pub fn best_node(&self, row: &Row, active: Option<NodeIx>) -> Option<NodeIx> {
+        if self.options.placement == Placement::Balanced {
+            return self.sorted_nodes(row, active).first().copied();
+        }
+        // Without capacities the order is a whole one, and each node has its place in it by itself.
+        let counts = self.options.placement != Placement::Minimal;
+        let place = |n: NodeIx| {
+            let node = &self[n];
+            let score = if node.available() { row.score(n).unwrap_or(-INFINITY) } else { -INFINITY };
+            let load = if counts { node.assigned_count } else { 0 };
+            let elsewhere = counts && active.is_some() && active != Some(n);
+            (Reverse(score), load, elsewhere)
+        };
+        let nodes = self.node_order.iter().copied().filter(|n| row.contains(*n));
+        let places = nodes.map(|n| (place(n), n));
+        let best = places.min_by(|(a, n), (b, m)| a.cmp(b).then_with(|| self[*n].name.cmp(&self[*m].name)));
+        best.map(|(_, n)| n)
+    }
 }
 
 impl<L: Ledger> Placer<'_, L> {
@@ -124,7 +144,7 @@ impl<L: Ledger> Placer<'_, L> {
         let mut wishes: std::collections::HashMap<ResourceIx, Row> = std::collections::HashMap::new();
         for r in &top {
             let flags = Flags { this_with: true, ..Flags::default() };
-            let row = self.merge(*r, None, None, 1.0, flags, "").unwrap_or_default();
+            let row = self.merge(*r, None, None, 1.0, flags).unwrap_or_default();
             wishes.insert(*r, row);
         }
         let s = &*self.s;

@@ -71,9 +71,8 @@ impl<L: Ledger> Placer<'_, L> {
         let most = self.utilization_filter(r);
         let prefer = prefer.or(most);
         let current = self.s.current(r);
-        let nodes = self.s.sorted_nodes(&self.s[r].table, current);
         let row = &self.s[r].table;
-        let Some(best) = nodes.first().copied() else {
+        let Some(best) = self.s.best_node(row, current) else {
             self.finalize(r, None, false);
             return;
         };
@@ -96,9 +95,8 @@ impl<L: Ledger> Placer<'_, L> {
                 && let Some(at) = current
                 && self.s.available_with(at, self.s[at].score)
             {
-                let stays =
-                    nodes.iter().skip(1).take_while(|n| row.score(**n) == Some(best_score)).any(|n| *n == at);
-                if stays {
+                // It is as good as the best one.
+                if row.score(at) == Some(best_score) && self.s[at].available() {
                     return at;
                 }
             }
@@ -106,7 +104,8 @@ impl<L: Ledger> Placer<'_, L> {
         });
         let score = row.score(chosen).unwrap_or(-INFINITY);
         if L::KEEPS {
-            for other in nodes.iter().copied().filter(|n| *n != chosen) {
+            let nodes = self.s.sorted_nodes(&self.s[r].table, current);
+            for other in nodes.into_iter().filter(|n| *n != chosen) {
                 let step = self.s.deciding_step(&self.s[r].table, chosen, other, current);
                 self.ledger.choice(r, chosen, other, step);
             }

@@ -8,6 +8,7 @@ use crate::policy::ledger::{Ledger, Source};
 use crate::policy::reference_order::hash_order;
 use crate::policy::state::{Placement, State, Table, Variant};
 use crate::policy::values::{INFINITY, Scan, scan};
+use cib::Text;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 type Needs = BTreeMap<String, i64>;
 
 /// A capacity or need; anything unreadable is 0.
-fn amount(text: Option<&String>) -> i64 {
+fn amount(text: Option<&Text>) -> i64 {
     match text.map(|t| scan(t)) {
         Some(Scan::Clean(v) | Scan::Rest(v, _)) => v,
         _ => 0,
@@ -24,7 +25,7 @@ fn amount(text: Option<&String>) -> i64 {
 
 fn add(needs: &mut Needs, table: &Table) {
     for (name, value) in table {
-        *needs.entry(name.clone()).or_default() += amount(Some(value));
+        *needs.entry(name.to_string()).or_default() += amount(Some(value));
     }
 }
 
@@ -49,10 +50,10 @@ impl State {
 
     /// Names and values as the reference prints them.
     fn utilization_values(table: &Table) -> Vec<(String, String)> {
-        hash_order(table.keys().map(String::as_str))
+        hash_order(table.keys().map(Text::as_str))
             .into_iter()
             .filter_map(|i| table.get_index(i))
-            .map(|(n, v)| (n.clone(), v.clone()))
+            .map(|(n, v)| (n.to_string(), v.to_string()))
             .collect()
     }
 }
@@ -67,7 +68,7 @@ impl<L: Ledger> Placer<'_, L> {
         let resources = self.s.resources.iter().map(|r| (&r.id, &r.utilization));
         let wrong: Vec<(String, String)> = nodes
             .chain(resources)
-            .flat_map(|(id, table)| table.values().map(move |v| (id.clone(), v.clone())))
+            .flat_map(|(id, table)| table.values().map(move |v| (id.clone(), v.to_string())))
             .filter(|(_, v)| !matches!(scan(v), Scan::Clean(_) | Scan::Rest(..)))
             .collect();
         for (id, value) in wrong {

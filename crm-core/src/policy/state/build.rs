@@ -9,7 +9,7 @@ use crate::policy::dates::Moment;
 use crate::policy::ledger::{Change, Ledger, Source};
 use crate::policy::reference_order::compare_names;
 use crate::policy::{Situation, values};
-use cib::{Cib, Element};
+use cib::{Cib, Element, Text};
 use indexmap::IndexMap;
 
 /// A state in the making, with the ledger that every score change goes through.
@@ -199,6 +199,9 @@ impl State {
             let c = self[r].children[i];
             self.nudge(ledger, c, node, score, source);
         }
+        if score == 0 && self[r].table.contains(node) {
+            return;
+        }
         if source == Source::Symmetric
             && (self[r].flags.exclusive_discovery || self[node].discovery == Discovery::Never)
         {
@@ -244,6 +247,8 @@ impl State {
 
     /// [`State::nudge`] for every node; −INFINITY everywhere also forgets an assignment.
     pub fn nudge_all<L: Ledger>(&mut self, ledger: &mut L, r: ResourceIx, score: i32, source: Source<'_>) {
+        let nodes = self.nodes.len();
+        self[r].table.reserve(nodes);
         for i in 0..self.node_order.len() {
             let n = self.node_order[i];
             self.nudge(ledger, r, n, score, source);
@@ -316,7 +321,7 @@ impl<L: Ledger> Builder<'_, L> {
         }
         let mut attributes = Table::default();
         let kind_word = if kind == NodeKind::Remote { "remote" } else { "cluster" };
-        attributes.insert("#kind".to_owned(), kind_word.to_owned());
+        attributes.insert(Text::fixed("#kind"), Text::fixed(kind_word));
         if kind == NodeKind::Remote {
             self.s.have_remote_nodes = true;
         }
@@ -385,11 +390,11 @@ impl<L: Ledger> Builder<'_, L> {
         node.is_dc = dc;
         let (name, id) = (node.name.clone(), node.id.clone());
         let a = &mut node.attributes;
-        a.insert("#uname".to_owned(), name);
-        a.insert("#id".to_owned(), id);
-        a.insert("#is_dc".to_owned(), dc.to_string());
+        a.insert(Text::fixed("#uname"), name);
+        a.insert(Text::fixed("#id"), id);
+        a.insert(Text::fixed("#is_dc"), Text::fixed(if dc { "true" } else { "false" }));
         if let Some(c) = &cluster {
-            a.insert("#cluster-name".to_owned(), c.clone());
+            a.insert(Text::fixed("#cluster-name"), c.as_str());
         }
         let mut table = std::mem::take(a);
         let mut notes = Notes::default();
@@ -399,9 +404,9 @@ impl<L: Ledger> Builder<'_, L> {
         nvpairs::unpack(e, "instance_attributes", &input, &health, mode, &mut table, &mut notes);
         self.s.absorb(notes);
         if !table.contains_key("#site-name")
-            && let Some(site) = table.get("site-name").cloned().or(cluster)
+            && let Some(site) = table.get("site-name").cloned().or(cluster.map(Text::from))
         {
-            table.insert("#site-name".to_owned(), site);
+            table.insert(Text::fixed("#site-name"), site);
         }
         self.s[n].attributes = table;
     }

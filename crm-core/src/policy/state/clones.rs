@@ -4,7 +4,7 @@ use super::build::Builder;
 use super::{ResourceIx, Variant};
 use crate::policy::ledger::Ledger;
 use crate::policy::values::{self, scan_min_int};
-use cib::Element;
+use cib::{Element, Text};
 
 /// Instances a clone, or replicas a bundle, can have: far above any real one, and low enough to be planned.
 pub const MAX_INSTANCES: i32 = 10_000;
@@ -78,9 +78,9 @@ impl<L: Ledger> Builder<'_, L> {
         }
         let word = if unique { "true" } else { "false" };
         let rsc = &mut self.s[r];
-        rsc.meta.insert("globally-unique".to_owned(), word.to_owned());
+        rsc.meta.insert(Text::fixed("globally-unique"), Text::fixed(word));
         if !has_stickiness {
-            rsc.meta.insert("resource-stickiness".to_owned(), "1".to_owned());
+            rsc.meta.insert(Text::fixed("resource-stickiness"), Text::fixed("1"));
         }
         if max <= 0 {
             return self.new_instance(r).is_some();
@@ -105,7 +105,7 @@ impl<L: Ledger> Builder<'_, L> {
             c.total += 1;
         }
         self.s[clone].children.push(instance);
-        self.s[instance].meta.insert("clone-max".to_owned(), max.to_string());
+        self.s[instance].meta.insert(Text::fixed("clone-max"), i64::from(max));
         if number >= max {
             self.mark_orphan(instance);
         }

@@ -7,8 +7,7 @@ use super::operation::{self, key};
 use super::rules::Notes;
 use super::{NodeIx, ResourceIx, State, Table};
 use crate::policy::values;
-use cib::Element;
-use std::collections::BTreeMap;
+use cib::{Element, Text};
 
 /// Digests of one operation on one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,10 +47,19 @@ pub struct UnfencingDigests {
     pub changed: bool,
 }
 
-type Parameters<'a> = BTreeMap<&'a str, &'a str>;
+/// Names, each once, and values.
+type Parameters<'a> = Vec<(&'a str, &'a str)>;
 
+/// The digest of parameters sorted by name.
 fn md5(parameters: &Parameters<'_>) -> String {
-    cib::digest::sorted_parameters(parameters.iter().map(|(n, v)| (*n, *v)))
+    cib::digest::sorted_parameters(parameters.iter().copied())
+}
+
+/// Adds a value, unless the name has one: the first counts.
+fn add<'a>(parameters: &mut Parameters<'a>, name: &'a str, value: &'a str) {
+    if !parameters.iter().any(|(known, _)| *known == name) {
+        parameters.push((name, value));
+    }
 }
 
 /// Whether ` NAME ` occurs in a space-delimited list.
@@ -61,10 +69,10 @@ fn listed(list: &str, name: &str) -> bool {
 
 /// Takes out what never counts.
 fn filter(parameters: &mut Parameters<'_>) {
-    parameters.retain(|n, _| {
-        !n.starts_with("CRM_meta_")
+    parameters.retain(|(name, _)| {
+        !name.starts_with("CRM_meta_")
             && !matches!(
-                *n,
+                *name,
                 "id" | "crm_feature_set" | "op-digest" | "on_node" | "on_node_uuid" | "pcmk_external_ip"
             )
     });
@@ -74,11 +82,10 @@ fn filter(parameters: &mut Parameters<'_>) {
 pub fn of_action(attributes: &[(String, String)], interval_ms: &str) -> String {
     let mut parameters: Parameters<'_> =
         attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let timeout = parameters.get("CRM_meta_timeout").copied();
+    let timeout = parameters.iter().copied().find(|(name, _)| *name == "CRM_meta_timeout");
     filter(&mut parameters);
-    if let (Some(timeout), true) = (timeout, interval_ms != "0") {
-        parameters.insert("CRM_meta_timeout", timeout);
-    }
+    parameters.extend(timeout.filter(|_| interval_ms != "0"));
+    parameters.sort_unstable();
     md5(&parameters)
 }
 
@@ -86,7 +93,7 @@ impl State {
     /// The host's name for a bundle connection whose address is `#uname`.
     pub fn bundle_address(&self, r: ResourceIx) -> Option<&str> {
         let rsc = &self[r];
-        if !rsc.flags.is_connection || rsc.parameters.get("addr").map(String::as_str) != Some("#uname") {
+        if !rsc.flags.is_connection || rsc.parameters.get("addr").map(Text::as_str) != Some("#uname") {
             return None;
         }
         let container = rsc.container?;
@@ -99,7 +106,7 @@ impl State {
         let rsc = &self[r];
         rsc.flags.is_connection
             && rsc.container.is_some()
-            && rsc.parameters.get("addr").map(String::as_str) == Some("#uname")
+            && rsc.parameters.get("addr").map(Text::as_str) == Some("#uname")
     }
 
     /// The digests of an operation; `entry` is the history entry that names the lists of parameters.
@@ -126,32 +133,30 @@ impl State {
     ) -> Digests {
         // The rest of what is configured for an operation is not in its digests.
         let extra_counts = self[r].ops.iter().any(operation::has_parameters);
-        let (meta, extra) = if extra_counts || interval_ms > 0 {
+        let extra = if extra_counts {
             let key = key(&self[r].id, task, interval_ms);
-            let tables = self.op_tables(r, task, &key, interval_ms, node, &mut Notes::default());
-            (tables.meta, tables.extra)
+            self.op_tables(r, task, &key, interval_ms, node, &mut Notes::default()).extra
         } else {
-            (Table::default(), Table::default())
+            Table::default()
         };
+        let timeout = (interval_ms > 0).then(|| Text::from(self.op_timeout(r, task, interval_ms, node)));
         let own = self.parameters(r, node);
-        let mut all = Parameters::new();
-        // The first value of a name counts.
+        let mut all = Parameters::with_capacity(own.len() + extra.len() + 2);
         if let Some(host) = self.bundle_address(r) {
-            all.insert("addr", host);
+            add(&mut all, "addr", host);
         }
-        for (n, v) in overrides.iter().chain(own.iter()).chain(extra.iter()) {
-            all.entry(n).or_insert(v);
+        for (name, value) in overrides.iter().chain(own.iter()).chain(extra.iter()) {
+            add(&mut all, name, value);
         }
         filter(&mut all);
-        if interval_ms > 0
-            && let Some(t) = meta.get("timeout")
-        {
-            all.insert("CRM_meta_timeout", t);
+        if let Some(timeout) = &timeout {
+            all.push(("CRM_meta_timeout", timeout));
         }
+        all.sort_unstable();
         let restart = entry.filter(|e| e.attr("op-restart-digest").is_some()).map(|e| {
             let mut some = all.clone();
             if let Some(list) = e.attr("op-force-restart") {
-                some.retain(|n, _| listed(list, n));
+                some.retain(|(name, _)| listed(list, name));
             }
             md5(&some)
         });
@@ -166,14 +171,15 @@ impl State {
             let mut some = if new {
                 all.clone()
             } else {
-                let mut p: Parameters = own.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-                filter(&mut p);
-                p
+                let mut some: Parameters = own.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+                filter(&mut some);
+                some.sort_unstable();
+                some
             };
             // Recorded histories have one digest for the start and for the monitors: the time-out is none of it.
-            some.remove("CRM_meta_timeout");
+            some.retain(|(name, _)| *name != "CRM_meta_timeout");
             let device = self[r].flags.fence_device;
-            some.retain(|n, _| !listed(list, n) && (new || !(device && n.starts_with("pcmk_"))));
+            some.retain(|(name, _)| !listed(list, name) && (new || !(device && name.starts_with("pcmk_"))));
             md5(&some)
         });
         Digests { all: md5(&all), restart, secure, extra: !extra.is_empty() }
@@ -181,18 +187,20 @@ impl State {
 
     /// Compares a history entry with the configuration of today.
     pub fn compare_digest(&mut self, r: ResourceIx, node: NodeIx, entry: &Element) -> DigestMatch {
-        let task = entry.attr("operation").unwrap_or("").to_owned();
+        let task = entry.attr_text("operation").unwrap_or_default();
         let interval = values::history_ms(entry.attr("interval"));
-        let cache_key = (r, node, key(&self[r].id, &task, interval));
-        let digests = match self.digest_cache.get(&cache_key) {
-            Some(d) => d.clone(),
-            None => {
-                let what = (r, task.as_str(), interval);
-                let d = self.digests_with(what, Some(node), Some(entry), &Table::default(), self.sanitized);
-                self.digest_cache.insert(cache_key, d.clone());
-                d
-            }
-        };
+        let cache_key = (r, node, task, interval);
+        if let Some(known) = self.digest_cache.get(&cache_key) {
+            return self.compare_with(known, interval, entry);
+        }
+        let what = (r, cache_key.2.as_str(), interval);
+        let made = self.digests_with(what, Some(node), Some(entry), &Table::default(), self.sanitized);
+        let outcome = self.compare_with(&made, interval, entry);
+        self.digest_cache.insert(cache_key, made);
+        outcome
+    }
+
+    fn compare_with(&self, digests: &Digests, interval: u32, entry: &Element) -> DigestMatch {
         let all = entry.attr("op-digest");
         if let (Some(then), Some(now)) = (entry.attr("op-restart-digest"), &digests.restart)
             && then != now

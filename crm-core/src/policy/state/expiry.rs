@@ -38,7 +38,7 @@ impl<L: Ledger> Builder<'_, L> {
                 reason = Some("reconnect interval is set");
             }
         }
-        if !expired && last_failure_entry && matches!(e.task.as_str(), "start" | "monitor") {
+        if !expired && last_failure_entry && matches!(e.task, "start" | "monitor") {
             if self.s.needs_bundle_address(r) {
                 self.s.deferred_checks.push((r, n, e.op.clone()));
             } else {

@@ -3,10 +3,10 @@
 use super::build::Builder;
 use super::failcount::base_name;
 use super::history_op::{Failure, call_order};
-use super::operation::key;
 use super::resource::{MultipleActive, OnFail};
 use super::{Effect, NodeIx, NodeKind, ResourceIx, Role, State, Variant};
 use crate::policy::ledger::{Change, Ledger, Source};
+use crate::policy::reference_order::merge_sort;
 use crate::policy::values::{self, INFINITY};
 use cib::Element;
 
@@ -19,17 +19,15 @@ pub struct ActiveWindow {
 }
 
 /// Operations of a history, oldest first.
-pub fn sorted_ops(resource: &Element) -> Vec<Element> {
-    let mut ops: Vec<Element> = resource.children_named("lrm_rsc_op").cloned().collect();
+pub fn sorted_ops(resource: &Element) -> Vec<&Element> {
+    let mut ops: Vec<&Element> = resource.children_named("lrm_rsc_op").collect();
     ops.reverse();
-    let mut compare = |a: &usize, b: &usize| call_order(&ops[*a], &ops[*b], true);
-    let mut order: Vec<usize> = (0..ops.len()).collect();
-    crate::policy::reference_order::merge_sort(&mut order, &mut compare);
-    order.into_iter().filter_map(|i| ops.get(i).cloned()).collect()
+    merge_sort(&mut ops, &mut |a, b| call_order(a, b, true));
+    ops
 }
 
 /// Where in a sorted history the resource was last started and stopped.
-pub fn active_window(ops: &[Element]) -> ActiveWindow {
+pub fn active_window(ops: &[&Element]) -> ActiveWindow {
     let (mut start, mut stop, mut by_monitor, mut by_role) = (-1, -1, -1, -1);
     for (i, op) in ops.iter().enumerate() {
         let i = i.cast_signed();
@@ -63,7 +61,7 @@ impl<L: Ledger> Builder<'_, L> {
     pub fn resource_histories(&mut self, n: NodeIx, list: &Element) {
         let mut fillers = Vec::new();
         for e in list.children_named("lrm_resource") {
-            let Some(id) = e.id().map(str::to_owned) else {
+            let Some(id) = e.id() else {
                 self.s.complaints.log_warning(
                     "lrm-resource-malformed",
                     "",
@@ -76,7 +74,7 @@ impl<L: Ledger> Builder<'_, L> {
             if no_ops && !lock {
                 continue;
             }
-            let r = match self.resource_of_history(n, &id) {
+            let r = match self.resource_of_history(n, id) {
                 Some(r) => r,
                 None if no_ops => continue,
                 None => match self.orphan(e) {
@@ -268,7 +266,7 @@ impl<L: Ledger> Builder<'_, L> {
     }
 
     /// Entries of one id are equal to the order of histories, so that they stand side by side.
-    fn complain_of_duplicates(&mut self, ops: &[Element]) {
+    fn complain_of_duplicates(&mut self, ops: &[&Element]) {
         for pair in ops.windows(2) {
             if let [a, b] = pair
                 && let (Some(id), true) = (a.id(), a.id() == b.id())
@@ -304,7 +302,7 @@ impl<L: Ledger> Builder<'_, L> {
     }
 
     /// Recurring operations that run there already.
-    fn recurring(&mut self, n: NodeIx, r: ResourceIx, ops: &[Element], window: ActiveWindow) {
+    fn recurring(&mut self, n: NodeIx, r: ResourceIx, ops: &[&Element], window: ActiveWindow) {
         if !self.s[n].online {
             return;
         }
@@ -317,9 +315,8 @@ impl<L: Ledger> Builder<'_, L> {
             if interval_ms == 0 || op.attr("op-status").map(|s| values::scan_or(s, -1)) == Some(-1) {
                 continue;
             }
-            let task = op.attr("operation").unwrap_or("").to_owned();
-            let key = key(&self.s[r].id, &task, interval_ms);
-            self.s.effect(Effect::Recurring { resource: r, node: n, key, task, interval_ms });
+            let task = op.attr_text("operation").unwrap_or_default();
+            self.s.effect(Effect::Recurring { resource: r, node: n, task, interval_ms });
         }
     }
 

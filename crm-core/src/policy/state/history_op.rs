@@ -141,11 +141,11 @@ pub fn call_order(a: &Element, b: &Element, same_node: bool) -> Ordering {
 /// An entry, read.
 pub(super) struct Entry<'a> {
     pub op: &'a Element,
-    pub id: String,
-    pub task: String,
+    pub id: &'a str,
+    pub task: &'a str,
     pub interval_ms: u32,
     /// Operation key as recorded.
-    pub key: String,
+    pub key: &'a str,
     pub status: i64,
     pub rc: i64,
     pub expected: i64,
@@ -170,10 +170,10 @@ impl<L: Ledger> Builder<'_, L> {
         }
         let mut e = Entry {
             op,
-            id: op.id().unwrap_or("").to_owned(),
-            task: task.to_owned(),
+            id: op.id().unwrap_or(""),
+            task,
             interval_ms: values::history_ms(op.attr("interval")),
-            key: op.attr("operation_key").or_else(|| op.id()).unwrap_or("").to_owned(),
+            key: op.attr("operation_key").or_else(|| op.id()).unwrap_or(""),
             status: code,
             rc: int(op, "rc-code").unwrap_or(0),
             expected: expected_rc(op),
@@ -181,7 +181,7 @@ impl<L: Ledger> Builder<'_, L> {
         if e.expected < 0
             && let Some(k) = op.attr("transition-key")
         {
-            self.s.complaints.log_error("transition-key", &e.id, format!("Invalid transition key '{k}'"));
+            self.s.complaints.log_error("transition-key", e.id, format!("Invalid transition key '{k}'"));
         }
         let expired = e.status != status::NOT_INSTALLED && self.expired(n, r, &e);
         let original_unexpected = e.rc != e.expected;
@@ -216,7 +216,7 @@ impl<L: Ledger> Builder<'_, L> {
                     &id,
                     format!("Rescheduling {} after failure expired on {node}", e.key),
                 );
-                self.replace_restart_digest(n, r, &e.id);
+                self.replace_restart_digest(n, r, e.id);
                 return;
             }
         }
@@ -284,7 +284,7 @@ impl<L: Ledger> Builder<'_, L> {
     }
 
     fn pending(&mut self, n: NodeIx, r: ResourceIx, e: &Entry<'_>) {
-        match e.task.as_str() {
+        match e.task {
             "start" => {
                 self.s[r].flags.start_pending = true;
                 self.s[r].role = self.s.active_role(r);
@@ -299,7 +299,7 @@ impl<L: Ledger> Builder<'_, L> {
             _ => {}
         }
         if self.s[r].pending_task.is_none() && !e.is_probe() {
-            self.s[r].pending_task = Some(e.task.clone());
+            self.s[r].pending_task = Some(e.task.to_owned());
             self.s[r].pending_node = Some(n);
         }
     }
@@ -363,7 +363,7 @@ impl<L: Ledger> Builder<'_, L> {
     /// On-fail and after-failure role of the operation an entry is of.
     fn on_fail_of(&mut self, r: ResourceIx, e: &Entry<'_>) -> (OnFail, Role) {
         let mut notes = Notes::default();
-        let config = self.s.op_config(r, &e.task, &e.key, e.interval_ms, None, &mut notes);
+        let config = self.s.op_config(r, e.task, e.key, e.interval_ms, None, &mut notes);
         self.s.absorb(notes);
         (config.on_fail, config.fail_role)
     }
@@ -466,9 +466,9 @@ impl<L: Ledger> Builder<'_, L> {
         } else if code == rc::NOT_RUNNING {
             clears = true;
         } else {
-            match e.task.as_str() {
+            match e.task {
                 "monitor" => {
-                    clears = failure.last.as_deref() == Some(e.key.as_str());
+                    clears = failure.last.as_deref() == Some(e.key);
                     if self.s[r].role < Role::Started {
                         self.s[r].role = self.s.active_role(r);
                     }
@@ -524,12 +524,12 @@ impl<L: Ledger> Builder<'_, L> {
 
     /// Failure: report, response, role.
     fn failed(&mut self, n: NodeIx, r: ResourceIx, e: &Entry<'_>, failure: &mut Failure) {
-        failure.last = Some(e.key.clone());
+        failure.last = Some(e.key.to_owned());
         let (id, node) = (self.s[r].id.clone(), self.s[n].name.clone());
         if self.s.options.symmetric || e.rc != rc::NOT_INSTALLED {
             let reason = e.exit_reason();
             let sep = if reason.is_empty() { "" } else { ": " };
-            let what = if e.is_probe() { "probe" } else { e.task.as_str() };
+            let what = if e.is_probe() { "probe" } else { e.task };
             self.s.complaints.log_warning(
                 "failure",
                 &id,
@@ -545,7 +545,7 @@ impl<L: Ledger> Builder<'_, L> {
         if on_fail > failure.response {
             failure.response = on_fail;
         }
-        match e.task.as_str() {
+        match e.task {
             "stop" => {
                 let source = Source::History { tag: "__stop_fail__" };
                 self.s.nudge(self.ledger, r, n, -INFINITY, source);

@@ -7,20 +7,19 @@ use super::rules::{Input, Notes};
 use super::{Flags, MultipleActive, QuorumPolicy, ResourceIx, Role, Table, Variant};
 use crate::policy::ledger::Ledger;
 use crate::policy::values::{self, INFINITY};
+use cib::Text;
 
 impl<L: Ledger> Builder<'_, L> {
     /// The table of meta-attributes: XML attributes, own sets, the ancestors' sets, the defaults, and the
     /// parent's complete table; the first value of a name stays.
     pub(super) fn meta_attributes(&mut self, r: ResourceIx) {
         let mut notes = Notes::default();
-        let rsc = &self.s[r];
-        let mut table: Table = rsc
-            .xml
-            .attrs()
-            .filter(|(_, v)| !v.eq_ignore_ascii_case("#default"))
-            .map(|(n, v)| (n.to_owned(), v.to_owned()))
-            .collect();
-        let xml = rsc.xml.clone();
+        let xml = self.s[r].xml.clone();
+        let mut table = Table::default();
+        table.reserve(xml.attr_count() + self.s[r].parent.map_or(2, |p| self.s[p].meta.len()));
+        for (name, value) in xml.attr_texts().filter(|(_, value)| !value.eq_ignore_ascii_case("#default")) {
+            table.insert(name, value);
+        }
         let mut input = Input::new(&self.s.root, self.s.moment());
         input.agent =
             Some((xml.attr("class").unwrap_or(""), xml.attr("provider"), xml.attr("type").unwrap_or("")));
@@ -32,8 +31,8 @@ impl<L: Ledger> Builder<'_, L> {
             // was said below it.
             let (xml, mut above) = (&self.s[ix].xml, Table::default());
             nvpairs::unpack(xml, "meta_attributes", &input, health, Mode::Keep, &mut above, &mut notes);
-            for (n, v) in above {
-                table.entry(n).or_insert(v);
+            for (name, value) in above.iter() {
+                table.insert_new(name, value);
             }
             at = self.s[ix].parent;
         }
@@ -41,9 +40,9 @@ impl<L: Ledger> Builder<'_, L> {
             nvpairs::unpack(d, "meta_attributes", &input, health, Mode::Keep, &mut table, &mut notes);
         }
         if let Some(p) = self.s[r].parent {
-            for (n, v) in &self.s[p].meta {
-                if !v.eq_ignore_ascii_case("#default") && !table.contains_key(n) {
-                    table.insert(n.clone(), v.clone());
+            for (name, value) in self.s[p].meta.iter() {
+                if !value.eq_ignore_ascii_case("#default") {
+                    table.insert_new(name, value);
                 }
             }
         }
@@ -68,7 +67,7 @@ impl<L: Ledger> Builder<'_, L> {
         rsc.parameters = parameters;
         rsc.parameters_vary = vary;
         let id = rsc.id.clone();
-        let meta = |n: &str| rsc.meta.get(n).map(String::as_str);
+        let meta = |n: &str| rsc.meta.get(n).map(Text::as_str);
         let mut f = Flags {
             provisional: true,
             managed: !maintenance_mode,
@@ -122,7 +121,7 @@ impl<L: Ledger> Builder<'_, L> {
         let timeout = i64::from(values::interval_ms(meta("failure-timeout"))) / 1000;
         let guest = meta("container").is_some();
         let reconnect = if f.is_connection && !guest {
-            values::interval_ms(rsc.parameters.get("reconnect_interval").map(String::as_str))
+            values::interval_ms(rsc.parameters.get("reconnect_interval").map(Text::as_str))
         } else {
             0
         };

@@ -25,12 +25,13 @@ pub mod resources;
 pub mod row;
 pub mod rules;
 pub mod status;
+mod table;
 mod template;
 mod unpack_options;
 
 use super::complaint::Complaints;
 pub use super::ix::{ColocationIx, LocationIx, NodeIx, ResourceIx};
-use cib::Element;
+use cib::{Element, Text};
 use indexmap::IndexMap;
 pub use node::{Assigned, Node, NodeKind};
 pub use options::{HealthStrategy, Options, Placement, QuorumPolicy};
@@ -38,10 +39,8 @@ pub use resource::{
     BundleInfo, CloneInfo, Flags, Kind, MultipleActive, OnFail, Replica, Resource, Role, Variant,
 };
 pub use row::{Entry, Row};
-use rustc_hash::{FxBuildHasher, FxHashMap};
-
-/// Names and values in the order in which they were found.
-pub type Table = IndexMap<String, String, FxBuildHasher>;
+use rustc_hash::FxHashMap;
+pub use table::Table;
 
 /// Whether a resource is probed on a node; ordered by which of two settings wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -127,7 +126,7 @@ pub enum Effect {
         runnable: bool,
     },
     /// A recurring operation that runs there already: optional.
-    Recurring { resource: ResourceIx, node: NodeIx, key: String, task: String, interval_ms: u32 },
+    Recurring { resource: ResourceIx, node: NodeIx, task: Text, interval_ms: u32 },
     /// A required stop.
     Stop {
         resource: ResourceIx,
@@ -192,7 +191,7 @@ pub struct State {
     /// Parameter checks of bundle connections that wait for the container's node: failed entries whose fail
     /// count is cleared if the parameters changed.
     pub deferred_checks: Vec<(ResourceIx, NodeIx, Element)>,
-    pub(crate) digest_cache: FxHashMap<(ResourceIx, NodeIx, String), digest::Digests>,
+    pub(crate) digest_cache: FxHashMap<(ResourceIx, NodeIx, Text, u32), digest::Digests>,
     /// `//rsc_defaults`, where it is unique.
     pub rsc_defaults: Option<Element>,
     /// Fail counts that will be cleared.

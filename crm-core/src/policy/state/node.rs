@@ -79,7 +79,7 @@ impl Node {
     }
 
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.get(name).map(String::as_str)
+        self.attributes.get(name).map(|text| text.as_str())
     }
 }
 

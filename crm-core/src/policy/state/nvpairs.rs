@@ -52,15 +52,18 @@ fn pairs(set: &Element, input: &Input<'_>, mode: Mode<'_>, table: &mut Table, no
         Some(wrapper) if wrapper.name() == "attributes" => wrapper,
         _ => set,
     };
+    table.reserve(list.nodes().len());
     for pair in list.children_named("nvpair") {
         let Some(named) = rules::expand(input.root, pair, notes) else { continue };
-        let name = pair.attr("name").or_else(|| named.attr("name"));
-        let value = pair.attr("value").or_else(|| named.attr("value"));
+        let name = pair.attr_text("name").or_else(|| named.attr_text("name"));
+        let value = pair.attr_text("value").or_else(|| named.attr_text("value"));
         let (Some(name), Some(value)) = (name, value) else { continue };
         if value.eq_ignore_ascii_case("#default") {
-            table.shift_remove(name);
-        } else if mode == Mode::Overwrite || !table.contains_key(name) {
-            table.insert(name.to_owned(), value.to_owned());
+            table.shift_remove(&name);
+        } else if mode == Mode::Overwrite {
+            table.insert(name, value);
+        } else {
+            table.insert_new(name, value);
         }
     }
 }
@@ -77,7 +80,7 @@ mod tests {
         let input = Input::new(&root, Moment::utc(0));
         let health = HealthScores::default();
         unpack(&root, "s", &input, &health, mode, &mut table, &mut Notes::default());
-        table.get("n").cloned()
+        table.get("n").map(ToString::to_string)
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::resource::{OnFail, Role};
 use super::rules::{Input, Notes};
 use super::{NodeIx, ResourceIx, State, Table};
 use crate::policy::{dates, values};
-use cib::Element;
+use cib::{Element, Text};
 
 /// Time-out of an operation that names none, in milliseconds.
 pub const DEFAULT_TIMEOUT_MS: i64 = 20_000;
@@ -67,6 +67,11 @@ pub fn key(resource: &str, task: &str, interval_ms: u32) -> String {
 /// It has instance attributes of its own.
 pub fn has_parameters(op: &Element) -> bool {
     op.child("instance_attributes").is_some()
+}
+
+/// What a configured time-out comes to, in milliseconds.
+fn timeout_ms(text: Option<&Text>) -> i64 {
+    text.and_then(|text| values::parse_msec(text)).filter(|ms| *ms >= 0).unwrap_or(DEFAULT_TIMEOUT_MS)
 }
 
 /// `enabled` is not a false word.
@@ -133,6 +138,7 @@ impl State {
         let rsc = &self[r];
         let op = self.find_op_for(r, task, key, interval_ms).cloned();
         let mut meta = Table::default();
+        meta.reserve(op.as_ref().map_or(1, |op| op.attr_count() + 1));
         let mut input = Input::new(&self.root, self.moment());
         input.agent = Some((rsc.class(), rsc.provider(), rsc.agent()));
         input.operation = Some((task, interval_ms));
@@ -142,9 +148,9 @@ impl State {
         }
         let probe = task == "monitor" && interval_ms == 0;
         if probe {
-            let timeout = self.shortest_monitor(r).and_then(|m| m.attr("timeout")).map(str::to_owned);
-            if let Some(t) = timeout {
-                meta.insert("timeout".to_owned(), t);
+            let timeout = self.shortest_monitor(r).and_then(|m| m.attr_text("timeout"));
+            if let Some(timeout) = timeout {
+                meta.insert(Text::fixed("timeout"), timeout);
             }
         }
         let mut extra = Table::default();
@@ -155,13 +161,14 @@ impl State {
                 input.node = Some(&self[n].attributes);
                 nvpairs::unpack(op, "instance_attributes", &input, health, Mode::Keep, &mut extra, notes);
             }
-            for (name, value) in op.attrs() {
-                meta.insert(name.to_owned(), value.to_owned());
-            }
+            // A set may say "id" too: its value goes, as the operation's own does.
             meta.shift_remove("id");
+            for (name, value) in op.attr_texts().filter(|(name, _)| name.as_str() != "id") {
+                meta.insert(name, value);
+            }
         }
         if interval_ms > 0 {
-            meta.insert("interval".to_owned(), interval_ms.to_string());
+            meta.insert(Text::fixed("interval"), i64::from(interval_ms));
         } else {
             meta.shift_remove("interval");
         }
@@ -169,11 +176,30 @@ impl State {
             && (task == "start" || probe)
             && let Some(t) = self.parameters(r, node).get("pcmk_monitor_timeout")
         {
-            meta.insert("timeout".to_owned(), t.clone());
+            meta.insert(Text::fixed("timeout"), t);
         }
-        let timeout = meta.get("timeout").and_then(|t| values::parse_msec(t)).filter(|t| *t >= 0);
-        meta.insert("timeout".to_owned(), timeout.unwrap_or(DEFAULT_TIMEOUT_MS).to_string());
+        let timeout = timeout_ms(meta.get("timeout"));
+        meta.insert(Text::fixed("timeout"), timeout);
         Tables { op, meta, extra }
+    }
+
+    /// The time-out that [`State::op_tables`] gives a recurring operation, in milliseconds.
+    pub(super) fn op_timeout(
+        &self,
+        r: ResourceIx,
+        task: &str,
+        interval_ms: u32,
+        node: Option<NodeIx>,
+    ) -> i64 {
+        // What stands in the element itself comes last, and so it counts.
+        let own = self.find_op(r, task, interval_ms, true).and_then(|op| op.attr_text("timeout"));
+        let from_device = self[r].flags.fence_device && task == "start";
+        if let Some(own) = own.filter(|_| !from_device) {
+            return timeout_ms(Some(&own));
+        }
+        let key = key(&self[r].id, task, interval_ms);
+        let tables = self.op_tables(r, task, &key, interval_ms, node, &mut Notes::default());
+        tables.meta.get("timeout").and_then(|ms| ms.parse().ok()).unwrap_or(DEFAULT_TIMEOUT_MS)
     }
 
     /// The enabled recurring monitor with the smallest interval.
@@ -208,7 +234,7 @@ impl State {
             return (OnFail::Ignore, false);
         }
         let mut value = meta.get("on-fail").cloned();
-        let is = |v: &Option<String>, w: &str| v.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(w));
+        let is = |v: &Option<Text>, w: &str| v.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(w));
         if task == "stop" && ["standby", "demote", "stop"].iter().any(|w| is(&value, w)) {
             let v = value.take().unwrap_or_default();
             notes.complaints.error(
@@ -228,9 +254,8 @@ impl State {
                         && op.attr("role").is_some_and(|x| Role::parse(x) == Role::Promoted)
                         && values::interval_ms(op.attr("interval")) > 0
                 })
-                .filter_map(|op| op.attr("on-fail"))
-                .find(|v| !v.eq_ignore_ascii_case("demote"))
-                .map(str::to_owned);
+                .filter_map(|op| op.attr_text("on-fail"))
+                .find(|v| !v.eq_ignore_ascii_case("demote"));
         } else if is(&value, "demote") {
             let role = meta.get("role").map_or(Role::Unknown, |v| Role::parse(v));
             let allowed =
@@ -252,7 +277,7 @@ impl State {
         if let Some(v) = &value {
             let is = |w: &str| v.eq_ignore_ascii_case(w);
             if is("block") {
-                meta.insert("on-fail".to_owned(), "block".to_owned());
+                meta.insert(Text::fixed("on-fail"), Text::fixed("block"));
                 chosen = Some((OnFail::Block, false));
             } else if is("fence") {
                 chosen = Some(if fencing {
@@ -342,7 +367,7 @@ impl State {
     fn start_delay(&self, meta: &mut Table, interval_ms: u32, key: &str, notes: &mut Notes) {
         if let Some(text) = meta.get("start-delay") {
             let ms = values::parse_msec(text).unwrap_or(0).max(0);
-            meta.insert("start-delay".to_owned(), ms.to_string());
+            meta.insert(Text::fixed("start-delay"), ms);
         } else if interval_ms >= 1000 {
             let Some(text) = meta.get("interval-origin") else { return };
             let Some(origin) = dates::parse(text, self.moment()) else {
@@ -357,7 +382,7 @@ impl State {
             let interval = i64::from(interval_ms / 1000);
             let rest = (self.now - origin.epoch) % interval;
             let delay = if rest <= 0 { -rest } else { interval - rest };
-            meta.insert("start-delay".to_owned(), (delay * 1000).to_string());
+            meta.insert(Text::fixed("start-delay"), delay * 1000);
         }
     }
 }

@@ -329,7 +329,7 @@ impl Resource {
     }
 
     pub fn meta(&self, name: &str) -> Option<&str> {
-        self.meta.get(name).map(String::as_str)
+        self.meta.get(name).map(|text| text.as_str())
     }
 
     /// History name if there is one, else the id.

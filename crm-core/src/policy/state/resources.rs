@@ -8,7 +8,7 @@ use super::{
 };
 use crate::policy::ledger::{Ledger, Source};
 use crate::policy::values::{self, INFINITY};
-use cib::Element;
+use cib::{Element, Text};
 
 /// What the class of an agent can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -256,7 +256,7 @@ impl<L: Ledger> Builder<'_, L> {
 
     fn clear_unique(&mut self, r: ResourceIx) {
         self.s[r].flags.unique = false;
-        self.s[r].meta.insert("globally-unique".to_owned(), "false".to_owned());
+        self.s[r].meta.insert(Text::fixed("globally-unique"), Text::fixed("false"));
         for i in 0..self.s[r].children.len() {
             let c = self.s[r].children[i];
             self.clear_unique(c);
@@ -354,7 +354,7 @@ impl<L: Ledger> Builder<'_, L> {
         self.s[n].connection = Some(r);
         self.s[r].remote_node = Some(n);
         if self.s[r].container.is_some() {
-            self.s[n].attributes.insert("#kind".to_owned(), "container".to_owned());
+            self.s[n].attributes.insert(Text::fixed("#kind"), Text::fixed("container"));
         } else {
             self.startup_state(n);
         }

@@ -23,6 +23,11 @@ impl Row {
         Row { entries: vec![Entry::default(); nodes] }
     }
 
+    /// Room for so many nodes.
+    pub fn reserve(&mut self, nodes: usize) {
+        self.entries.reserve_exact(nodes.saturating_sub(self.entries.len()));
+    }
+
     pub fn get(&self, node: NodeIx) -> Option<&Entry> {
         self.entries.get(node.at()).filter(|e| e.present)
     }

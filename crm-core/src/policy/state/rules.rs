@@ -7,7 +7,7 @@ use super::resource::Role;
 use super::{Complaints, Table};
 use crate::policy::dates::{self, Moment};
 use crate::policy::values;
-use cib::Element;
+use cib::{Element, Text};
 use std::cmp::Ordering;
 
 /// What a rule can look at. An expression that needs what is absent is false.
@@ -176,15 +176,15 @@ fn expression(e: &Element, input: &Input<'_>, notes: &mut Notes) -> bool {
     }
     let Some(node) = input.node else { return false };
     let attribute = expand_matches(attribute, input.matches);
-    let left = node.get(attribute.as_ref()).map(String::as_str);
+    let left = node.get(attribute.as_ref()).map(Text::as_str);
     let right = e.attr("value").filter(|v| !v.is_empty());
     let right = match (e.attr("value-source"), right) {
         (Some(s), Some(v)) if s.eq_ignore_ascii_case("param") => match input.params {
-            Some(table) => table.get(v).map(String::as_str),
+            Some(table) => table.get(v).map(Text::as_str),
             None => Some(v),
         },
         (Some(s), Some(v)) if s.eq_ignore_ascii_case("meta") => match input.meta {
-            Some(table) => table.get(v).map(String::as_str),
+            Some(table) => table.get(v).map(Text::as_str),
             None => Some(v),
         },
         (_, v) => v,
@@ -409,7 +409,7 @@ mod tests {
 
     fn passes(rule: &str, attrs: &[(&str, &str)]) -> bool {
         let root = Element::parse(rule).unwrap();
-        let table: Table = attrs.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
+        let table: Table = attrs.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect();
         let mut input = Input::new(&root, Moment::utc(1_700_000_000));
         input.node = Some(&table);
         evaluate(&root, &input, &mut Notes::default())

@@ -32,9 +32,8 @@ impl<L: Ledger> Builder<'_, L> {
     fn tickets(&mut self, e: &Element) {
         for t in e.children_named("ticket_state") {
             let Some(id) = t.id().filter(|i| !i.is_empty()) else { continue };
-            let attributes: Table =
-                t.attrs().filter(|(n, _)| *n != "id").map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
-            let get = |n: &str| attributes.get(n).map(String::as_str);
+            let attributes: Table = t.attr_texts().filter(|(name, _)| name.as_str() != "id").collect();
+            let get = |n: &str| attributes.get(n).map(|text| text.as_str());
             let ticket = Ticket {
                 granted: is_true(get("granted")),
                 standby: is_true(get("standby")),

@@ -7,8 +7,8 @@ use super::options::{HealthStrategy, Options, Placement, QuorumPolicy};
 use super::rules::{Input, Notes};
 use super::{Complaints, Table};
 use crate::policy::values::{HealthScores, INFINITY};
-use cib::Element;
 use cib::model::{self, Part};
+use cib::{Element, Text};
 
 /// The options of a document. `quorum` and `panic` (`cib/@no-quorum-panic`) decide whether the suicide
 /// policy stands.
@@ -26,7 +26,7 @@ pub fn unpack(
         let mode = Mode::KeepFrom("cib-bootstrap-options");
         nvpairs::unpack(config, "cluster_property_set", input, &none, mode, &mut raw, notes);
     }
-    let set = |name: &str| raw.get(name).map(String::as_str);
+    let set = |name: &str| raw.get(name).map(Text::as_str);
     let (read, problems) = model::Options::of(&set);
     for problem in &problems {
         if let model::OptionProblem::Invalid { name, .. } = problem

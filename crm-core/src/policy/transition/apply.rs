@@ -11,8 +11,7 @@ impl Work<'_> {
     /// Adds an ordering constraint, and the ones a live migration needs in its place.
     pub fn order(&mut self, first: End, then: End, flags: EdgeFlags) {
         self.actions.order(first, then, flags);
-        let Some(made) = self.actions.orderings.last().cloned() else { return };
-        self.order_migration(&made);
+        self.order_migration();
     }
 
     /// Orders the non-recurring tasks of two resources.
@@ -20,16 +19,16 @@ impl Work<'_> {
         self.order(End::task(first.0, first.1), End::task(then.0, then.1), flags);
     }
 
-    fn order_migration(&mut self, made: &Ordering) {
+    /// What the ordering that was made last comes to while one of its resources migrates.
+    fn order_migration(&mut self) {
+        let Some(made) = self.actions.orderings.last() else { return };
         let (Some(a), Some(b)) = (made.first.resource, made.then.resource) else { return };
-        if a == b || self.is_ancestor(a, b) || self.is_ancestor(b, a) {
-            return;
-        }
         let a_moves = self.st[a].flags.allow_migrate;
         let b_moves = self.st[b].flags.allow_migrate;
-        if !a_moves && !b_moves {
+        if !a_moves && !b_moves || a == b || self.is_ancestor(a, b) || self.is_ancestor(b, a) {
             return;
         }
+        let made = made.clone();
         let (Some(Key::Op(a_task, 0)), Some(Key::Op(b_task, 0))) = (&made.first.key, &made.then.key) else {
             return;
         };
@@ -71,11 +70,15 @@ impl Work<'_> {
 
     /// Applies every ordering and settles all flags.
     pub fn apply_orderings(&mut self) {
-        let mut at = 0;
-        while let Some(ordering) = self.actions.orderings.get(at).cloned() {
-            self.apply_ordering(&ordering);
-            at += 1;
+        let mut done = Vec::new();
+        while !self.actions.orderings.is_empty() {
+            let mut next = std::mem::take(&mut self.actions.orderings);
+            for ordering in &next {
+                self.apply_ordering(ordering);
+            }
+            if done.is_empty() { done = next } else { done.append(&mut next) }
         }
+        self.actions.orderings = done;
         for action in self.actions.newest() {
             self.block_colocation_dependents(action);
         }
@@ -97,58 +100,72 @@ impl Work<'_> {
     }
 
     fn apply_from_resource(&mut self, r: ResourceIx, ordering: &Ordering) {
-        let mut firsts = match (ordering.first.action, &ordering.first.key) {
-            (Some(action), _) => vec![action],
-            (None, Some(key)) => self.actions.matching(r, key, None),
-            (None, None) => Vec::new(),
-        };
-        if firsts.is_empty() && ordering.then.resource == Some(r) {
+        if let Some(first) = ordering.first.action {
+            return self.apply_from(first, ordering);
+        }
+        let Some(key) = &ordering.first.key else { return };
+        let mut found = false;
+        // Edges make no actions.
+        for at in 0..self.actions.of(r).len() {
+            let first = self.actions.of(r)[at];
+            if self.actions[first].key == *key {
+                found = true;
+                self.apply_from(first, ordering);
+            }
+        }
+        if found || ordering.then.resource == Some(r) {
             return;
         }
-        if firsts.is_empty() {
-            let Some(key @ Key::Op(task, _)) = &ordering.first.key else { return };
-            let role = self.role_of(r, true);
-            if role == Role::Stopped && *task == Task::Stop
-                || role == Role::Unpromoted && *task == Task::Demote
-            {
-                return;
-            }
-            firsts.push(self.action(Some(r), key.clone(), task.clone(), None, true));
+        let Key::Op(task, _) = key else { return };
+        let role = self.role_of(r, true);
+        if role == Role::Stopped && *task == Task::Stop || role == Role::Unpromoted && *task == Task::Demote {
+            return;
         }
-        let then_rsc =
-            ordering.then.resource.or_else(|| ordering.then.action.and_then(|a| self.actions[a].resource));
-        for first in firsts {
-            match (then_rsc, ordering.then.action) {
-                (Some(then), _) => self.apply_to_resource(Some(first), then, ordering),
-                (None, Some(then)) => {
-                    self.actions.edge(first, then, ordering.flags);
-                }
-                (None, None) => {}
+        let first = self.action(Some(r), key.clone(), task.clone(), None, true);
+        self.apply_from(first, ordering);
+    }
+
+    fn apply_from(&mut self, first: ActionIx, ordering: &Ordering) {
+        let then = ordering.then.action;
+        match (ordering.then.resource.or_else(|| self.actions[then?].resource), then) {
+            (Some(resource), _) => self.apply_to_resource(Some(first), resource, ordering),
+            (None, Some(then)) => {
+                self.actions.edge(first, then, ordering.flags);
             }
+            (None, None) => {}
         }
     }
 
     fn apply_to_resource(&mut self, first: Option<ActionIx>, r: ResourceIx, ordering: &Ordering) {
         let mut flags = ordering.flags;
-        let thens = match (ordering.then.action, &ordering.then.key) {
-            (Some(action), _) => vec![action],
-            (None, Some(key)) => self.actions.matching(r, key, None),
-            (None, None) => Vec::new(),
-        };
-        match first {
-            Some(first) => {
-                let a = &self.actions[first];
-                if a.resource == Some(r) && a.is(ActionFlags::DANGLE) {
-                    flags.clear(EdgeFlags::I_THEN);
-                }
-                for then in thens {
-                    self.actions.edge(first, then, flags);
+        if let Some(first) = first {
+            let a = &self.actions[first];
+            if a.resource == Some(r) && a.is(ActionFlags::DANGLE) {
+                flags.clear(EdgeFlags::I_THEN);
+            }
+        }
+        match (ordering.then.action, &ordering.then.key) {
+            (Some(then), _) => self.apply_between(first, then, flags),
+            (None, Some(key)) => {
+                for at in 0..self.actions.of(r).len() {
+                    let then = self.actions.of(r)[at];
+                    if self.actions[then].key == *key {
+                        self.apply_between(first, then, flags);
+                    }
                 }
             }
+            (None, None) => {}
+        }
+    }
+
+    /// An ordering between two actions; without the first, the other one cannot run if it has to follow.
+    fn apply_between(&mut self, first: Option<ActionIx>, then: ActionIx, flags: EdgeFlags) {
+        match first {
+            Some(first) => {
+                self.actions.edge(first, then, flags);
+            }
             None if flags.any(EdgeFlags::I_THEN) => {
-                for then in thens {
-                    self.actions[then].flags.clear(ActionFlags::RUNNABLE);
-                }
+                self.actions[then].flags.clear(ActionFlags::RUNNABLE);
             }
             None => {}
         }

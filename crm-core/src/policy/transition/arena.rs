@@ -6,8 +6,8 @@
 //! is kept and which of two edges is dropped.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
+use cib::Text;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ impl Meta {
     pub fn get(&self, name: &str) -> Option<&str> {
         match self.own.iter().find(|(n, _)| n == name) {
             Some((_, value)) => Some(value),
-            None => self.base.as_ref()?.get(name).map(String::as_str),
+            None => self.base.as_ref()?.get(name).map(Text::as_str),
         }
     }
 
@@ -106,7 +106,7 @@ pub struct Action {
     pub flags: ActionFlags,
     pub meta: Meta,
     /// Parameters of the operation itself, evaluated for the node.
-    pub extra: BTreeMap<String, String>,
+    pub extra: Table,
     pub runnable_before: u32,
     pub required_runnable_before: u32,
     /// Edges from earlier actions, oldest first: walk it reversed.
@@ -244,7 +244,7 @@ impl Actions {
             needs: Needs::Nothing,
             flags: ActionFlags::RUNNABLE,
             meta: Meta::default(),
-            extra: BTreeMap::new(),
+            extra: Table::default(),
             runnable_before: 0,
             required_runnable_before: 0,
             before: Vec::new(),

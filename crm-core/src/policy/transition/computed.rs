@@ -7,7 +7,25 @@ use super::task::{Key, Task};
 use crate::policy::ix::{ActionIx, NodeIx, ResourceIx};
 use crate::policy::state::Variant;
 
+/// What the flags of a collective's action are summed up over.
+#[derive(Clone, Copy)]
+enum Parts {
+    /// Of this resource.
+    Children(ResourceIx),
+    /// Of this bundle.
+    Containers(ResourceIx),
+}
+
 impl Work<'_> {
+    fn part(&self, parts: Parts, at: usize) -> Option<ResourceIx> {
+        match parts {
+            Parts::Children(of) => self.st[of].children.get(at).copied(),
+            Parts::Containers(bundle) => {
+                self.st[bundle].bundle_info()?.replicas.get(at).map(|replica| replica.container)
+            }
+        }
+    }
+
     /// The task that a collective's action stands for in one of its parts.
     pub fn original_task(&self, action: &Action, collective: ResourceIx) -> Task {
         let task = match &action.key {
@@ -51,10 +69,7 @@ impl Work<'_> {
         match self.st[r].variant() {
             Variant::Primitive => self.actions[action].flags,
             Variant::Group => self.group_flags(action, r, node),
-            Variant::Clone => {
-                let instances = self.st[r].children.clone();
-                self.summary_flags(action, r, &instances, node)
-            }
+            Variant::Clone => self.summary_flags(action, r, Parts::Children(r), node),
             Variant::Bundle => {
                 let child = self.st[r].bundle_info().and_then(|b| b.child);
                 let inner = matches!(
@@ -66,11 +81,8 @@ impl Work<'_> {
                         | Task::Demote
                         | Task::Demoted
                 );
-                let parts = match child.filter(|_| inner) {
-                    Some(child) => self.st[child].children.clone(),
-                    None => self.instances(r),
-                };
-                self.summary_flags(action, r, &parts, node)
+                let parts = child.filter(|_| inner).map_or(Parts::Containers(r), Parts::Children);
+                self.summary_flags(action, r, parts, node)
             }
         }
     }
@@ -113,7 +125,7 @@ impl Work<'_> {
         &mut self,
         action: ActionIx,
         r: ResourceIx,
-        parts: &[ResourceIx],
+        parts: Parts,
         node: Option<NodeIx>,
     ) -> ActionFlags {
         let mut flags = ActionFlags::OPTIONAL | ActionFlags::RUNNABLE | ActionFlags::PSEUDO;
@@ -121,12 +133,14 @@ impl Work<'_> {
             Key::Notify(_, task) => task.clone(),
             _ => self.actions[action].task.clone(),
         };
-        let task = match parts.first().or(self.instances(r).first()) {
-            Some(&part) => self.task_for(part, &task),
+        let task = match self.part(parts, 0).or_else(|| self.instances(r).first().copied()) {
+            Some(part) => self.task_for(part, &task),
             None => task,
         };
         let mut any_runnable = false;
-        for &part in parts {
+        let mut at = 0;
+        while let Some(part) = self.part(parts, at) {
+            at += 1;
             let primitive = self.st[part].variant() == Variant::Primitive;
             let part_node = if primitive { node } else { None };
             let Some(found) = self.part_of(part, &task, part_node) else { continue };

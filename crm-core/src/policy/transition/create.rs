@@ -220,7 +220,7 @@ impl Work<'_> {
                     self.actions.edge(fence, clear, EdgeFlags::I_THEN);
                 }
             }
-            Effect::Recurring { resource, node, task, interval_ms, .. } => {
+            Effect::Recurring { resource, node, task, interval_ms } => {
                 let task = Task::parse(&task);
                 let key = Key::Op(task.clone(), interval_ms);
                 self.action(Some(resource), key, task, Some(node), true);

@@ -106,10 +106,10 @@ impl Work<'_> {
         let mut changed = false;
         for name in ["type", "class", "provider"] {
             let then = history.attr(name);
-            let now = self.st[r].xml.attr(name).map(str::to_owned);
-            if then == now.as_deref() {
+            if then == self.st[r].xml.attr(name) {
                 continue;
             }
+            let now = self.st[r].xml.attr_text(name);
             changed = true;
             self.trigger_unfencing_by(r, node, "Device definition changed");
             if active {

@@ -15,8 +15,8 @@ impl Work<'_> {
         current: bool,
     ) -> Option<ResourceIx> {
         let instances = self.instances(collective);
-        if let [node] = self.nodes_of(of, current).as_slice() {
-            return self.instance_on(&instances, *node, role, current);
+        if let Some(node) = self.single_node(of, current) {
+            return self.instance_on(&instances, node, role, current);
         }
         let nodes = self.st.sorted_nodes(&self.st[of].table, None);
         nodes.into_iter().find_map(|node| self.instance_on(&instances, node, role, current))
@@ -30,9 +30,9 @@ impl Work<'_> {
         current: bool,
     ) -> Option<ResourceIx> {
         instances.iter().copied().find(|&i| {
-            !self.is_blocked(i)
+            self.single_node(i, current) == Some(node)
                 && (role == Role::Unknown || self.role_of(i, current) == role)
-                && self.nodes_of(i, current) == [node]
+                && !self.is_blocked(i)
         })
     }
 

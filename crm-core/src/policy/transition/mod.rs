@@ -27,6 +27,7 @@ pub mod task;
 pub mod update;
 pub mod write;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -51,6 +52,8 @@ pub struct Work<'s> {
     pub notifications: BTreeMap<(ResourceIx, Operation), NotifyOps>,
     operations: Operations,
     deferred: Vec<history::Deferred>,
+    /// Room for the text of a key.
+    key_text: String,
 }
 
 impl<'s> Work<'s> {
@@ -61,6 +64,7 @@ impl<'s> Work<'s> {
             notifications: BTreeMap::new(),
             operations: Operations::default(),
             deferred: Vec::new(),
+            key_text: String::new(),
         }
     }
 
@@ -97,12 +101,13 @@ impl<'s> Work<'s> {
         }
         let mut notes = Notes::default();
         let task = match key {
-            Key::Op(task, _) => task.as_str().to_owned(),
-            Key::Notify(point, task) => format!("{}_notify_{task}", point.as_str()),
-            Key::Free(text) => text.to_string(),
+            Key::Op(task, _) => Cow::Borrowed(task.as_str()),
+            Key::Notify(point, task) => Cow::Owned(format!("{}_notify_{task}", point.as_str())),
+            Key::Free(text) => Cow::Borrowed(&**text),
         };
-        let text = key.text(&self.st[r].id);
-        let config = self.st.op_config(r, &task, &text, key.interval(), node, &mut notes);
+        self.key_text.clear();
+        key.write(&self.st[r].id, &mut self.key_text);
+        let config = self.st.op_config(r, &task, &self.key_text, key.interval(), node, &mut notes);
         self.st.absorb(notes);
         let meta = Arc::new(config.meta);
         self.operations.insert(entry, meta.clone());
@@ -116,6 +121,10 @@ impl<'s> Work<'s> {
         if action.node.is_none() || action.is(ActionFlags::HAVE_EXTRA) {
             return;
         }
+        if !self.st[r].ops.iter().any(has_parameters) {
+            self.actions[ix].flags.set(ActionFlags::HAVE_EXTRA);
+            return;
+        }
         let (key, node) = (action.key.clone(), action.node);
         self.actions[ix].flags.set(ActionFlags::HAVE_EXTRA);
         let (task, interval) = match &key {
@@ -123,14 +132,11 @@ impl<'s> Work<'s> {
             Key::Notify(point, task) => (format!("{}_notify_{task}", point.as_str()), 0),
             Key::Free(_) => return,
         };
-        if !self.st[r].ops.iter().any(has_parameters) {
-            return;
-        }
         let text = key.text(&self.st[r].id);
         if self.st.find_op_for(r, &task, &text, interval).is_some_and(has_parameters) {
             let mut notes = Notes::default();
             let config = self.st.op_config(r, &task, &text, interval, node, &mut notes);
-            self.actions[ix].extra = config.extra.into_iter().collect();
+            self.actions[ix].extra = config.extra;
         }
     }
 }

@@ -335,33 +335,23 @@ impl Work<'_> {
 
     /// The one node on which a resource, and all of a collective, will be.
     pub fn single_next_node(&self, r: ResourceIx) -> Option<NodeIx> {
-        match self.nodes_of(r, false).as_slice() {
-            [only] => Some(*only),
-            _ => None,
-        }
+        self.single_node(r, false)
     }
 
-    /// Distinct nodes of every leaf: current or assigned ones.
-    pub fn nodes_of(&self, r: ResourceIx, current: bool) -> Vec<NodeIx> {
-        let mut nodes = Vec::new();
-        self.collect_nodes(r, current, &mut nodes);
-        nodes
+    /// The node of every leaf, current or assigned, if that is one and the same.
+    pub fn single_node(&self, r: ResourceIx, current: bool) -> Option<NodeIx> {
+        let mut found = None;
+        if self.agree_on_node(r, current, &mut found) { found } else { None }
     }
 
-    fn collect_nodes(&self, r: ResourceIx, current: bool, nodes: &mut Vec<NodeIx>) {
+    /// Whether no leaf is on another node than the one found first.
+    fn agree_on_node(&self, r: ResourceIx, current: bool, found: &mut Option<NodeIx>) -> bool {
         let rsc = &self.st[r];
-        if rsc.variant() == Variant::Primitive {
-            let here =
-                if current { rsc.running_on.clone() } else { rsc.assigned_node().into_iter().collect() };
-            for node in here {
-                if !nodes.contains(&node) {
-                    nodes.push(node);
-                }
-            }
-        } else {
-            for &child in &rsc.children {
-                self.collect_nodes(child, current, nodes);
-            }
+        let mut agree = |node: NodeIx| *found.get_or_insert(node) == node;
+        match (rsc.variant(), current) {
+            (Variant::Primitive, true) => rsc.running_on.iter().copied().all(agree),
+            (Variant::Primitive, false) => rsc.assigned_node().is_none_or(&mut agree),
+            _ => rsc.children.iter().all(|&child| self.agree_on_node(child, current, found)),
         }
     }
 }

@@ -46,9 +46,9 @@ impl Work<'_> {
         if interval == 0 {
             return None;
         }
-        let id = self.st[r].id.clone();
-        let op_id = op.id().unwrap_or_default().to_owned();
+        let op_id = op.id().unwrap_or_default();
         if op_id.is_empty() {
+            let id = self.st[r].id.clone();
             let text = format!("Ignoring {id} operation without id");
             self.st.complaints.error("operation-without-id", &id, text);
             return None;
@@ -66,7 +66,7 @@ impl Work<'_> {
         );
         if once_only {
             let text = format!("Ignoring {op_id} because {name} action cannot be recurring");
-            self.st.complaints.error("operation-cannot-recur", &op_id, text);
+            self.st.complaints.error("operation-cannot-recur", op_id, text);
             return None;
         }
         let twin = self.st[r].ops.iter().enumerate().find(|(i, other)| {
@@ -80,7 +80,7 @@ impl Work<'_> {
                  more than once per resource)",
                 twin.id().unwrap_or_default()
             );
-            self.st.complaints.error("operation-duplicate", &op_id, text);
+            self.st.complaints.error("operation-duplicate", op_id, text);
             return None;
         }
         if op.attr("enabled").and_then(values::parse_bool) == Some(false) {
@@ -91,7 +91,7 @@ impl Work<'_> {
             role = Role::parse(word);
             if role == Role::Unknown {
                 let text = format!("Ignoring {op_id} because {word} is not a valid role");
-                self.st.complaints.error("operation-role", &op_id, text);
+                self.st.complaints.error("operation-role", op_id, text);
                 return None;
             }
         }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use cib::Text;
+
 /// What an action does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Task {
@@ -198,10 +200,26 @@ impl Key {
 
     /// The operation key under a resource's name.
     pub fn text(&self, resource: &str) -> String {
+        let mut text = String::with_capacity(resource.len() + 32);
+        self.write(resource, &mut text);
+        text
+    }
+
+    /// Adds the operation key under a resource's name to a text.
+    pub fn write(&self, resource: &str, text: &mut String) {
         match self {
-            Key::Op(task, interval) => format!("{resource}_{task}_{interval}"),
-            Key::Notify(point, task) => format!("{resource}_{}_notify_{task}_0", point.as_str()),
-            Key::Free(text) => text.to_string(),
+            Key::Op(task, interval) => {
+                let interval = Text::from(i64::from(*interval));
+                for part in [resource, "_", task.as_str(), "_", interval.as_str()] {
+                    text.push_str(part);
+                }
+            }
+            Key::Notify(point, task) => {
+                for part in [resource, "_", point.as_str(), "_notify_", task.as_str(), "_0"] {
+                    text.push_str(part);
+                }
+            }
+            Key::Free(free) => text.push_str(free),
         }
     }
 }

@@ -162,7 +162,7 @@ impl Head {
             .nodes
             .iter()
             .filter(|node| node.online && !node.is_remote_kind())
-            .filter_map(|node| node.attributes.get("#feature-set").map(String::as_str))
+            .filter_map(|node| node.attribute("#feature-set"))
             .collect();
         sets.sort_unstable();
         sets.dedup();

@@ -37,8 +37,10 @@ pub(super) fn from_file(file: &Path) -> Result<Cib, Failure> {
         };
         Failure::new(status, format!("{place}: {error}"))
     })?;
-    let root = Element::parse(&String::from_utf8_lossy(&bytes))
-        .map_err(|error| Failure::new(exit::DATA, format!("{place}:{error}")))?;
+    // What is UTF-8 needs no copy.
+    let text =
+        String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
+    let root = Element::parse(&text).map_err(|error| Failure::new(exit::DATA, format!("{place}:{error}")))?;
     if root.name() != "cib" {
         let text = format!("{place}: found <{}>, expected <cib>", root.name());
         return Err(Failure::new(exit::NOINPUT, text));

@@ -227,15 +227,18 @@ fn simulate(arguments: &Arguments, request: &str) -> Result<u8, Failure> {
         eprint!("{}", out.stderr);
     }
     let in_place = arguments.in_place.then(|| input_file(arguments)).flatten();
-    let xml = |cib: &Option<Cib>| cib.as_ref().map(|cib| cib.root().to_xml());
-    for (file, text) in [
-        (arguments.save_dotfile.as_ref(), out.dot.clone()),
-        (arguments.save_graph.as_ref(), out.graph.clone()),
-        (arguments.save_input.as_ref(), xml(&out.input)),
-        (arguments.save_output.as_ref(), xml(&out.cib)),
-        (in_place.as_ref(), xml(&out.cib)),
+    for (file, what) in [
+        (arguments.save_dotfile.as_ref(), out.dot.map(Saved::Text)),
+        (arguments.save_graph.as_ref(), out.graph.map(Saved::Text)),
+        (arguments.save_input.as_ref(), out.input.map(Saved::Document)),
+        (arguments.save_output.as_ref(), out.cib.clone().map(Saved::Document)),
+        (in_place.as_ref(), out.cib.map(Saved::Document)),
     ] {
-        if let (Some(file), Some(text)) = (file, text) {
+        if let (Some(file), Some(what)) = (file, what) {
+            let text = match what {
+                Saved::Text(text) => text,
+                Saved::Document(cib) => cib.root().to_xml(),
+            };
             if file.as_os_str() == "-" {
                 print!("{text}");
                 continue;
@@ -244,6 +247,12 @@ fn simulate(arguments: &Arguments, request: &str) -> Result<u8, Failure> {
         }
     }
     Ok(u8::try_from(out.code).unwrap_or(exit::ERROR))
+}
+
+/// What may be wanted in a file; a document is printed only if it is.
+enum Saved {
+    Text(String),
+    Document(Cib),
 }
 
 /// What --in-place writes to: the file that was given, else the shadow that is active.

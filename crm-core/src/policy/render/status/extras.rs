@@ -4,6 +4,7 @@ use crate::policy::ix::NodeIx;
 use crate::policy::render::List;
 use crate::policy::state::{ResourceIx, State};
 use crate::policy::values;
+use cib::Text;
 
 use super::failures::long_time;
 use super::nodes::node_name;
@@ -28,8 +29,7 @@ pub(in crate::policy::render) fn shown_attributes(st: &State, n: NodeIx) -> Vec<
     if !st[n].online {
         return Vec::new();
     }
-    let mut own: Vec<(&String, &String)> =
-        st[n].attributes.iter().filter(|(name, _)| !hidden(name)).collect();
+    let mut own: Vec<(&Text, &Text)> = st[n].attributes.iter().filter(|(name, _)| !hidden(name)).collect();
     own.sort();
     own.into_iter().map(|(name, value)| Shown { name, value, expected: expected(st, n, name) }).collect()
 }
@@ -42,7 +42,7 @@ fn expected(st: &State, n: NodeIx, attribute: &str) -> Option<i32> {
             continue;
         }
         let parameters = st.parameters(r, Some(n));
-        let name = parameters.get("name").map_or("pingd", String::as_str);
+        let name = parameters.get("name").map_or("pingd", Text::as_str);
         if !name.eq_ignore_ascii_case(attribute) {
             continue;
         }
