@@ -107,13 +107,12 @@ fn digest(element: &Element, frame: Frame, sorted: bool, filter: &dyn Fn(&str) -
 }
 
 fn hex(sum: &[u8]) -> String {
-    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
-    let mut text = String::with_capacity(2 * sum.len());
+    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
+    let mut digits = Vec::with_capacity(2 * sum.len());
     for byte in sum {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 15));
+        digits.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
     }
-    text
+    String::from_utf8(digits).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -5,8 +5,10 @@
 //! They are small XML elements, so that a captured one can be read; everything that arrives is parsed
 //! as input from outside.
 
+use std::sync::Arc;
+
 use ccm::seam::Incarnation;
-use cib::Element;
+use cib::{Element, Text};
 
 use crate::policy::graph::{ActionId, ActionKind, GraphAction, GraphResource};
 use crate::transition::Key;
@@ -379,7 +381,7 @@ fn encode_action(action: &GraphAction) -> Element {
         element.push(child);
     }
     for (name, value) in &action.attributes {
-        element.push(Element::new("attr").with_attr("n", name.as_str()).with_attr("v", value.as_str()));
+        element.push(Element::new("attr").with_attr("n", name).with_attr("v", value));
     }
     for node in &action.downed {
         element.push(Element::new("downed").with_attr("id", node.as_str()));
@@ -403,13 +405,13 @@ fn decode_action(element: &Element) -> Result<GraphAction, MessageError> {
         None => None,
         Some(child) => {
             let rsc = Fields(child);
-            Some(GraphResource {
+            Some(Arc::new(GraphResource {
                 id: rsc.text("id")?,
                 long_id: rsc.maybe("long-id"),
                 class: rsc.text("class")?,
                 provider: rsc.maybe("provider"),
                 agent: rsc.text("type")?,
-            })
+            }))
         }
     };
     let attributes = element
@@ -424,12 +426,12 @@ fn decode_action(element: &Element) -> Result<GraphAction, MessageError> {
     Ok(GraphAction {
         id: ActionId(from.parse("id")?),
         kind,
-        operation: from.text("operation")?,
-        operation_key: from.text("operation_key")?,
-        internal_key: from.maybe("internal_key"),
-        on_node: from.maybe("on_node"),
-        on_node_uuid: from.maybe("on_node_uuid"),
-        router_node: from.maybe("router_node"),
+        operation: from.text("operation")?.into(),
+        operation_key: from.text("operation_key")?.into(),
+        internal_key: from.maybe("internal_key").map(Text::from),
+        on_node: from.maybe("on_node").map(Text::from),
+        on_node_uuid: from.maybe("on_node_uuid").map(Text::from),
+        router_node: from.maybe("router_node").map(Text::from),
         resource,
         attributes,
         downed,
@@ -462,14 +464,14 @@ mod tests {
                 on_node: Some("hatest4".into()),
                 on_node_uuid: Some("u".into()),
                 router_node: None,
-                resource: Some(GraphResource {
+                resource: Some(Arc::new(GraphResource {
                     id: "ip".into(),
                     long_id: Some("ip:0".into()),
                     class: "ocf".into(),
                     provider: Some("heartbeat".into()),
                     agent: "IPaddr2".into(),
-                }),
-                attributes: vec![("1st".into(), "a<b>\"c\" & 'd'\n".into())],
+                })),
+                attributes: [("1st", "a<b>\"c\" & 'd'\n")].into_iter().collect(),
                 downed: vec!["x".into()],
                 maintenance: vec![("y".into(), true)],
                 shutdown_lock: Some(17),

@@ -68,7 +68,7 @@ impl Node {
     }
 
     fn find(&self, name: &str) -> Option<usize> {
-        self.attrs.iter().position(|attr| attr.name.as_str() == name)
+        self.attrs.iter().position(|attr| attr.name.is(name))
     }
 }
 
@@ -112,7 +112,7 @@ impl Element {
         let mut start = 0;
         for attr in &self.0.attrs {
             let end = attr.end as usize;
-            if attr.name.as_str() == name {
+            if attr.name.is(name) {
                 return self.0.text.get(start..end);
             }
             start = end;
@@ -124,7 +124,7 @@ impl Element {
     pub fn attr_text(&self, name: &str) -> Option<Text> {
         let mut start = 0;
         for attr in &self.0.attrs {
-            if attr.name.as_str() == name {
+            if attr.name.is(name) {
                 return Some(Text::value(self, start, attr.end));
             }
             start = attr.end;
@@ -175,11 +175,11 @@ impl Element {
 
     /// The first child of that name.
     pub fn child(&self, name: &str) -> Option<&Element> {
-        self.0.nodes.iter().find(|node| node.name() == name)
+        self.0.nodes.iter().find(|node| node.0.name.is(name))
     }
 
     pub fn children_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Element> {
-        self.0.nodes.iter().filter(move |node| node.name() == name)
+        self.0.nodes.iter().filter(move |node| node.0.name.is(name))
     }
 
     /// Whether there is no child element.

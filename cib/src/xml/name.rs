@@ -38,6 +38,13 @@ impl Name {
         matches!(self.0, Repr::Known(COMMENT_INDEX))
     }
 
+    /// Whether this is the name. Most names that are asked for differ from the others in length or end.
+    #[inline]
+    pub(crate) fn is(&self, name: &str) -> bool {
+        let own = self.as_str();
+        own.len() == name.len() && own.as_bytes().last() == name.as_bytes().last() && own == name
+    }
+
     #[inline]
     pub(crate) fn as_str(&self) -> &str {
         match &self.0 {

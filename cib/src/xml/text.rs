@@ -139,6 +139,12 @@ impl From<&Text> for Text {
     }
 }
 
+impl From<Arc<str>> for Text {
+    fn from(text: Arc<str>) -> Self {
+        Text(Repr::Own(text))
+    }
+}
+
 impl From<String> for Text {
     fn from(text: String) -> Self {
         Text::from(text.as_str())

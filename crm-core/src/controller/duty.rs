@@ -93,7 +93,7 @@ impl Duty {
                     format!("{} of {} on {node}", a.operation, r.long_id.as_deref().unwrap_or(&r.id))
                 }
                 (None, Some(node)) => format!("{} of {node}", a.operation),
-                _ => a.operation_key.clone(),
+                _ => a.operation_key.to_string(),
             })
             .collect();
         TransitionStatus {
@@ -179,7 +179,7 @@ impl Controller {
             if let Some(op) = found
                 && let Some(magic) = op.attr("transition-magic").map(str::to_owned)
             {
-                let change = Change { node: node.clone(), resource: rsc.id.clone(), op };
+                let change = Change { node: node.to_string(), resource: rsc.id.clone(), op };
                 self.result(now, &change, &magic, out);
             }
         }
@@ -351,7 +351,7 @@ impl Controller {
         };
         let failed = Some(TransitionEvent::Result { action: id, outcome: Outcome::Failed });
         if action.kind == ActionKind::Cluster && action.operation == "stonith" {
-            let target = action.on_node.clone()?;
+            let target = action.on_node.as_ref()?.to_string();
             if self.fence_attempts_exhausted(&target) {
                 self.log(
                     Level::Warning,

@@ -144,11 +144,12 @@ impl Controller {
         let agent = AgentRef::from_cib(&resource.class, resource.provider.as_deref(), &resource.agent)
             .map_err(|e| e.to_string())?;
         let number = |name: &str| action.attribute(name).and_then(|v| v.parse::<u64>().ok()).unwrap_or(0);
-        let params: BTreeMap<String, String> = action.attributes.iter().cloned().collect();
+        let params: BTreeMap<String, String> =
+            action.attributes.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
         Ok(OpRequest {
             rsc: rsc.to_owned(),
             agent,
-            action: action.operation.clone(),
+            action: action.operation.to_string(),
             interval_ms: number("CRM_meta_interval"),
             timeout_ms: number("CRM_meta_timeout"),
             start_delay_ms: number("CRM_meta_start_delay"),

@@ -192,6 +192,6 @@ pub fn stuck(graph: &Graph) -> Vec<String> {
     }
     let never = graph.synapses.iter().zip(&waits).filter(|(_, left)| **left > 0);
     never
-        .map(|(s, _)| s.action.internal_key.clone().unwrap_or_else(|| s.action.operation_key.clone()))
+        .map(|(s, _)| s.action.internal_key.as_ref().unwrap_or(&s.action.operation_key).to_string())
         .collect()
 }

@@ -389,7 +389,7 @@ impl Run {
                         let is_fatal = action.operation == "stop"
                             || action.operation == "start" && scene.st().options.start_failure_fatal;
                         if is_fatal {
-                            let id = action.on_node_uuid.clone().unwrap_or_else(|| node.to_owned());
+                            let id = action.on_node_uuid.as_deref().unwrap_or(node).to_owned();
                             let name = format!("fail-count-{resource}#{}_0", action.operation);
                             fatal.push((node.to_owned(), id, name));
                         }
@@ -398,7 +398,7 @@ impl Run {
                         if action.kind == ActionKind::Cluster && action.operation == "stonith" =>
                     {
                         if action.attribute("CRM_meta_stonith_action") != Some("on") {
-                            step.fenced.extend(action.on_node.clone());
+                            step.fenced.extend(action.on_node.as_ref().map(ToString::to_string));
                         }
                     }
                     _ => {}

@@ -3,7 +3,12 @@
 //! A typed mirror of Pacemaker 2.1.5's `transition_graph` document: one synapse for each action, with
 //! the actions that must be confirmed before it may start.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use cib::Text;
+
+pub use super::graph_attributes::Attributes;
 
 /// Number of an action within one plan; unique, and printed in transition keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,19 +43,19 @@ pub struct GraphAction {
     pub id: ActionId,
     pub kind: ActionKind,
     /// The task: `start`, `stop`, `monitor`, `promote`, `stonith`, `do_shutdown`, …
-    pub operation: String,
+    pub operation: Text,
     /// `RSC_TASK_INTERVALMS`, as in the history.
-    pub operation_key: String,
+    pub operation_key: Text,
     /// The key under the instance's own name, where it differs.
-    pub internal_key: Option<String>,
+    pub internal_key: Option<Text>,
     /// Name of the node the action runs on, or is about (fencing).
-    pub on_node: Option<String>,
-    pub on_node_uuid: Option<String>,
+    pub on_node: Option<Text>,
+    pub on_node_uuid: Option<Text>,
     /// The cluster node that acts for a remote or guest node.
-    pub router_node: Option<String>,
-    pub resource: Option<GraphResource>,
-    /// Parameters and `CRM_meta_…` values, sorted bytewise by name.
-    pub attributes: Vec<(String, String)>,
+    pub router_node: Option<Text>,
+    pub resource: Option<Arc<GraphResource>>,
+    /// Parameters and `CRM_meta_…` values.
+    pub attributes: Attributes,
     /// Ids of nodes this action takes down when it succeeds.
     pub downed: Vec<String>,
     /// Remote nodes whose maintenance mode this action announces: id and whether it is on.
@@ -62,7 +67,7 @@ pub struct GraphAction {
 impl GraphAction {
     /// A parameter or `CRM_meta_…` value by name.
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.attributes.get(name)
     }
 }
 
@@ -72,7 +77,7 @@ pub struct Synapse {
     pub id: u32,
     /// 0 unless the resource or the action has a priority; greater goes first.
     pub priority: i32,
-    pub action: GraphAction,
+    pub action: Arc<GraphAction>,
     pub inputs: Vec<ActionId>,
 }
 

@@ -8,6 +8,7 @@ mod circles;
 pub mod complaint;
 pub mod dates;
 pub mod graph;
+mod graph_attributes;
 pub mod ix;
 pub mod ledger;
 pub mod placement;

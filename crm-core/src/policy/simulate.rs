@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
 
 use cib::{Cib, Element};
 
@@ -27,7 +28,7 @@ const CLASSES: [&str; 6] = ["ocf", "stonith", "service", "systemd", "upstart", "
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The action was carried out.
-    Ran(Box<GraphAction>),
+    Ran(Arc<GraphAction>),
     /// The action failed as asked for.
     Failed { id: ActionId, rc: i32 },
     /// A node attribute was set: name, value, node id.
@@ -156,9 +157,9 @@ impl Run<'_> {
     fn fire(&mut self, synapse: &Synapse, failures: &[Failure]) -> State {
         let action = &synapse.action;
         match action.kind {
-            ActionKind::Pseudo => self.events.push(Event::Ran(Box::new(action.clone()))),
+            ActionKind::Pseudo => self.events.push(Event::Ran(action.clone())),
             ActionKind::Cluster => {
-                self.events.push(Event::Ran(Box::new(action.clone())));
+                self.events.push(Event::Ran(action.clone()));
                 let off = action.attribute("CRM_meta_stonith_action") != Some("on");
                 if action.operation == "stonith" && off {
                     if let Some(node) = &action.on_node {
@@ -193,7 +194,7 @@ impl Run<'_> {
         forget(root, node, uuid);
     }
 
-    fn operation(&mut self, action: &GraphAction, failures: &[Failure]) -> State {
+    fn operation(&mut self, action: &Arc<GraphAction>, failures: &[Failure]) -> State {
         if action.operation == "probe_again" {
             return State::Confirmed;
         }
@@ -201,7 +202,7 @@ impl Run<'_> {
             return State::Confirmed;
         };
         if matches!(action.operation.as_str(), "delete" | "meta-data") {
-            self.events.push(Event::Ran(Box::new(action.clone())));
+            self.events.push(Event::Ran(action.clone()));
             return State::Confirmed;
         }
         let named = [shown(self.state, action), resource.id.as_str()];
@@ -210,7 +211,7 @@ impl Run<'_> {
             self.abort_priority = super::values::INFINITY;
             return State::Failed;
         }
-        self.events.push(Event::Ran(Box::new(action.clone())));
+        self.events.push(Event::Ran(action.clone()));
         let expected = action.attribute("CRM_meta_op_target_rc").and_then(|rc| rc.parse().ok()).unwrap_or(0);
         let uuid = match &action.router_node {
             Some(_) => node.clone(),
@@ -357,26 +358,32 @@ pub fn forget(root: &mut Element, node: &str, uuid: Option<&str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::graph::GraphAction;
+    use crate::policy::graph::{Attributes, GraphAction};
+    use cib::Text;
     use proptest::prelude::*;
 
     fn synapse(id: u32, inputs: Vec<u32>) -> Synapse {
         let action = GraphAction {
             id: ActionId(id),
             kind: ActionKind::Pseudo,
-            operation: String::new(),
-            operation_key: String::new(),
+            operation: Text::default(),
+            operation_key: Text::default(),
             internal_key: None,
             on_node: None,
             on_node_uuid: None,
             router_node: None,
             resource: None,
-            attributes: Vec::new(),
+            attributes: Attributes::default(),
             downed: Vec::new(),
             maintenance: Vec::new(),
             shutdown_lock: None,
         };
-        Synapse { id, priority: 0, action, inputs: inputs.into_iter().map(ActionId).collect() }
+        Synapse {
+            id,
+            priority: 0,
+            action: Arc::new(action),
+            inputs: inputs.into_iter().map(ActionId).collect(),
+        }
     }
 
     /// The reference's way: walks through the whole graph until one of them fires nothing.

@@ -1,16 +1,17 @@
 //! Elements of one name and id side by side, which no schema allows in the configuration and nothing forbids in the
 //! status section: what becomes of them when the reference writes a node's state back.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use cib::Element;
 
 /// Whether any two children of one element share name and id.
 pub(super) fn has_twins(element: &Element) -> bool {
-    let mut seen = BTreeSet::new();
-    let twin =
-        |child: &Element| child.id().is_some_and(|id| !seen.insert((child.name().to_owned(), id.to_owned())));
-    element.children().any(twin) || element.children().any(has_twins)
+    // What has one child, as most histories of a node have, needs no table.
+    let mut seen = HashSet::new();
+    let several = element.nodes().len() > 1;
+    several && element.children().any(|child| child.id().is_some_and(|id| !seen.insert((child.name(), id))))
+        || element.children().any(has_twins)
 }
 
 /// Takes over what an update has, as a modification of the CIB does: each of its elements goes into the first one of

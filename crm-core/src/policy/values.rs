@@ -30,6 +30,10 @@ pub enum Scan {
 
 /// Reads the leading integer: white space and a sign are allowed before it.
 pub fn scan(text: &str) -> Scan {
+    // Most numbers of a CIB are digits alone.
+    if matches!(text.len(), 1..=18) && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Scan::Clean(text.bytes().fold(0, |value, byte| value * 10 + i64::from(byte - b'0')));
+    }
     let trimmed = text.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
     let (negative, digits) = match trimmed.as_bytes().first() {
         Some(b'-') => (true, &trimmed[1..]),

@@ -190,7 +190,7 @@ impl Transition {
                 }
             }
         }
-        let mut ready = Ready::new(graph.synapses.iter().map(|s| &s.action), jobs);
+        let mut ready = Ready::new(graph.synapses.iter().map(|s| &*s.action), jobs);
         for (at, (synapse, inputs)) in graph.synapses.iter().zip(&waiting).enumerate() {
             if *inputs == 0 {
                 ready.add(at, &synapse.action);
@@ -233,7 +233,7 @@ impl Transition {
 
     /// An action of the plan.
     pub fn action(&self, id: ActionId) -> Option<&GraphAction> {
-        self.index.get(&id).and_then(|&i| self.graph.synapses.get(i)).map(|s| &s.action)
+        self.index.get(&id).and_then(|&i| self.graph.synapses.get(i)).map(|s| &*s.action)
     }
 
     /// Whether this action was fired and has no result yet.
@@ -243,7 +243,7 @@ impl Transition {
 
     /// Actions that run now, in the order of the graph.
     pub fn pending(&self) -> impl Iterator<Item = &GraphAction> {
-        self.pending.iter().filter_map(|&at| self.graph.synapses.get(at)).map(|synapse| &synapse.action)
+        self.pending.iter().filter_map(|&at| self.graph.synapses.get(at)).map(|synapse| &*synapse.action)
     }
 
     /// How many actions run now.

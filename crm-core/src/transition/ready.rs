@@ -119,7 +119,7 @@ impl Ready {
 }
 
 fn node(action: &GraphAction) -> String {
-    action.on_node.clone().unwrap_or_default()
+    action.on_node.as_deref().unwrap_or_default().to_owned()
 }
 
 /// Whether an executor has work with it. Source: Pacemaker 2.1.5 behaviour: all operations of resources count, but

@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used)]
+use std::sync::Arc;
+
 use super::*;
 use crate::policy::graph::{GraphResource, Synapse};
 
@@ -7,19 +9,19 @@ fn action(id: u32, kind: ActionKind, operation: &str, node: &str) -> GraphAction
         id: ActionId(id),
         kind,
         operation: operation.into(),
-        operation_key: format!("r{id}_{operation}_0"),
+        operation_key: format!("r{id}_{operation}_0").into(),
         internal_key: None,
-        on_node: (!node.is_empty()).then(|| node.to_owned()),
+        on_node: (!node.is_empty()).then(|| node.into()),
         on_node_uuid: None,
         router_node: None,
-        resource: Some(GraphResource {
+        resource: Some(Arc::new(GraphResource {
             id: format!("r{id}"),
             long_id: None,
             class: "ocf".into(),
             provider: None,
             agent: "Dummy".into(),
-        }),
-        attributes: vec![("CRM_meta_timeout".into(), "20000".into())],
+        })),
+        attributes: [("CRM_meta_timeout", "20000")].into_iter().collect(),
         downed: vec![],
         maintenance: vec![],
         shutdown_lock: None,
@@ -38,11 +40,11 @@ fn graph(rows: &[(u32, i32, &[u32])]) -> Graph {
             .map(|(i, (id, priority, inputs))| Synapse {
                 id: i as u32,
                 priority: *priority,
-                action: if *id >= 100 {
+                action: Arc::new(if *id >= 100 {
                     action(*id, ActionKind::Pseudo, "running", "")
                 } else {
                     action(*id, ActionKind::Resource, "start", if *id % 2 == 0 { "even" } else { "odd" })
-                },
+                }),
                 inputs: inputs.iter().map(|i| ActionId(*i)).collect(),
             })
             .collect(),
@@ -151,7 +153,7 @@ fn a_node_is_given_as_many_jobs_as_its_executor_takes() {
 #[test]
 fn a_cancellation_takes_no_job() {
     let mut g = graph(&[(1, 0, &[]), (3, 0, &[]), (5, 0, &[])]);
-    g.synapses[1].action.operation = "cancel".into();
+    Arc::make_mut(&mut g.synapses[1].action).operation = "cancel".into();
     let mut run = Run::with_jobs(g, 1);
     assert_eq!(Run::fired(&run.at(0, TransitionEvent::Go)), [1, 3]);
 }
@@ -208,7 +210,7 @@ fn what_ran_on_a_lost_node_is_not_waited_for() {
 #[test]
 fn while_held_only_stops_start_and_the_rest_follows_afterwards() {
     let mut g = graph(&[(1, 0, &[]), (2, 0, &[])]);
-    g.synapses[1].action.operation = "stop".into();
+    Arc::make_mut(&mut g.synapses[1].action).operation = "stop".into();
     let mut run = Run::new(g);
     run.at(0, TransitionEvent::Hold(true));
     assert_eq!(Run::fired(&run.log), [2]);
@@ -239,7 +241,7 @@ fn results_that_come_twice_or_too_early_change_nothing() {
 fn migrations_on_one_node_are_limited() {
     let mut g = graph(&[(1, 0, &[]), (3, 0, &[]), (2, 0, &[])]);
     for s in &mut g.synapses {
-        s.action.operation = "migrate_to".into();
+        Arc::make_mut(&mut s.action).operation = "migrate_to".into();
     }
     g.migration_limit = Some("1".into());
     let mut run = Run::new(g);

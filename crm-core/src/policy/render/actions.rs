@@ -102,7 +102,7 @@ fn ran(st: &State, action: &GraphAction) -> String {
         ActionKind::Resource => {
             let task = match action.attribute("CRM_meta_interval") {
                 Some(interval) if interval != "0" => format!("{}={interval}", action.operation),
-                _ => action.operation.clone(),
+                _ => action.operation.to_string(),
             };
             format!("Resource action: {:<15} {task} on {}", shown(st, action), node.unwrap_or_default())
         }

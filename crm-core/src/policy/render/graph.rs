@@ -26,7 +26,7 @@ pub fn xml(graph: &Graph, transition: u32) -> String {
         return out;
     }
     out.push_str(">\n");
-    let all = graph.synapses.iter().map(|synapse| &synapse.action).chain(&graph.absent);
+    let all = graph.synapses.iter().map(|synapse| &*synapse.action).chain(&graph.absent);
     let by_id: HashMap<ActionId, &GraphAction> = all.map(|action| (action.id, action)).collect();
     for synapse in &graph.synapses {
         let _ = write!(out, "  <synapse id=\"{}\"", synapse.id);

@@ -199,9 +199,6 @@ impl State {
             let c = self[r].children[i];
             self.nudge(ledger, c, node, score, source);
         }
-        if score == 0 && self[r].table.contains(node) {
-            return;
-        }
         if source == Source::Symmetric
             && (self[r].flags.exclusive_discovery || self[node].discovery == Discovery::Never)
         {
@@ -249,6 +246,18 @@ impl State {
     pub fn nudge_all<L: Ledger>(&mut self, ledger: &mut L, r: ResourceIx, score: i32, source: Source<'_>) {
         let nodes = self.nodes.len();
         self[r].table.reserve(nodes);
+        if score == 0 && self[r].children.iter().all(|c| self[*c].table.len() == nodes) {
+            // Nothing is added to what is there: nodes enter.
+            for i in 0..self.node_order.len() {
+                let n = self.node_order[i];
+                let hidden = source == Source::Symmetric
+                    && (self[r].flags.exclusive_discovery || self[n].discovery == Discovery::Never);
+                if !hidden && !self[r].table.contains(n) {
+                    self.add_score(ledger, r, n, 0, source);
+                }
+            }
+            return;
+        }
         for i in 0..self.node_order.len() {
             let n = self.node_order[i];
             self.nudge(ledger, r, n, score, source);

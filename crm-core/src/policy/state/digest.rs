@@ -6,6 +6,7 @@
 use super::operation::{self, key};
 use super::rules::Notes;
 use super::{NodeIx, ResourceIx, State, Table};
+use crate::policy::graph::Attributes;
 use crate::policy::values;
 use cib::{Element, Text};
 
@@ -79,9 +80,8 @@ fn filter(parameters: &mut Parameters<'_>) {
 }
 
 /// The digest of the parameters that an action of a graph has; the time-out of a recurring operation counts as one.
-pub fn of_action(attributes: &[(String, String)], interval_ms: &str) -> String {
-    let mut parameters: Parameters<'_> =
-        attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+pub fn of_action(attributes: &Attributes, interval_ms: &str) -> String {
+    let mut parameters: Parameters<'_> = attributes.iter().collect();
     let timeout = parameters.iter().copied().find(|(name, _)| *name == "CRM_meta_timeout");
     filter(&mut parameters);
     parameters.extend(timeout.filter(|_| interval_ms != "0"));

@@ -331,12 +331,12 @@ impl<L: Ledger> Builder<'_, L> {
                 at = if self.s[ix].flags.unique { None } else { self.s[ix].parent };
             }
         }
-        let id = self.s[r].id.clone();
         if self.s[r].role > Role::Stopped
             && !self.s[n].online
             && !self.s[n].maintenance
             && self.s[r].flags.managed
         {
+            let id = self.s[r].id.clone();
             let mut reason = format!("{id} is thought to be active there");
             let mut fence = false;
             if self.s.is_guest_node(n) {
@@ -370,7 +370,7 @@ impl<L: Ledger> Builder<'_, L> {
         let role = self.s[r].role;
         if role > Role::Stopped {
             if self.s[r].flags.orphan {
-                let node = self.s[n].name.clone();
+                let (id, node) = (self.s[r].id.clone(), self.s[n].name.clone());
                 let text = if self.s[r].flags.managed {
                     format!("Detected active orphan {id} running on {node}")
                 } else {
@@ -407,7 +407,6 @@ impl<L: Ledger> Builder<'_, L> {
 
     /// What the response to failures does to resource and node.
     fn respond(&mut self, n: NodeIx, r: ResourceIx, response: OnFail) {
-        let id = self.s[r].id.clone();
         let active = self.s[r].role > Role::Stopped;
         let fail = |b: &mut Self, r: ResourceIx| {
             b.s[r].flags.failed = true;
@@ -419,7 +418,10 @@ impl<L: Ledger> Builder<'_, L> {
                 self.s[r].flags.failed = true;
                 self.s.effect(Effect::Demote { resource: r, node: n });
             }
-            OnFail::Fence => self.s.fence_node(n, &format!("{id} failed there"), false),
+            OnFail::Fence => {
+                let reason = format!("{} failed there", self.s[r].id);
+                self.s.fence_node(n, &reason, false);
+            }
             OnFail::Standby => {
                 self.s[n].standby = true;
                 self.s[n].standby_onfail = true;

@@ -75,16 +75,24 @@ pub fn rc_text(code: i64) -> &'static str {
 /// the first word counts, 36 bytes at most.
 pub fn parse_transition_key(key: &str) -> Option<(i64, i64, i64, &str)> {
     let mut parts = key.splitn(4, ':');
-    let mut number = || parts.next()?.trim_start_matches(BLANKS).parse::<i32>().ok().map(i64::from);
+    let mut number = || after_blanks(parts.next()?).parse::<i32>().ok().map(i64::from);
     let (action, transition, expected) = (number()?, number()?, number()?);
-    let uuid = parts.next()?.trim_start_matches(BLANKS).split(BLANKS).next()?;
+    let uuid = after_blanks(parts.next()?);
+    let uuid = uuid.get(..uuid.bytes().position(is_blank).unwrap_or(uuid.len()))?;
     let end = (0..=uuid.len().min(36)).rev().find(|at| uuid.is_char_boundary(*at))?;
     let uuid = uuid.get(..end)?;
     (!uuid.is_empty()).then_some((action, transition, expected, uuid))
 }
 
 /// What C calls white space.
-const BLANKS: [char; 6] = [' ', '\t', '\n', '\r', '\u{b}', '\u{c}'];
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0xb | 0xc)
+}
+
+fn after_blanks(text: &str) -> &str {
+    let blanks = text.bytes().take_while(|byte| is_blank(*byte)).count();
+    text.get(blanks..).unwrap_or_default()
+}
 
 /// The result an entry was expected to have; −1 where that is not recorded.
 pub fn expected_rc(op: &Element) -> i64 {

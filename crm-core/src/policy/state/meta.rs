@@ -66,7 +66,6 @@ impl<L: Ledger> Builder<'_, L> {
         let rsc = &mut self.s[r];
         rsc.parameters = parameters;
         rsc.parameters_vary = vary;
-        let id = rsc.id.clone();
         let meta = |n: &str| rsc.meta.get(n).map(Text::as_str);
         let mut f = Flags {
             provisional: true,
@@ -137,6 +136,8 @@ impl<L: Ledger> Builder<'_, L> {
         }
         rsc.role = Role::Stopped;
         rsc.next_role = Role::Unknown;
+        let doubtful = threshold < 0 || f.restart_ordering || multiple.is_err();
+        let id = if doubtful { rsc.id.clone() } else { String::new() };
         if threshold < 0 {
             self.s.complaints.warning_once(
                 "migration-threshold",
@@ -170,12 +171,12 @@ impl<L: Ledger> Builder<'_, L> {
     /// The role that `target-role` limits a resource to, if any.
     pub fn target_role(&mut self, r: ResourceIx) -> Option<Role> {
         let rsc = &self.s[r];
-        let text = rsc.meta("target-role")?;
+        let text = rsc.meta.get("target-role")?;
         if text.eq_ignore_ascii_case("started") || text.eq_ignore_ascii_case("default") {
             return None;
         }
         let (id, promotable, role) = (rsc.id.clone(), rsc.flags.promotable, Role::parse(text));
-        let text = text.to_owned();
+        let text = text.clone();
         match role {
             Role::Unknown => {
                 self.s.complaints.log_error("role-unknown", &id, format!("Unknown role: {text}"));
@@ -212,8 +213,7 @@ impl<L: Ledger> Builder<'_, L> {
         }
         let fencing = self.s.options.stonith_enabled;
         let rsc = &self.s[r];
-        let id = rsc.id.clone();
-        let text = rsc.meta("requires").map(str::to_owned);
+        let text = rsc.meta.get("requires").cloned();
         let is = |w: &str| text.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(w));
         let (device, connection) = (rsc.flags.fence_device, rsc.flags.is_connection);
         let default = || {
@@ -264,6 +264,14 @@ impl<L: Ledger> Builder<'_, L> {
             Needs::Fencing => "fencing",
             Needs::Unfencing => "unfencing",
         };
+        let f = &mut self.s[r].flags;
+        f.needs_quorum = needs == Needs::Quorum;
+        f.needs_fencing = matches!(needs, Needs::Fencing | Needs::Unfencing);
+        f.needs_unfencing = needs == Needs::Unfencing;
+        if !warn_disabled && reset.is_none() && !invalid {
+            return;
+        }
+        let id = self.s[r].id.clone();
         if warn_disabled {
             self.s.complaints.warning(
                 "requires-fencing",
@@ -286,9 +294,5 @@ impl<L: Ledger> Builder<'_, L> {
                 format!("Resetting 'requires' for {id} to '{word}' because '{text}' is not valid"),
             );
         }
-        let f = &mut self.s[r].flags;
-        f.needs_quorum = needs == Needs::Quorum;
-        f.needs_fencing = matches!(needs, Needs::Fencing | Needs::Unfencing);
-        f.needs_unfencing = needs == Needs::Unfencing;
     }
 }

@@ -26,6 +26,7 @@ pub fn unpack(
     table: &mut Table,
     notes: &mut Notes,
 ) {
+    let mut only = None;
     let mut sets: Vec<(bool, i32, &Element)> = Vec::new();
     for set in parent.children_named(tag) {
         let Some(set) = rules::expand(input.root, set, notes) else { continue };
@@ -33,13 +34,16 @@ pub fn unpack(
             Mode::KeepFrom(f) => set.id().is_some_and(|id| id.eq_ignore_ascii_case(f)),
             _ => false,
         };
-        sets.push((is_first, parse_score(set.attr("score"), health), set));
+        let set = (is_first, parse_score(set.attr("score"), health), set);
+        // Nearly always there is one: that needs no list.
+        match only.take() {
+            None if sets.is_empty() => only = Some(set),
+            first => sets.extend(first.into_iter().chain([set])),
+        }
     }
-    if sets.len() > 1 {
-        sets.reverse();
-        sets.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.cmp(&a.1)));
-    }
-    for (_, _, set) in sets {
+    sets.reverse();
+    sets.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.cmp(&a.1)));
+    for (_, _, set) in only.into_iter().chain(sets) {
         if !rules::applies(set, input, notes) {
             continue;
         }

@@ -223,8 +223,9 @@ impl<L: Ledger> Builder<'_, L> {
         let rsc = &self.s[r];
         let Some(parent) = rsc.parent else { return true };
         let class = Class::of(rsc.class());
-        let (id, name) = (rsc.id.clone(), rsc.class().to_owned());
+        let names = |rsc: &Resource| (rsc.id.clone(), rsc.class().to_owned());
         if rsc.flags.unique && !class.unique && self.s[self.s.top_of(r)].variant() == Variant::Clone {
+            let (id, name) = names(rsc);
             let top = self.s.top_of(r);
             let top_id = self.s[top].id.clone();
             self.s.complaints.warning(
@@ -245,6 +246,7 @@ impl<L: Ledger> Builder<'_, L> {
             }
         }
         if self.s[r].flags.promotable && !class.promotable {
+            let (id, name) = names(&self.s[r]);
             let what = format!(
                 "Resource {id} is of type {name} and therefore cannot be used as a promotable clone resource"
             );

@@ -29,7 +29,7 @@ pub enum Needs {
 #[derive(Debug, Clone, Default)]
 pub struct Meta {
     base: Option<Arc<Table>>,
-    own: Vec<(Cow<'static, str>, Arc<str>)>,
+    own: Vec<(Cow<'static, str>, Text)>,
 }
 
 impl Meta {
@@ -40,22 +40,37 @@ impl Meta {
 
     pub fn get(&self, name: &str) -> Option<&str> {
         match self.own.iter().find(|(n, _)| n == name) {
-            Some((_, value)) => Some(value),
+            Some((_, value)) => Some(value.as_str()),
             None => self.base.as_ref()?.get(name).map(Text::as_str),
         }
     }
 
-    pub fn set(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Arc<str>>) {
+    pub fn set(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Text>) {
         let name = name.into();
         let value = value.into();
         match self.own.iter_mut().find(|(n, _)| *n == name) {
             Some(entry) => entry.1 = value,
-            None => self.own.push((name, value)),
+            None => {
+                if self.own.is_empty() {
+                    self.own.reserve_exact(1);
+                }
+                self.own.push((name, value));
+            }
         }
     }
 
+    /// Whether both come from the same operation, with the same values of their own.
+    pub fn same(&self, other: &Meta) -> bool {
+        let base = match (&self.base, &other.base) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            _ => false,
+        };
+        base && self.own == other.own
+    }
+
     /// Sets what has no value yet.
-    pub fn set_default(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Arc<str>>) {
+    pub fn set_default(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Text>) {
         let name = name.into();
         if self.get(&name).is_none() {
             self.own.push((name, value.into()));
@@ -63,11 +78,11 @@ impl Meta {
     }
 
     /// Every name and value; own values hide those of the operation. In no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let own = self.own.iter().map(|(n, v)| (n.as_ref(), v.as_ref()));
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Text)> {
+        let own = self.own.iter().map(|(n, v)| (n.as_ref(), v));
         let base = self.base.iter().flat_map(|base| base.iter());
         let base = base.filter(|(n, _)| !self.own.iter().any(|(own, _)| own == n.as_str()));
-        own.chain(base.map(|(n, v)| (n.as_str(), v.as_str())))
+        own.chain(base.map(|(n, v)| (n.as_str(), v)))
     }
 }
 
@@ -191,7 +206,11 @@ impl std::ops::IndexMut<ActionIx> for Actions {
 impl Actions {
     /// Room for so many actions; more may come.
     pub fn with_capacity(actions: usize) -> Self {
-        Actions { all: Vec::with_capacity(actions), ..Actions::default() }
+        Actions {
+            all: Vec::with_capacity(actions),
+            orderings: Vec::with_capacity(2 * actions),
+            ..Actions::default()
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -226,7 +245,12 @@ impl Actions {
                 if self.by_resource.len() <= resource.at() {
                     self.by_resource.resize_with(resource.at() + 1, Vec::new);
                 }
-                self.by_resource[resource.at()].push(ix);
+                let own = &mut self.by_resource[resource.at()];
+                if own.is_empty() {
+                    // A start, a stop, a monitor, and what moving it takes.
+                    own.reserve(6);
+                }
+                own.push(ix);
             }
             None => {
                 self.singletons.insert(key.clone(), ix);

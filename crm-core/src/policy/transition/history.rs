@@ -59,6 +59,13 @@ impl Work<'_> {
 
     fn check_entry(&mut self, node: NodeIx, history: &Element) {
         let Some(id) = history.id() else { return };
+        // Most names are of one primitive.
+        if let Some(&[r]) = self.st.by_id.get(id).map(Vec::as_slice)
+            && self.st[r].is_primitive()
+            && self.st[r].id == id
+        {
+            return self.check_resource(r, node, history);
+        }
         for r in self.named_in_history(id) {
             self.check_resource(r, node, history);
         }

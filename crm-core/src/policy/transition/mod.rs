@@ -38,11 +38,15 @@ use super::state::operation::has_parameters;
 use super::state::rules::Notes;
 use super::state::{EffectPhase, State, Table};
 use arena::Actions;
+use cib::Text;
 use notify::{NotifyOps, Operation};
-use task::Key;
+use task::{Key, Task};
 
 /// Meta-attributes of configured operations, made once for each resource and key.
 type Operations = FxHashMap<(ResourceIx, Key, Option<NodeIx>), Arc<Table>>;
+
+/// Class, provider and type of an agent.
+type Agent = (Option<Text>, Option<Text>, Option<Text>);
 
 /// A working state and the actions of its plan.
 #[derive(Debug)]
@@ -51,7 +55,10 @@ pub struct Work<'s> {
     pub actions: Actions,
     pub notifications: BTreeMap<(ResourceIx, Operation), NotifyOps>,
     operations: Operations,
+    /// Those of operations that no resource of an agent configures: they are the same for all.
+    defaults: FxHashMap<(Option<Agent>, Key), Arc<Table>>,
     deferred: Vec<history::Deferred>,
+    written: write::Written,
     /// Room for the text of a key.
     key_text: String,
 }
@@ -63,7 +70,9 @@ impl<'s> Work<'s> {
             st,
             notifications: BTreeMap::new(),
             operations: Operations::default(),
+            defaults: FxHashMap::default(),
             deferred: Vec::new(),
+            written: write::Written::default(),
             key_text: String::new(),
         }
     }
@@ -93,6 +102,12 @@ impl<'s> Work<'s> {
 
     /// The meta-attributes of the operation that a key names.
     fn operation_meta(&mut self, r: ResourceIx, key: &Key, node: Option<NodeIx>) -> Arc<Table> {
+        self.key_text.clear();
+        key.write(&self.st[r].id, &mut self.key_text);
+        let shared = self.default_of(r, key);
+        if let Some(found) = shared.as_ref().and_then(|shared| self.defaults.get(shared)) {
+            return found.clone();
+        }
         // Only the time-outs of fence devices depend on the node.
         let node = node.filter(|_| self.st[r].flags.fence_device);
         let entry = (r, key.clone(), node);
@@ -105,13 +120,39 @@ impl<'s> Work<'s> {
             Key::Notify(point, task) => Cow::Owned(format!("{}_notify_{task}", point.as_str())),
             Key::Free(text) => Cow::Borrowed(&**text),
         };
-        self.key_text.clear();
-        key.write(&self.st[r].id, &mut self.key_text);
         let config = self.st.op_config(r, &task, &self.key_text, key.interval(), node, &mut notes);
         self.st.absorb(notes);
+        // What is said about failures is looked at for each resource.
+        let shared = shared.filter(|_| !config.meta.contains_key("on-fail"));
         let meta = Arc::new(config.meta);
-        self.operations.insert(entry, meta.clone());
+        match shared {
+            Some(shared) => {
+                self.defaults.insert(shared, meta.clone());
+            }
+            None => {
+                self.operations.insert(entry, meta.clone());
+            }
+        }
         meta
+    }
+
+    /// Under what the operation of a key is shared with other resources, if it is: it has no element, and nothing else
+    /// about the resource counts. `key_text` is its text.
+    fn default_of(&self, r: ResourceIx, key: &Key) -> Option<(Option<Agent>, Key)> {
+        let Key::Op(task, 0) = key else { return None };
+        // Probes and demotions look at other operations, fence devices at parameters.
+        if matches!(task, Task::Monitor | Task::Demote) || self.st[r].flags.fence_device {
+            return None;
+        }
+        if self.st.find_op_for(r, task.as_str(), &self.key_text, 0).is_some() {
+            return None;
+        }
+        let agent = self.st.op_defaults.as_ref().map(|_| {
+            let xml = &self.st[r].xml;
+            let [class, provider, kind] = ["class", "provider", "type"].map(|name| xml.attr_text(name));
+            (class, provider, kind)
+        });
+        Some((agent, key.clone()))
     }
 
     /// Evaluates the parameters of an action's operation for its node.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cib::Text;
+
 use super::Work;
 use super::flags::{ActionFlags, EdgeFlags};
 use super::task::{Key, NotifyPoint, Task};
@@ -400,8 +402,8 @@ impl Work<'_> {
         let about = Task::parse(self.actions[point].meta.get("notify_operation")?);
         let optional = self.actions[point].optional();
         let ix = self.action(Some(r), Key::Notify(kind, about), Task::Notify, Some(node), optional);
-        let copied: Vec<(String, String)> =
-            self.actions[point].meta.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+        let copied: Vec<(String, Text)> =
+            self.actions[point].meta.iter().map(|(n, v)| (n.to_owned(), v.clone())).collect();
         for (name, value) in copied {
             self.actions[ix].meta.set_default(name, value);
         }

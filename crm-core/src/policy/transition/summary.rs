@@ -91,11 +91,7 @@ impl Work<'_> {
 
     /// The oldest action of a task on a node; one without a node, made for an ordering, takes that node.
     fn oldest(&mut self, r: ResourceIx, task: Task, node: Option<NodeIx>) -> Option<ActionIx> {
-        let all = self.actions.matching(r, &Key::once(task), None);
-        let found = all.into_iter().find(|a| {
-            let at = self.actions[*a].node;
-            node.is_none() || at.is_none() || at == node
-        })?;
+        let found = self.actions.find(r, &Key::once(task), node)?;
         if self.actions[found].node.is_none() {
             self.actions[found].node = node;
         }

@@ -68,6 +68,13 @@ impl Task {
             Task::ProbeAgain,
             Task::MaintenanceNodes,
         ];
+        // What histories are full of.
+        match text {
+            "start" => return Task::Start,
+            "stop" => return Task::Stop,
+            "monitor" => return Task::Monitor,
+            _ => {}
+        }
         KNOWN
             .iter()
             .find(|task| task.as_str().eq_ignore_ascii_case(text))

@@ -1,15 +1,44 @@
 //! The transition graph: which actions go into it, in which order, with which inputs and attributes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use cib::Text;
 
 use super::Work;
-use super::arena::{Action, Input};
+use super::arena::{Action, Input, Meta};
 use super::flags::{ActionFlags, EdgeFlags};
 use super::task::{Key, Task};
-use crate::policy::graph::{ActionId, ActionKind, Graph, GraphAction, GraphResource, Synapse};
+use crate::policy::graph::{ActionId, ActionKind, Attributes, Graph, GraphAction, GraphResource, Synapse};
 use crate::policy::ix::{ActionIx, NodeIx, ResourceIx};
 use crate::policy::state::Variant;
 use crate::policy::values;
+
+/// What the action written last had: the next one may have the same.
+#[derive(Debug, Default)]
+pub struct Written {
+    resource: Option<(ResourceIx, Arc<GraphResource>)>,
+    attributes: Option<LastAttributes>,
+}
+
+#[derive(Debug)]
+struct LastAttributes {
+    resource: Option<ResourceIx>,
+    task: Task,
+    meta: Meta,
+    made: Arc<[(Text, Text)]>,
+}
+
+const ON_NODE: Text = Text::fixed("CRM_meta_on_node");
+const ON_NODE_UUID: Text = Text::fixed("CRM_meta_on_node_uuid");
+
+/// The name under which a graph carries a meta-attribute.
+fn meta_name(name: &str) -> Text {
+    let mut text = String::with_capacity("CRM_meta_".len() + name.len());
+    text.push_str("CRM_meta_");
+    text.extend(name.chars().map(|c| if c == '-' { '_' } else { c }));
+    text.into()
+}
 
 impl Work<'_> {
     /// Writes the graph; clones make their notifications on the way.
@@ -34,9 +63,9 @@ impl Work<'_> {
         for ix in self.actions.newest() {
             self.write_action(ix, &mut graph);
         }
-        let present: BTreeSet<ActionId> = graph.synapses.iter().map(|s| s.action.id).collect();
         let inputs = graph.synapses.iter().flat_map(|s| s.inputs.iter().copied());
-        let absent: BTreeSet<ActionId> = inputs.filter(|id| !present.contains(id)).collect();
+        let dumped = |id: &ActionId| self.actions[ActionIx(id.0 - 1)].is(ActionFlags::DUMPED);
+        let absent: BTreeSet<ActionId> = inputs.filter(|id| !dumped(id)).collect();
         graph.absent = absent.into_iter().map(|id| self.graph_action(ActionIx(id.0 - 1))).collect();
         graph.recheck_by = self.st.recheck_by.and_then(|t| u64::try_from(t).ok());
         graph
@@ -104,7 +133,7 @@ impl Work<'_> {
             let of_resource = action.resource.map_or(0, |r| self.st[r].priority);
             of_resource.max(action.priority).max(0)
         };
-        let action = self.graph_action(ix);
+        let action = Arc::new(self.graph_action(ix));
         let id = u32::try_from(graph.synapses.len()).unwrap_or(u32::MAX);
         graph.synapses.push(Synapse { id, priority, action, inputs });
     }
@@ -240,13 +269,13 @@ impl Work<'_> {
         let names_node = kind != ActionKind::Pseudo || action.task == Task::Stonith;
         let node = action.node.filter(|_| names_node);
         let router = if names_node { self.router_node(action) } else { None };
-        let key = self.key_text(action);
+        let key = Text::from(self.key_text(action));
         let (operation_key, internal_key) = match self.history_key(action) {
-            Some(shown) => (shown, Some(key)),
+            Some(shown) => (shown.into(), Some(key)),
             None => (key, None),
         };
-        let on_node = node.map(|n| self.st[n].name.clone());
-        let on_node_uuid = node.map(|n| self.st[n].id.clone());
+        let on_node = node.map(|n| Text::from(self.st[n].name.as_str()));
+        let on_node_uuid = node.map(|n| Text::from(self.st[n].id.as_str()));
         let locked = action.resource.filter(|_| names_node).and_then(|r| {
             let rsc = &self.st[r];
             let lock = rsc.lock_node?;
@@ -257,14 +286,14 @@ impl Work<'_> {
         let mut out = GraphAction {
             id: self.id_of(ix),
             kind,
-            operation: action.task.as_str().to_owned(),
+            operation: action.task.as_str().into(),
             operation_key,
             internal_key,
             on_node,
             on_node_uuid,
-            router_node: router.map(|n| self.st[n].name.clone()),
+            router_node: router.map(|n| self.st[n].name.as_str().into()),
             resource: None,
-            attributes: Vec::new(),
+            attributes: Attributes::default(),
             downed: self.downed(action),
             maintenance: Vec::new(),
             shutdown_lock: locked.and_then(|t| u64::try_from(t).ok()),
@@ -273,15 +302,23 @@ impl Work<'_> {
             out.maintenance = self.maintenance_states();
         }
         if let (Some(r), false) = (action.resource, action.pseudo()) {
-            out.resource = Some(self.graph_resource(r));
+            out.resource = Some(self.shared_graph_resource(r));
         }
-        if let (Some(name), Some(id)) = (&out.on_node, &out.on_node_uuid) {
-            let meta = &mut self.actions[ix].meta;
-            meta.set("on_node", name.as_str());
-            meta.set("on_node_uuid", id.as_str());
-        }
-        out.attributes = self.graph_attributes(ix);
+        let node = out.on_node.clone().zip(out.on_node_uuid.clone());
+        out.attributes = self.graph_attributes(ix, node);
         out
+    }
+
+    /// The same resource is that of many actions, one after the other.
+    fn shared_graph_resource(&mut self, r: ResourceIx) -> Arc<GraphResource> {
+        if let Some((known, made)) = &self.written.resource
+            && *known == r
+        {
+            return Arc::clone(made);
+        }
+        let made = Arc::new(self.graph_resource(r));
+        self.written.resource = Some((r, Arc::clone(&made)));
+        made
     }
 
     /// The operation key under the resource's own id.
@@ -361,31 +398,77 @@ impl Work<'_> {
         }
     }
 
-    fn graph_attributes(&self, ix: ActionIx) -> Vec<(String, String)> {
-        let action = &self.actions[ix];
-        let mut out: BTreeMap<String, String> = BTreeMap::new();
-        let mut put = |name: &str, value: &str| {
-            if !out.contains_key(name) {
-                out.insert(name.to_owned(), value.to_owned());
-            }
+    /// Parameters and meta-attributes of an action; `node` is name and id of the node it is for.
+    fn graph_attributes(&mut self, ix: ActionIx, node: Option<(Text, Text)>) -> Attributes {
+        let own = match node {
+            Some((name, id)) => [ON_NODE, ON_NODE_UUID].into_iter().zip([name, id]).collect(),
+            None => Vec::new(),
         };
-        put("crm_feature_set", cib::FEATURE_SET);
+        if !self.shares_attributes(ix) {
+            return self.collect_attributes(ix, &own).into_iter().collect();
+        }
+        let action = &self.actions[ix];
+        if let Some(last) = &self.written.attributes
+            && last.resource == action.resource
+            && last.task == action.task
+            && last.meta.same(&action.meta)
+        {
+            return Attributes::new(Arc::clone(&last.made), own);
+        }
+        let made: Arc<[(Text, Text)]> = self.collect_attributes(ix, &[]).into_iter().collect();
+        let action = &self.actions[ix];
+        self.written.attributes = Some(LastAttributes {
+            resource: action.resource,
+            task: action.task.clone(),
+            meta: action.meta.clone(),
+            made: Arc::clone(&made),
+        });
+        Attributes::new(made, own)
+    }
+
+    /// Whether the attributes of an action do not depend on its node, beyond its name.
+    fn shares_attributes(&self, ix: ActionIx) -> bool {
+        let action = &self.actions[ix];
+        let Some(r) = action.resource else { return false };
+        let rsc = &self.st[r];
+        let guest = action.node.is_some_and(|n| self.st.container_of_node(n).is_some());
+        action.extra.is_empty()
+            && !rsc.parameters_vary
+            && !rsc.flags.is_connection
+            && !guest
+            && action.task != Task::Stonith
+            // Who says so himself is heard, or not, in the order of collecting.
+            && [ON_NODE, ON_NODE_UUID].iter().all(|name| !rsc.parameters.contains_key(name))
+            && ["on_node", "on_node_uuid"].iter().all(|name| action.meta.get(name).is_none())
+    }
+
+    fn collect_attributes(&self, ix: ActionIx, node: &[(Text, Text)]) -> BTreeMap<Text, Text> {
+        let action = &self.actions[ix];
+        let mut out: BTreeMap<Text, Text> = BTreeMap::new();
+        // The first value of a name counts.
+        let mut put = |name: Text, value: Text| {
+            out.entry(name).or_insert(value);
+        };
+        put(Text::fixed("crm_feature_set"), Text::fixed(cib::FEATURE_SET));
         for (name, value) in &action.extra {
-            put(name, value);
+            put(name.clone(), value.clone());
         }
         let leaf = action.resource.filter(|&r| self.st[r].variant() == Variant::Primitive);
         if let Some(r) = leaf {
             let parameters = self.st.parameters(r, action.node);
             if let Some(address) = self.st.bundle_address(r) {
-                put("addr", address);
+                put(Text::fixed("addr"), address.into());
             }
             for (name, value) in parameters.iter() {
-                put(name, value);
+                put(name.clone(), value.clone());
             }
+        }
+        for (name, value) in node {
+            put(name.clone(), value.clone());
         }
         for (name, value) in action.meta.iter() {
             if !name.contains('#') && !name.contains(':') {
-                put(&format!("CRM_meta_{}", name.replace('-', "_")), value);
+                put(meta_name(name), value.clone());
             }
         }
         let mut above = action.resource;
@@ -399,14 +482,14 @@ impl Work<'_> {
         if let (Task::Stonith, Some(node)) = (&action.task, action.node) {
             for (name, value) in &self.st[node].attributes {
                 if !name.contains('#') && !name.contains(':') {
-                    put(&format!("CRM_meta_{}", name.replace('-', "_")), value);
+                    put(meta_name(name), value.clone());
                 }
             }
         }
-        out.into_iter().collect()
+        out
     }
 
-    fn variant_attributes(&self, r: ResourceIx, put: &mut impl FnMut(&str, &str)) {
+    fn variant_attributes(&self, r: ResourceIx, put: &mut impl FnMut(Text, Text)) {
         let rsc = &self.st[r];
         if rsc.is_primitive() {
             for (meta, name) in [
@@ -414,32 +497,33 @@ impl Work<'_> {
                 ("remote-node", "CRM_meta_remote_node"),
                 ("external-ip", "pcmk_external_ip"),
             ] {
-                if let Some(value) = rsc.meta(meta) {
-                    put(name, value);
+                if let Some(value) = rsc.meta.get(meta) {
+                    put(Text::fixed(name), value.clone());
                 }
             }
         }
         if let Some(container) = rsc.container {
-            put("CRM_meta_container", &self.st[container].id);
+            put(Text::fixed("CRM_meta_container"), self.st[container].id.as_str().into());
         }
         if let Some(clone) = rsc.clone_info() {
             let yes = |flag: bool| if flag { "true" } else { "false" };
-            put("CRM_meta_globally_unique", yes(rsc.flags.unique));
-            put("CRM_meta_notify", yes(rsc.flags.notify));
-            put("CRM_meta_clone_max", &clone.max.to_string());
-            put("CRM_meta_clone_node_max", &clone.node_max.to_string());
+            let number = |number: i32| Text::from(i64::from(number));
+            put(Text::fixed("CRM_meta_globally_unique"), Text::fixed(yes(rsc.flags.unique)));
+            put(Text::fixed("CRM_meta_notify"), Text::fixed(yes(rsc.flags.notify)));
+            put(Text::fixed("CRM_meta_clone_max"), number(clone.max));
+            put(Text::fixed("CRM_meta_clone_node_max"), number(clone.node_max));
             if rsc.flags.promotable {
                 for name in ["CRM_meta_promoted_max", "CRM_meta_master_max"] {
-                    put(name, &clone.promoted_max.to_string());
+                    put(Text::fixed(name), number(clone.promoted_max));
                 }
                 for name in ["CRM_meta_promoted_node_max", "CRM_meta_master_node_max"] {
-                    put(name, &clone.promoted_node_max.to_string());
+                    put(Text::fixed(name), number(clone.promoted_node_max));
                 }
             }
         }
     }
 
-    fn host_attributes(&self, action: &Action, node: NodeIx, put: &mut impl FnMut(&str, &str)) {
+    fn host_attributes(&self, action: &Action, node: NodeIx, put: &mut impl FnMut(Text, Text)) {
         let Some(container) = self.st.container_of_node(node) else { return };
         let task = match &action.task {
             Task::Notify | Task::Notified => {
@@ -455,10 +539,10 @@ impl Work<'_> {
             _ => None,
         };
         if let Some(host) = host {
-            put("CRM_meta_physical_host", &self.st[host].name);
+            put(Text::fixed("CRM_meta_physical_host"), self.st[host].name.as_str().into());
             let target = action.resource.and_then(|r| self.st[r].meta("container-attribute-target"));
             if let Some(target) = target {
-                put("CRM_meta_container_attribute_target", target);
+                put(Text::fixed("CRM_meta_container_attribute_target"), target.into());
             }
         }
     }

@@ -125,18 +125,18 @@ fn ran(st: &State, action: &GraphAction) -> Tag {
     let node = action.on_node.as_deref();
     match action.kind {
         ActionKind::Pseudo => {
-            Tag::new("pseudo_action").with("task", &action.operation_key).with_some("node", node)
+            Tag::new("pseudo_action").with("task", action.operation_key.as_str()).with_some("node", node)
         }
         ActionKind::Cluster if action.operation == "stonith" => Tag::new("fencing_action")
             .with("target", node.unwrap_or_default())
             .with("op", action.attribute("CRM_meta_stonith_action").unwrap_or("reboot")),
         ActionKind::Cluster => Tag::new("cluster_action")
-            .with("task", &action.operation)
+            .with("task", action.operation.as_str())
             .with("node", node.unwrap_or_default())
             .with_some("id", action.resource.as_ref().map(|r| &r.id)),
         ActionKind::Resource => Tag::new("rsc_action")
             .with("resource", shown(st, action))
-            .with("op", &action.operation)
+            .with("op", action.operation.as_str())
             .with("node", node.unwrap_or_default())
             .with_some("interval", action.attribute("CRM_meta_interval").filter(|i| *i != "0")),
     }
