@@ -1,16 +1,19 @@
 //! Our tree as the validator sees it, and its findings in our words.
 
-use relax_ng::{Content, DatatypeRegistry, Element as Seen, ExpandedName, Schema, ValidationErrorKind};
+use relax_ng::{Content, DatatypeRegistry, Element as Seen, ExpandedName, ValidationErrorKind};
 
 use super::complaint::{Complaint, Severity};
+use super::grammar::Grammar;
+use super::words::Words;
 use super::{SchemaError, remedy};
 use crate::Element;
 
 /// The structural complaints about a document.
-pub(super) fn structure(root: &Element, schema: &Schema) -> Result<Vec<Complaint>, SchemaError> {
+pub(super) fn structure(root: &Element, grammar: &Grammar) -> Result<Vec<Complaint>, SchemaError> {
     let registry = DatatypeRegistry::new();
-    let seen = View { element: root, id: None, above: None };
-    let found = schema
+    let seen = View { element: root, id: None, above: None, words: &grammar.words };
+    let found = grammar
+        .schema
         .validate(&registry, &seen)
         .map_err(|error| SchemaError::Grammar { dialect: "cib".into(), why: error.to_string() })?;
     Ok(found.iter().map(|error| complaint(error.kind(), error.location())).collect())
@@ -22,6 +25,7 @@ struct View<'a> {
     id: Option<&'a str>,
     /// Name of the element it is in; none for the root.
     above: Option<&'a str>,
+    words: &'a Words,
 }
 
 /// Where something is wrong: the element, the id to name it by, the name of the element it is in.
@@ -37,7 +41,7 @@ impl<'a> Seen for View<'a> {
     fn attributes(&self) -> impl Iterator<Item = (ExpandedName, String)> {
         let attributes =
             self.element.attrs().filter(|(name, _)| *name != "xmlns" && !name.starts_with("xmlns:"));
-        attributes.map(|(name, value)| (local(name), value.to_owned()))
+        attributes.map(|(name, value)| (local(name), self.words.stand_in(name, value).to_owned()))
     }
 
     fn children(&self) -> impl Iterator<Item = Content<Self>> {
@@ -45,8 +49,8 @@ impl<'a> Seen for View<'a> {
         let hide = self.element.name() == "status" && self.above.is_some();
         let id = self.element.id().or(self.id);
         let children = self.element.children().filter(move |_| !hide);
-        let above = Some(self.element.name());
-        children.map(move |element| Content::Element(View { element, id, above }))
+        let (above, words) = (Some(self.element.name()), self.words);
+        children.map(move |element| Content::Element(View { element, id, above, words }))
     }
 
     fn location(&self) -> Option<Self::Location> {
@@ -74,11 +78,15 @@ fn complaint(kind: &ValidationErrorKind, place: Option<&Place<'_>>) -> Complaint
             format!("attribute \"{}\" is not allowed here", name.local),
             remedy::attribute(&name.local, element),
         ),
-        ValidationErrorKind::InvalidAttributeValue(name, value) => (
-            "invalid-value",
-            format!("attribute {}=\"{value}\" has no valid value", name.local),
-            remedy::value(&name.local, value, element),
-        ),
+        ValidationErrorKind::InvalidAttributeValue(name, seen) => {
+            // What it was shown may stand for what is there.
+            let value = place.and_then(|(element, ..)| element.attr(&name.local)).unwrap_or(seen);
+            (
+                "invalid-value",
+                format!("attribute {}=\"{value}\" has no valid value", name.local),
+                remedy::value(&name.local, value, element),
+            )
+        }
         ValidationErrorKind::MissingContent => (
             "missing-content",
             "something that must be there is missing".to_owned(),

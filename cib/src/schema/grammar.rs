@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use relax_ng::{ResolveError, Schema, SchemaResolver, SchemaSource, SchemaSyntax};
 
 use super::pattern::Pattern;
+use super::words::Words;
 use crate::Element;
 
 pub(super) const MODERN: &str = include_str!("../../../schemas/cib.rng");
@@ -102,9 +103,15 @@ fn parse_version(text: &str) -> Option<SchemaVersion> {
     Some(SchemaVersion(major.parse().ok()?, minor.parse().ok()?))
 }
 
+/// A compiled grammar.
+pub(super) struct Grammar {
+    pub(super) schema: Schema,
+    pub(super) words: Words,
+}
+
 /// The compiled grammar, made at its first use.
-pub(super) fn compiled(dialect: Dialect) -> Result<Arc<Schema>, SchemaError> {
-    static CACHE: OnceLock<Mutex<BTreeMap<Dialect, Arc<Schema>>>> = OnceLock::new();
+pub(super) fn compiled(dialect: Dialect) -> Result<Arc<Grammar>, SchemaError> {
+    static CACHE: OnceLock<Mutex<BTreeMap<Dialect, Arc<Grammar>>>> = OnceLock::new();
     let cache = CACHE.get_or_init(Mutex::default);
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(schema) = cache.get(&dialect) {
@@ -115,12 +122,14 @@ pub(super) fn compiled(dialect: Dialect) -> Result<Arc<Schema>, SchemaError> {
     Ok(schema)
 }
 
-fn compile(dialect: Dialect) -> Result<Schema, SchemaError> {
+fn compile(dialect: Dialect) -> Result<Grammar, SchemaError> {
     let fail = |why: String| SchemaError::Grammar { dialect: dialect.to_string(), why };
+    let mut words = Words::default();
     let text = match dialect {
         Dialect::Modern(version) => {
             let mut grammar = Pattern::parse(MODERN).map_err(fail)?;
             cut(&mut grammar, version);
+            words = Words::of(&grammar);
             let mut text = String::new();
             grammar.print(&mut text);
             text
@@ -128,7 +137,8 @@ fn compile(dialect: Dialect) -> Result<Schema, SchemaError> {
         Dialect::Heartbeat2 | Dialect::None => HEARTBEAT_2.to_owned(),
     };
     let source = SchemaSource::new(text, "memory:/cib.rng", SchemaSyntax::Xml);
-    Schema::compile(&source, &Nothing).map_err(|error| fail(error.to_string()))
+    let schema = Schema::compile(&source, &Nothing).map_err(|error| fail(error.to_string()))?;
+    Ok(Grammar { schema, words })
 }
 
 /// Takes out what exists in other versions only.

@@ -11,6 +11,7 @@ pub(crate) mod incremental;
 mod pattern;
 mod references;
 mod remedy;
+mod words;
 
 pub use complaint::{Complaint, Severity};
 pub(crate) use grammar::dialect_of;

@@ -85,6 +85,25 @@ impl Element {
         }))
     }
 
+    /// An element with these attributes, each name once, and no more memory than that takes.
+    pub fn of(name: &str, attrs: &[(&str, &str)]) -> Element {
+        let mut text = String::with_capacity(attrs.iter().map(|(_, value)| value.len()).sum());
+        let mut list = Vec::with_capacity(attrs.len());
+        for (name, value) in attrs {
+            debug_assert!(!list.iter().any(|attr: &Attr| attr.name.is(name)), "{name} is given twice");
+            text.push_str(value);
+            list.push(Attr { name: Name::new(name), end: text.len() as u32 });
+        }
+        Element(Arc::new(Node {
+            name: Name::new(name),
+            attrs: list,
+            text,
+            nodes: Nodes::new(),
+            line: 0,
+            column: 0,
+        }))
+    }
+
     /// A comment, to be given to [`Element::push_node`].
     pub fn comment(text: &str) -> Element {
         let mut comment = Element::new(COMMENT);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use cib::Element;
+use cib::{Element, Text};
 
 use super::simulate::{first_child, node_state_at};
 use super::twins;
@@ -29,8 +29,8 @@ pub struct Entry<'a> {
 /// them. Valid as long as nobody else takes elements out or puts histories in.
 #[derive(Debug, Default)]
 pub struct Places {
-    /// By name and uuid of the node, the place of its `node_state`.
-    nodes: HashMap<(String, String), usize>,
+    /// By the name of a node, for each uuid it was given, the place of its `node_state`.
+    nodes: HashMap<String, Vec<(String, usize)>>,
     /// By the place of a `node_state`.
     histories: HashMap<usize, Histories>,
     /// By the same: whether it has elements of one name and id.
@@ -70,11 +70,12 @@ impl Places {
         entry: &Entry<'_>,
     ) {
         let status = root.child_or_insert("status");
-        let at = match self.nodes.get(&(node.to_owned(), uuid.to_owned())) {
-            Some(at) => *at,
+        let known = self.nodes.get(node).and_then(|list| list.iter().find(|(id, _)| id == uuid));
+        let at = match known {
+            Some((_, at)) => *at,
             None => {
                 let at = node_state_at(status, node, Some(uuid));
-                self.nodes.insert((node.to_owned(), uuid.to_owned()), at);
+                self.nodes.entry(node.to_owned()).or_default().push((uuid.to_owned(), at));
                 at
             }
         };
@@ -88,10 +89,15 @@ impl Places {
         let histories = self.histories.entry(at).or_insert_with(|| Histories::read(list));
         let known = names.iter().copied().find(|name| histories.by_id.contains_key(*name));
         let name = known.or(names.last().copied()).unwrap_or_default();
-        let place = *histories.by_id.entry(name.to_owned()).or_insert_with(|| {
-            list.push(new_history(name, agent));
-            list.nodes().len() - 1
-        });
+        let place = match histories.by_id.get(name) {
+            Some(place) => *place,
+            None => {
+                list.push(new_history(name, agent));
+                let place = list.nodes().len() - 1;
+                histories.by_id.insert(name.to_owned(), place);
+                place
+            }
+        };
         let Some(history) = list.node_at_mut(place) else { return };
         let call = if known.is_some() { 1 + last_call(history) } else { 1 };
         add_result(history, names.last().copied().unwrap_or(name), call, entry);
@@ -108,11 +114,14 @@ fn histories_of<'a>(state: &'a mut Element, uuid: &str) -> &'a mut Element {
 }
 
 fn new_history(name: &str, agent: (&str, Option<&str>, &str)) -> Element {
-    let mut history = Element::new("lrm_resource").with_attr("id", name).with_attr("class", agent.0);
-    if let Some(provider) = agent.1 {
-        history = history.with_attr("provider", provider);
+    let (class, provider, kind) = agent;
+    match provider {
+        Some(provider) => Element::of(
+            "lrm_resource",
+            &[("id", name), ("class", class), ("provider", provider), ("type", kind)],
+        ),
+        None => Element::of("lrm_resource", &[("id", name), ("class", class), ("type", kind)]),
     }
-    history.with_attr("type", agent.2)
 }
 
 /// [`Places::record`] where elements of one name and id stand side by side.
@@ -178,31 +187,36 @@ fn add_result(resource: &mut Element, name: &str, call: i64, entry: &Entry<'_>) 
     let key = if task == "notify" { format!("{name}_notify_0") } else { key };
     let uuid = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
     let transition = format!("{call}:-1:{}:{uuid}", entry.target_rc);
-    for id in ids {
-        let mut op = Element::new("lrm_rsc_op")
-            .with_attr("id", id.as_str())
-            .with_attr("operation_key", key.as_str())
-            .with_attr("operation", task)
-            .with_attr("crm-debug-origin", "crm_simulate")
-            .with_attr("crm_feature_set", cib::FEATURE_SET)
-            .with_attr("transition-key", transition.as_str())
-            .with_attr("transition-magic", format!("0:{rc};{transition}"));
-        op.set_attr("exit-reason", entry.exit_reason.filter(|_| failed).unwrap_or(""));
-        op.set_attr("call-id", call.to_string());
-        op.set_attr("rc-code", rc.to_string());
-        op.set_attr("op-status", "0");
-        op.set_attr("interval", interval.to_string());
-        op.set_attr("last-rc-change", entry.now.to_string());
-        op.set_attr("exec-time", "0");
-        op.set_attr("queue-time", "0");
-        if let (Some((source, target)), true) = (entry.migrate, matches!(task, "migrate_to" | "migrate_from"))
-        {
-            op.set_attr("migrate_source", source);
-            op.set_attr("migrate_target", target);
+    let magic = format!("0:{rc};{transition}");
+    let number = |number: i64| Text::from(number);
+    let (call, rc) = (number(call), number(i64::from(rc)));
+    let (interval, now) = (number(i64::from(interval)), number(entry.now));
+    let mut attrs = vec![
+        ("id", ""),
+        ("operation_key", key.as_str()),
+        ("operation", task),
+        ("crm-debug-origin", "crm_simulate"),
+        ("crm_feature_set", cib::FEATURE_SET),
+        ("transition-key", transition.as_str()),
+        ("transition-magic", magic.as_str()),
+        ("exit-reason", entry.exit_reason.filter(|_| failed).unwrap_or("")),
+        ("call-id", &call),
+        ("rc-code", &rc),
+        ("op-status", "0"),
+        ("interval", &interval),
+        ("last-rc-change", &now),
+        ("exec-time", "0"),
+        ("queue-time", "0"),
+    ];
+    if let (Some((source, target)), true) = (entry.migrate, matches!(task, "migrate_to" | "migrate_from")) {
+        attrs.extend([("migrate_source", source), ("migrate_target", target)]);
+    }
+    attrs.extend(entry.digest.as_ref().map(|digest| ("op-digest", digest.as_str())));
+    for id in &ids {
+        if let Some(first) = attrs.first_mut() {
+            first.1 = id;
         }
-        if let Some(digest) = &entry.digest {
-            op.set_attr("op-digest", digest.as_str());
-        }
+        let op = Element::of("lrm_rsc_op", &attrs);
         // What an earlier entry of this name had besides stays, and so does its place.
         match first_child(resource, |e| e.id() == Some(id.as_str())) {
             Some(old) => op.attrs().for_each(|(name, value)| old.set_attr(name, value)),
