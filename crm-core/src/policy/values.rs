@@ -31,8 +31,12 @@ pub enum Scan {
 /// Reads the leading integer: white space and a sign are allowed before it.
 pub fn scan(text: &str) -> Scan {
     // Most numbers of a CIB are digits alone.
-    if matches!(text.len(), 1..=18) && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Scan::Clean(text.bytes().fold(0, |value, byte| value * 10 + i64::from(byte - b'0')));
+    if matches!(text.len(), 1..=18) {
+        let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
+        let number = text.bytes().try_fold(0, |value, byte| Some(value * 10 + digit(byte)?));
+        if let Some(number) = number {
+            return Scan::Clean(number);
+        }
     }
     let trimmed = text.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
     let (negative, digits) = match trimmed.as_bytes().first() {

@@ -5,7 +5,8 @@
 //!
 //! Figures of ours are medians of five; so are the other's, but where one of its runs takes more than 4 s of
 //! CPU time that one has to do, and one that takes more than `CAP` seconds (60 if it is not set) is stopped.
-//! Without an installed `crm_simulate` there is one side only.
+//! Without an installed `crm_simulate` there is one side only. Arguments choose rows: the first table's by their
+//! names, the second with `growth`.
 
 #![allow(clippy::indexing_slicing)]
 
@@ -65,7 +66,7 @@ fn main() -> io::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        [] => tables(),
+        [] => tables(&|_| true),
         // What a child is said to have used is at least what its parent has: whoever measures stays small,
         // and does the rest in children of its own.
         ["--write", name, file] => match WORKS.iter().chain(GROWTH).find(|work| work.name == *name) {
@@ -73,7 +74,10 @@ fn main() -> io::Result<()> {
             None => Err(io::Error::other(format!("there is no work {name}"))),
         },
         ["--plan", file] => time_plans(Path::new(file)),
-        _ => Err(io::Error::other("no arguments are expected")),
+        names if names.iter().all(|name| *name == GROWS || WORKS.iter().any(|work| work.name == *name)) => {
+            tables(&|name| names.contains(&name))
+        }
+        _ => Err(io::Error::other("expected names of rows, or growth")),
     }
 }
 
@@ -184,7 +188,10 @@ fn own_plan(file: &Path) -> io::Result<[Duration; 3]> {
     }
 }
 
-fn tables() -> io::Result<()> {
+/// The second table, as an argument.
+const GROWS: &str = "growth";
+
+fn tables(wanted: &dyn Fn(&str) -> bool) -> io::Result<()> {
     let dir = tempfile::tempdir()?;
     let file = dir.path().join("cib.xml");
     let prepare = |work: &Work| {
@@ -201,7 +208,7 @@ fn tables() -> io::Result<()> {
         "| `crm_simulate -S` | CPU | peak | Pacemaker's CPU | its peak | CPU | memory | plan alone | its plan |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
-    for work in WORKS {
+    for work in WORKS.iter().filter(|work| wanted(work.name)) {
         prepare(work)?;
         let own = ours(&file)?;
         let [_, plan, _] = own_plan(&file)?;
@@ -221,6 +228,9 @@ fn tables() -> io::Result<()> {
             print!(" | | | |");
         }
         println!(" {} | {} |", seconds(plan), its_plan.map_or_else(String::new, seconds));
+    }
+    if !wanted(GROWS) {
+        return Ok(());
     }
     println!();
     println!(

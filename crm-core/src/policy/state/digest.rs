@@ -161,10 +161,11 @@ impl State {
             md5(&some)
         });
         let list = match entry {
+            _ if !secret => None,
             Some(e) => e.attr("op-secure-params"),
             None => Some(" passwd password user "),
         };
-        let secure = list.filter(|_| secret).map(|list| {
+        let secure = list.map(|list| {
             // Without history it is computed as of today.
             let version = entry.map(|e| e.attr("crm_feature_set").unwrap_or(""));
             let new = version.is_none_or(|v| !v.is_empty() && values::compare_versions(v, "3.16.0").is_ge());
@@ -187,8 +188,19 @@ impl State {
 
     /// Compares a history entry with the configuration of today.
     pub fn compare_digest(&mut self, r: ResourceIx, node: NodeIx, entry: &Element) -> DigestMatch {
-        let task = entry.attr_text("operation").unwrap_or_default();
         let interval = values::history_ms(entry.attr("interval"));
+        self.compare_digest_of(r, node, entry, interval)
+    }
+
+    /// [`State::compare_digest`] of an entry whose interval has been read.
+    pub fn compare_digest_of(
+        &mut self,
+        r: ResourceIx,
+        node: NodeIx,
+        entry: &Element,
+        interval: u32,
+    ) -> DigestMatch {
+        let task = entry.attr_text("operation").unwrap_or_default();
         let cache_key = (r, node, task, interval);
         if let Some(known) = self.digest_cache.get(&cache_key) {
             return self.compare_with(known, interval, entry);
@@ -202,8 +214,8 @@ impl State {
 
     fn compare_with(&self, digests: &Digests, interval: u32, entry: &Element) -> DigestMatch {
         let all = entry.attr("op-digest");
-        if let (Some(then), Some(now)) = (entry.attr("op-restart-digest"), &digests.restart)
-            && then != now
+        if let Some(now) = &digests.restart
+            && entry.attr("op-restart-digest").is_some_and(|then| then != now)
         {
             return DigestMatch::Restart;
         }

@@ -9,6 +9,42 @@ use crate::policy::ledger::Ledger;
 use crate::policy::values::{self, INFINITY};
 use cib::Text;
 
+macro_rules! said {
+    ($($field:ident = $name:literal),* $(,)?) => {
+        /// Meta-attributes that every kind of resource is asked for.
+        #[derive(Default)]
+        struct Said<'a> {
+            $($field: Option<&'a str>,)*
+        }
+
+        impl<'a> Said<'a> {
+            fn put(&mut self, name: &str, value: &'a str) {
+                match name {
+                    $($name => self.$field = Some(value),)*
+                    _ => {}
+                }
+            }
+        }
+    };
+}
+
+said! {
+    notify = "notify",
+    promotable = "promotable",
+    globally_unique = "globally-unique",
+    critical = "critical",
+    restart_type = "restart-type",
+    allow_migrate = "allow-migrate",
+    container = "container",
+    is_managed = "is-managed",
+    maintenance = "maintenance",
+    priority = "priority",
+    stickiness = "resource-stickiness",
+    threshold = "migration-threshold",
+    multiple_active = "multiple-active",
+    failure_timeout = "failure-timeout",
+}
+
 impl<L: Ledger> Builder<'_, L> {
     /// The table of meta-attributes: XML attributes, own sets, the ancestors' sets, the defaults, and the
     /// parent's complete table; the first value of a name stays.
@@ -66,7 +102,11 @@ impl<L: Ledger> Builder<'_, L> {
         let rsc = &mut self.s[r];
         rsc.parameters = parameters;
         rsc.parameters_vary = vary;
-        let meta = |n: &str| rsc.meta.get(n).map(Text::as_str);
+        // One look at each, instead of one for each question: most are asked for what they do not say.
+        let mut said = Said::default();
+        for (name, value) in &rsc.meta {
+            said.put(name, value);
+        }
         let mut f = Flags {
             provisional: true,
             managed: !maintenance_mode,
@@ -75,24 +115,24 @@ impl<L: Ledger> Builder<'_, L> {
         };
         f.is_connection = is_connection_agent(&rsc.xml);
         f.fence_device = rsc.xml.attr("class").is_some_and(|c| c.eq_ignore_ascii_case("stonith"));
-        f.notify = values::is_true(meta("notify"));
-        f.promotable = parent_promotable
-            || is_clone && (rsc.xml.name() == "master" || values::is_true(meta("promotable")));
-        f.unique = !in_clone || values::is_true(meta("globally-unique"));
-        f.critical = meta("critical").is_none_or(|v| values::is_true(Some(v)));
-        f.restart_ordering = meta("restart-type").is_some_and(|v| v.eq_ignore_ascii_case("restart"));
-        f.allow_migrate = match meta("allow-migrate") {
+        f.notify = values::is_true(said.notify);
+        f.promotable =
+            parent_promotable || is_clone && (rsc.xml.name() == "master" || values::is_true(said.promotable));
+        f.unique = !in_clone || values::is_true(said.globally_unique);
+        f.critical = said.critical.is_none_or(|v| values::is_true(Some(v)));
+        f.restart_ordering = said.restart_type.is_some_and(|v| v.eq_ignore_ascii_case("restart"));
+        f.allow_migrate = match said.allow_migrate {
             Some(v) => values::is_true(Some(v)),
-            None => f.is_connection && meta("container").is_none(),
+            None => f.is_connection && said.container.is_none(),
         };
-        if let Some(v) = meta("is-managed").filter(|v| !v.eq_ignore_ascii_case("default")) {
+        if let Some(v) = said.is_managed.filter(|v| !v.eq_ignore_ascii_case("default")) {
             match values::parse_bool(v) {
                 Some(true) => f.managed = true,
                 Some(false) => f.managed = false,
                 None => {}
             }
         }
-        if values::is_true(meta("maintenance")) {
+        if values::is_true(said.maintenance) {
             f.managed = false;
             f.maintenance = true;
         }
@@ -100,16 +140,16 @@ impl<L: Ledger> Builder<'_, L> {
             f.managed = false;
             f.maintenance = true;
         }
-        let priority = values::parse_score(meta("priority"), &health);
-        let stickiness = match meta("resource-stickiness") {
+        let priority = values::parse_score(said.priority, &health);
+        let stickiness = match said.stickiness {
             Some(v) if !v.eq_ignore_ascii_case("default") => values::parse_score(Some(v), &health),
             _ => 0,
         };
-        let threshold = match meta("migration-threshold") {
+        let threshold = match said.threshold {
             Some(v) if !v.eq_ignore_ascii_case("default") => values::parse_score(Some(v), &health),
             _ => INFINITY,
         };
-        let multiple = match meta("multiple-active") {
+        let multiple = match said.multiple_active {
             None => Ok(MultipleActive::StopStart),
             Some(v) if v.eq_ignore_ascii_case("stop_start") => Ok(MultipleActive::StopStart),
             Some(v) if v.eq_ignore_ascii_case("stop_only") => Ok(MultipleActive::StopOnly),
@@ -117,8 +157,8 @@ impl<L: Ledger> Builder<'_, L> {
             Some(v) if v.eq_ignore_ascii_case("stop_unexpected") => Ok(MultipleActive::StopUnexpected),
             Some(v) => Err(v.to_owned()),
         };
-        let timeout = i64::from(values::interval_ms(meta("failure-timeout"))) / 1000;
-        let guest = meta("container").is_some();
+        let timeout = i64::from(values::interval_ms(said.failure_timeout)) / 1000;
+        let guest = said.container.is_some();
         let reconnect = if f.is_connection && !guest {
             values::interval_ms(rsc.parameters.get("reconnect_interval").map(Text::as_str))
         } else {

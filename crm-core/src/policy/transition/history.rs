@@ -103,7 +103,7 @@ impl Work<'_> {
             } else if interval > 0
                 || matches!(task, Task::Monitor | Task::Start | Task::Promote | Task::MigrateFrom)
             {
-                self.check_operation(r, node, op);
+                self.check_operation(r, node, op, interval);
             }
         }
     }
@@ -138,10 +138,10 @@ impl Work<'_> {
         changed
     }
 
-    fn check_operation(&mut self, r: ResourceIx, node: NodeIx, op: &Element) {
+    fn check_operation(&mut self, r: ResourceIx, node: NodeIx, op: &Element, interval: u32) {
         if self.st.needs_bundle_address(r) {
             self.deferred.push(Deferred { resource: r, node, entry: op.clone() });
-        } else if self.parameters_changed(r, node, op)
+        } else if self.parameters_changed(r, node, op, interval)
             && self.st.fail_count(node, r, true, false, None).count != 0
         {
             self.st.clear_fail_count(r, node, "action definition changed");
@@ -153,7 +153,8 @@ impl Work<'_> {
     pub fn check_deferred_parameters(&mut self) {
         for check in std::mem::take(&mut self.deferred) {
             let Deferred { resource, node, entry } = check;
-            if self.parameters_changed(resource, node, &entry)
+            let interval = values::history_ms(entry.attr("interval"));
+            if self.parameters_changed(resource, node, &entry, interval)
                 && self.st.fail_count(node, resource, true, false, None).count != 0
             {
                 self.st.clear_fail_count(resource, node, "action definition changed");
@@ -171,8 +172,7 @@ impl Work<'_> {
     }
 
     /// Whether an operation that ran differs from its configuration; schedules what follows from it.
-    fn parameters_changed(&mut self, r: ResourceIx, node: NodeIx, op: &Element) -> bool {
-        let interval = values::history_ms(op.attr("interval"));
+    fn parameters_changed(&mut self, r: ResourceIx, node: NodeIx, op: &Element, interval: u32) -> bool {
         let name = op.attr("operation").unwrap_or_default();
         let mut task = Task::parse(name);
         if interval > 0 {
@@ -185,7 +185,7 @@ impl Work<'_> {
             }
         }
         self.st.note_parameters(r, Some(node));
-        let outcome = self.st.compare_digest(r, node, op);
+        let outcome = self.st.compare_digest_of(r, node, op, interval);
         if interval == 0 && matches!(task, Task::Monitor | Task::MigrateFrom | Task::Promote) {
             task = Task::Start;
         }
