@@ -15,6 +15,7 @@ use super::render::{self, Form, List, status::Show};
 use super::simulate::{self, Failure};
 use super::state::build::build;
 use super::state::{Resource, State, Variant};
+use super::transition::arena::Actions;
 use super::{Situation, dates};
 pub use inject::Injections;
 
@@ -217,7 +218,7 @@ impl<'a> Session<'a> {
             self.out.graph = Some(render::graph::xml(&plan.graph, 0));
         }
         if self.simulates {
-            self.execute(&plan);
+            self.execute(plan);
         }
         self.out.cib = Some(self.cib.clone());
     }
@@ -296,10 +297,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn execute(&mut self, plan: &Plan) {
+    fn execute(&mut self, mut plan: Plan) {
+        // The graph is enough from here on, and where everything is probed the actions are most of the plan.
+        plan.actions = Actions::default();
         let failures: Vec<Failure> =
             self.options.failures.iter().filter_map(|spec| text::failure(spec)).collect();
-        let outcome = simulate::run(&self.cib, plan, &failures, self.clock);
+        let outcome = simulate::run(&self.cib, &plan, &failures, self.clock);
         if self.show() {
             self.list.blank();
             self.list.begin("Executing Cluster Transition");
@@ -323,6 +326,7 @@ impl<'a> Session<'a> {
             self.out.code = 1;
         }
         self.cib = outcome.cib;
+        drop((plan, outcome.events));
         if self.show() || self.options.xml {
             // What may be missing from an input is not missing from what was made of it.
             let situation = Situation { sanitized: false, ..self.situation.clone() };
