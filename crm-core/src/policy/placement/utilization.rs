@@ -34,7 +34,7 @@ impl State {
     pub fn compare_capacity(&self, a: NodeIx, b: NodeIx) -> Ordering {
         let (x, y) = (&self[a].utilization, &self[b].utilization);
         let mut sum = 0i32;
-        for name in x.keys().chain(y.keys().filter(|k| !x.contains_key(*k))) {
+        for name in x.keys().chain(y.keys().filter(|k| !x.contains_key(k))) {
             match amount(x.get(name)).cmp(&amount(y.get(name))) {
                 Ordering::Greater => sum -= 1,
                 Ordering::Less => sum += 1,
