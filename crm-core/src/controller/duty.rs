@@ -1,7 +1,6 @@
 //! The DC's duties: plan when the members' state is complete, execute the plan, and plan again when
 //! something changed.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,102 +14,14 @@ use crate::message::Message;
 use crate::now::Now;
 use crate::policy::Situation;
 use crate::policy::graph::{ActionId, ActionKind, Graph, GraphAction};
-use crate::status::{Activity, TransitionStatus};
 use crate::transition::{
-    Completion, INFINITY, Key, Magic, Outcome, Transition, TransitionAction, TransitionEvent,
+    Completion, Held, INFINITY, Key, Magic, Outcome, Transition, TransitionAction, TransitionEvent,
 };
 
 /// Plans in a row that ended in a failure before the next one waits a little, and the bounds of that.
 const FREE_RETRIES: u32 = 5;
 const BRAKE: Duration = Duration::from_millis(250);
 const BRAKE_MAX: Duration = Duration::from_secs(15);
-
-/// What the DC keeps for its duty.
-#[derive(Debug, Default)]
-pub(super) struct Duty {
-    number: u64,
-    pub(super) transition: Option<Transition>,
-    pub(super) planning: Option<u64>,
-    next_plan: u64,
-    /// Why a new plan is wanted.
-    wanted: Option<String>,
-    last: Option<String>,
-    pub(super) complaints: Arc<Vec<String>>,
-    /// Plan again by time: the recheck interval, or what the last plan said.
-    recheck: Option<Duration>,
-    /// Transitions in a row that were cut short by a failure.
-    failures: u32,
-    /// No plan before.
-    brake: Option<Duration>,
-    /// Failed fencing operations in a row, by target.
-    pub(super) fence_failures: BTreeMap<String, u32>,
-    /// The transition in execution met a target that could not be fenced too often.
-    gave_up: bool,
-    /// Waits for the settling of an excluded node.
-    waiting: bool,
-}
-
-impl Duty {
-    pub(super) fn take_over(&mut self) {
-        self.give_up();
-        self.recheck = None;
-    }
-
-    pub(super) fn give_up(&mut self) {
-        self.transition = None;
-        self.planning = None;
-        self.wanted = None;
-        self.failures = 0;
-        self.brake = None;
-        self.waiting = false;
-    }
-
-    pub(super) fn deadline(&self, settled: Duration) -> Option<Duration> {
-        let transition = self.transition.as_ref().and_then(Transition::deadline);
-        let idle = self.transition.is_none() && self.planning.is_none();
-        let waits = self.wanted.is_some() && idle;
-        let settle = (waits && self.waiting).then_some(settled);
-        let brake = self.brake.filter(|_| waits);
-        let recheck = self.recheck;
-        [transition, settle, brake, recheck].into_iter().flatten().min()
-    }
-
-    pub(super) fn state(&self) -> &'static str {
-        match (&self.transition, self.planning) {
-            (Some(_), _) => "S_TRANSITION_ENGINE",
-            (None, Some(_)) => "S_POLICY_ENGINE",
-            (None, None) if self.wanted.is_some() => "S_POLICY_ENGINE",
-            (None, None) => "S_IDLE",
-        }
-    }
-
-    pub(super) fn status(&self) -> TransitionStatus {
-        let pending = || self.transition.iter().flat_map(Transition::pending);
-        let running: Vec<String> = pending()
-            .take(TransitionStatus::SHOWN)
-            .map(|a| match (&a.resource, &a.on_node) {
-                (Some(r), Some(node)) => {
-                    format!("{} of {} on {node}", a.operation, r.long_id.as_deref().unwrap_or(&r.id))
-                }
-                (None, Some(node)) => format!("{} of {node}", a.operation),
-                _ => a.operation_key.to_string(),
-            })
-            .collect();
-        TransitionStatus {
-            number: self.number,
-            activity: match self.state() {
-                "S_IDLE" => Activity::Idle,
-                "S_POLICY_ENGINE" => Activity::Planning,
-                _ => Activity::Executing,
-            },
-            progress: self.transition.as_ref().map(Transition::progress),
-            more: self.transition.as_ref().map_or(0, Transition::running) - running.len(),
-            running,
-            last: self.last.clone(),
-            complaints: self.complaints.clone(),
-        }
-    }
-}
 
 impl Controller {
     /// Asks for a new plan once the present one is over.
@@ -126,6 +37,7 @@ impl Controller {
         self.duty.wanted.get_or_insert_with(|| why.clone());
         self.duty.failures = 0;
         self.duty.brake = None;
+        self.duty.nobody_to_fence = false;
         self.transition_step(
             now,
             TransitionEvent::Abort { priority: INFINITY, completion: Completion::Restart, reason: why },
@@ -134,7 +46,15 @@ impl Controller {
     }
 
     pub(super) fn hold_transition(&mut self, now: Now, out: &mut Vec<ControllerAction>) {
-        self.transition_step(now, TransitionEvent::Hold(self.suspended || self.foreign), out);
+        self.transition_step(now, TransitionEvent::Hold(self.held()), out);
+    }
+
+    fn held(&self) -> Held {
+        match (self.suspended || self.foreign, self.duty.assumes_quorum) {
+            (true, _) => Held::All,
+            (false, true) => Held::Starts,
+            (false, false) => Held::Nothing,
+        }
     }
 
     pub(super) fn membership_changed(&mut self, now: Now, gone: &[String], out: &mut Vec<ControllerAction>) {
@@ -226,11 +146,14 @@ impl Controller {
         self.duty.planning = Some(token);
         let cib = self.cib();
         let tie = self.view.as_ref().is_some_and(|v| v.tie && !v.writable);
+        let assumes_quorum =
+            tie && self.settings.stonith_enabled && !std::mem::take(&mut self.duty.nobody_to_fence);
+        self.duty.assumes_quorum = assumes_quorum;
         let situation = Situation {
             now: now.seconds(),
             utc_offset: now.utc_offset,
             // Half of the votes may fence the other half; the group grants the rest when that is done.
-            quorum: (tie && self.settings.stonith_enabled).then_some(true),
+            quorum: assumes_quorum.then_some(true),
             ..Situation::default()
         };
         out.push(ControllerAction::Plan { token, cib, situation });
@@ -266,6 +189,11 @@ impl Controller {
                 return;
             }
         };
+        if self.duty.assumes_quorum && !fences(&graph) {
+            self.duty.nobody_to_fence = true;
+            self.want_plan("there is nobody to fence for quorum");
+            return;
+        }
         let every = self.settings.recheck_interval;
         let by_interval = (!every.is_zero()).then(|| now.mono + every);
         let by_plan = graph.recheck_by.map(|at| {
@@ -285,7 +213,7 @@ impl Controller {
             );
         }
         self.duty.transition = Some(Transition::new(number, graph, self.operations()));
-        self.transition_step(now, TransitionEvent::Hold(self.suspended || self.foreign), out);
+        self.hold_transition(now, out);
     }
 
     pub(super) fn transition_step(
@@ -327,6 +255,11 @@ impl Controller {
                             }
                         } else {
                             self.duty.failures = 0;
+                        }
+                        if std::mem::take(&mut self.duty.assumes_quorum) && self.duty.wanted.is_none() {
+                            // The view that says so comes, and makes a plan; if not, there is no quorum.
+                            self.want_plan("fencing gave no quorum");
+                            self.duty.brake = Some(now.mono + self.config.deadtime);
                         }
                     }
                 }
@@ -555,6 +488,12 @@ impl Controller {
             None => self.abort(now, format!("Foreign event: {what} on {}", change.node), out),
         }
     }
+}
+
+/// Whether a plan fences anybody.
+fn fences(graph: &Graph) -> bool {
+    let fence = |a: &GraphAction| a.kind == ActionKind::Cluster && a.operation == "stonith";
+    graph.synapses.iter().any(|s| fence(&s.action))
 }
 
 fn brake(failures: u32) -> Option<Duration> {

@@ -14,6 +14,7 @@
 //!
 //! Source: protocol §6, §14–16, §19; specification `membership.md` §4–11, `agents.md` §5.9, §5.13.
 
+mod agenda;
 pub mod agents;
 pub mod changes;
 mod duty;
@@ -40,8 +41,8 @@ use crate::now::Now;
 use crate::status::{Activity, TransitionStatus};
 use crate::transition::Key;
 
+use agenda::Duty;
 use agents::Agents;
-use duty::Duty;
 use execute::Running;
 use history::History;
 pub use interface::{Asker, ControllerAction, ControllerConfig, ControllerEvent};

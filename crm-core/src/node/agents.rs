@@ -63,11 +63,7 @@ pub(super) async fn connect(executor: Executor, say: Say) -> std::io::Result<(Ag
                 while let Some(reply) = replies.recv().await {
                     match reply {
                         Reply::Exited { exec, outcome } => say(CoreEvent::Exited { exec, outcome }),
-                        Reply::Stop => {
-                            let pid = std::process::id();
-                            tracing::info!(target: "heartbeat", "Heartbeat shutdown in progress. ({pid})");
-                            say(CoreEvent::Stop);
-                        }
+                        Reply::Stop => say(CoreEvent::Stop),
                         Reply::Started { .. }
                         | Reply::Welcome { .. }
                         | Reply::Kept { .. }

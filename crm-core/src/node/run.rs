@@ -134,6 +134,10 @@ impl Run {
     fn step(&mut self, event: CoreEvent, clients: &mut BTreeMap<u64, Answer>, end: &mut Option<NodeEnd>) {
         let now = clock();
         let name = event.name();
+        if matches!(event, CoreEvent::Stop | CoreEvent::Client { request: ClientRequest::Shutdown, .. }) {
+            let text = format!("Heartbeat shutdown in progress. ({})", std::process::id());
+            log(Level::Info, "heartbeat", &text);
+        }
         let mut actions = Vec::new();
         self.core.handle(now, event, &mut actions);
         let mut changed = false;

@@ -48,6 +48,18 @@ pub enum Outcome {
     Failed,
 }
 
+/// What is held back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Held {
+    #[default]
+    Nothing,
+    /// What makes a resource active: this side fences for the right to do that, and does not have it yet. Fence
+    /// devices are not meant.
+    Starts,
+    /// All but stops: the lease lapsed (protocol R6.3).
+    All,
+}
+
 /// What the machine is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransitionEvent {
@@ -60,8 +72,8 @@ pub enum TransitionEvent {
     Abort { priority: i32, completion: Completion, reason: String },
     /// A node left: what ran on it will not be confirmed any more.
     NodeGone { name: String },
-    /// Start nothing new from now on (the lease lapsed), or go on.
-    Hold(bool),
+    /// Hold some actions back from now on, or go on.
+    Hold(Held),
     /// The time of [`Transition::deadline`] has come.
     Wake,
 }
@@ -160,7 +172,7 @@ pub struct Transition {
     /// How many steps are over.
     done: usize,
     abort: Option<Abort>,
-    held: bool,
+    held: Held,
     finished: bool,
     fired: usize,
     delay: Duration,
@@ -212,7 +224,7 @@ impl Transition {
             pending: BTreeSet::new(),
             done: 0,
             abort: None,
-            held: false,
+            held: Held::Nothing,
             finished: false,
             fired: 0,
             delay,
@@ -445,8 +457,12 @@ impl Transition {
     /// Whether limits and lease let this action start, which is no pseudo action.
     fn may_start(&self, at: usize) -> bool {
         let Some(synapse) = self.graph.synapses.get(at) else { return false };
-        // While the lease has lapsed, stopping is all that is allowed (protocol R6.3).
-        if self.held && synapse.action.operation != "stop" {
+        let free = match self.held {
+            Held::Nothing => true,
+            Held::Starts => !makes_active(&synapse.action),
+            Held::All => synapse.action.operation == "stop",
+        };
+        if !free {
             return false;
         }
         if self.batch_limit > 0 && self.pending.len() >= self.batch_limit {
@@ -459,7 +475,7 @@ impl Transition {
 
     fn finish_if_over(&mut self, actions: &mut Vec<TransitionAction>) {
         // Held back by the lease, not by the plan: it is not over.
-        let may_go_on = self.held && self.abort.is_none() && !self.ready.is_empty();
+        let may_go_on = self.held == Held::All && self.abort.is_none() && !self.ready.is_empty();
         if self.finished || !self.pending.is_empty() || may_go_on {
             return;
         }
@@ -503,6 +519,12 @@ impl Transition {
 
 fn is_set(action: &GraphAction, name: &str) -> bool {
     action.attribute(name).is_some_and(|v| v.eq_ignore_ascii_case("true"))
+}
+
+/// Whether a resource other than a fence device may be active or promoted after it that was not before.
+fn makes_active(action: &GraphAction) -> bool {
+    let device = action.resource.as_ref().is_some_and(|r| r.class == "stonith");
+    !device && matches!(action.operation.as_str(), "start" | "promote" | "migrate_to" | "migrate_from")
 }
 
 /// A time in a graph: milliseconds without a unit.

@@ -151,6 +151,21 @@ fn a_node_is_given_as_many_jobs_as_its_executor_takes() {
 }
 
 #[test]
+fn who_fences_for_quorum_starts_nothing_yet() {
+    let mut g = graph(&[(1, 0, &[]), (3, 0, &[]), (5, 0, &[]), (7, 0, &[5])]);
+    Arc::make_mut(&mut g.synapses[1].action).operation = "stop".into();
+    let fence = Arc::make_mut(&mut g.synapses[2].action);
+    (fence.kind, fence.operation) = (ActionKind::Cluster, "stonith".into());
+    let mut run = Run::new(g);
+    run.at(0, TransitionEvent::Hold(Held::Starts));
+    let begun: Vec<u32> = run.machine.pending().map(|a| a.id.0).collect();
+    assert_eq!(begun, [3, 5]);
+    run.at(1, ok(3));
+    let report = Run::report(&run.at(1, ok(5))).unwrap();
+    assert_eq!((report.complete, report.incomplete, report.completion), (2, 2, Completion::Stop));
+}
+
+#[test]
 fn a_cancellation_takes_no_job() {
     let mut g = graph(&[(1, 0, &[]), (3, 0, &[]), (5, 0, &[])]);
     Arc::make_mut(&mut g.synapses[1].action).operation = "cancel".into();
@@ -212,11 +227,11 @@ fn while_held_only_stops_start_and_the_rest_follows_afterwards() {
     let mut g = graph(&[(1, 0, &[]), (2, 0, &[])]);
     Arc::make_mut(&mut g.synapses[1].action).operation = "stop".into();
     let mut run = Run::new(g);
-    run.at(0, TransitionEvent::Hold(true));
+    run.at(0, TransitionEvent::Hold(Held::All));
     assert_eq!(Run::fired(&run.log), [2]);
     let out = run.at(1, ok(2));
     assert!(Run::report(&out).is_none());
-    assert_eq!(Run::fired(&run.at(2, TransitionEvent::Hold(false))), [1]);
+    assert_eq!(Run::fired(&run.at(2, TransitionEvent::Hold(Held::Nothing))), [1]);
 }
 
 #[test]

@@ -192,7 +192,13 @@ impl Resources {
             Some(_) if again && self.may_recover(rsc) => Ok(()),
             Some(view) => Err(Violation::new(
                 "S4",
-                format!("n{} begins to {action} {rsc} in view {} without quorum", i + 1, view.id.epoch),
+                format!(
+                    "n{} begins to {action} {rsc} in view {} without quorum ({}; it has it: {})",
+                    i + 1,
+                    view.id.epoch,
+                    self.policy,
+                    machines.get(i).is_some_and(|m| m.agents.active.contains_key(rsc))
+                ),
             )),
             None => Err(Violation::new("S4", format!("n{} begins to {action} {rsc} in no view", i + 1))),
         }
