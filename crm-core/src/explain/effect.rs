@@ -1,12 +1,19 @@
 //! Which constraints a plan would be different without, found with fewer plans than there are constraints.
 //!
 //! Constraints tie resources into neighbourhoods. Within one plan, neighbourhoods have to do with each other in two ways
-//! only: what was assigned so far decides where the next resource goes, and what is done to nodes is done for all. So one
-//! constraint of each of many neighbourhoods is left out at once. If all resources are assigned in the same order to the
-//! same nodes as before, then each constraint alone would leave that order as it is too, and what became of its own
-//! neighbourhood is what it alone makes of it. If not, the first resource that goes elsewhere is the doing of its own
-//! neighbourhood's constraint, for until then nothing was different; that constraint is put aside, and the others are
-//! left out again. Where more than that binds neighbourhoods (guests, capacities), each constraint is left out by itself.
+//! only: what was assigned so far decides where the next resource goes, and what is done to nodes is done for all. So many
+//! constraints are left out at once, but of those that place resources only one of each set of resources that colocations
+//! tie together, and of those that order only one of each pair of resources.
+//!
+//! If then all resources are assigned in the same order to the same nodes as before, each constraint alone would leave
+//! that order as it is too: a resource whose own constraint is left out finds what it found without all of them, every
+//! other one finds what it found with all. And what orderings do to actions only ever grows with them: where nothing is
+//! different without all of them, nothing is without one. So a neighbourhood that comes to the same shows that all its
+//! constraints that were left out are idle, and one that does not, that the one is not, if it was one.
+//!
+//! If the assignment differs, the first resource that goes elsewhere is the doing of its own constraint, for until then
+//! nothing was different; that one is put aside, and the others are left out again. Where more than that binds
+//! neighbourhoods (guests, capacities), each constraint is left out by itself.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,32 +45,69 @@ impl Ledger for Course {
     }
 }
 
+/// Resources in sets: by resource, the one that stands for its set.
+struct Sets(Vec<ResourceIx>);
+
+impl Sets {
+    fn of(&self, r: ResourceIx) -> Option<ResourceIx> {
+        let mut at = r;
+        while let Some(up) = self.0.get(at.at()).copied().filter(|up| *up != at) {
+            at = up;
+        }
+        (r.at() < self.0.len()).then_some(at)
+    }
+
+    fn tie(&mut self, a: ResourceIx, b: ResourceIx) {
+        let (Some(a), Some(b)) = (self.of(a), self.of(b)) else { return };
+        if let Some(entry) = self.0.get_mut(a.at()) {
+            *entry = b;
+        }
+    }
+
+    /// Straight to the end, so that no later look-up has a long way.
+    fn flatten(&mut self) {
+        for at in 0..self.0.len() {
+            if let (Some(end), Some(entry)) = (self.of(ResourceIx::new(at)), self.0.get_mut(at)) {
+                *entry = end;
+            }
+        }
+    }
+}
+
+/// Of constraints with the same key, one at a time is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    /// It can place what is colocated with this.
+    Places(ResourceIx),
+    /// It orders these two.
+    Orders(ResourceIx, ResourceIx),
+    /// It is about nothing.
+    Nothing,
+}
+
 /// Which resources constraints tie together, and which constraints can be left out together.
 pub(super) struct Neighbourhoods {
-    /// By resource: the one that stands for all it is tied to.
-    of: Vec<ResourceIx>,
-    /// By constraint id: the neighbourhood it is about; none for one that is about nothing.
-    by_constraint: BTreeMap<String, Option<ResourceIx>>,
+    /// What constraints of any kind tie together.
+    all: Sets,
+    /// What colocations tie together, and constraints of several resources.
+    placed: Sets,
+    /// By constraint id: the neighbourhood it is about, none for one that is about nothing; and its turn.
+    by_constraint: BTreeMap<String, (Option<ResourceIx>, Turn)>,
     /// Constraints that may reach beyond their neighbourhood.
     alone: BTreeSet<String>,
 }
 
-fn root(of: &mut [ResourceIx], r: ResourceIx) -> ResourceIx {
-    let mut at = r;
-    while let Some(up) = of.get(at.at()).copied().filter(|up| *up != at) {
-        at = up;
-    }
-    if let Some(entry) = of.get_mut(r.at()) {
-        *entry = at;
-    }
-    at
-}
-
 impl Neighbourhoods {
-    /// Reads them from a plan's state, with the pairs of each of all constraints.
+    /// Reads them from a plan's state, with the pairs of each of all orderings.
     pub(super) fn new(scene: &Scene, all: &[Element], orders: &BTreeMap<String, Vec<OrderPair>>) -> Self {
         let st = scene.st();
-        let mut of: Vec<ResourceIx> = outcome::all(st).map(|r| st.top_with_bundle(r)).collect();
+        let tops: Vec<ResourceIx> = outcome::all(st).map(|r| st.top_with_bundle(r)).collect();
+        let mut sets = Neighbourhoods {
+            all: Sets(tops.clone()),
+            placed: Sets(tops),
+            by_constraint: BTreeMap::new(),
+            alone: BTreeSet::new(),
+        };
         let mut about: BTreeMap<&str, Vec<ResourceIx>> = BTreeMap::new();
         for l in st.locations.iter().filter(|l| !l.health) {
             about.entry(&l.id).or_default().push(l.resource);
@@ -71,57 +115,74 @@ impl Neighbourhoods {
         for u in &st.ticket_uses {
             about.entry(&u.constraint).or_default().push(u.resource);
         }
-        for (id, pairs) in orders {
-            let both = pairs.iter().flat_map(|p| p.first.into_iter().chain(p.then));
-            about.entry(id).or_default().extend(both);
-        }
         // Those that the planner makes itself (of containers and what is in them) bind as well.
         for c in &st.colocations {
-            about.entry(&c.id).or_default().push(c.dependent);
-            let (a, b) = (root(&mut of, c.dependent), root(&mut of, c.primary));
-            if let Some(entry) = of.get_mut(a.at()) {
-                *entry = b;
-            }
+            about.entry(&c.id).or_default().extend([c.dependent, c.primary]);
+            sets.tie_placed(c.dependent, c.primary);
         }
         for tied in about.values() {
-            for pair in tied.windows(2) {
-                let [x, y] = pair else { continue };
-                let (a, b) = (root(&mut of, *x), root(&mut of, *y));
-                if let Some(entry) = of.get_mut(a.at()) {
-                    *entry = b;
+            tied.windows(2).for_each(|pair| {
+                if let [a, b] = pair {
+                    sets.tie_placed(*a, *b);
                 }
+            });
+        }
+        for (id, pairs) in orders {
+            let both: Vec<ResourceIx> =
+                pairs.iter().flat_map(|p| p.first.into_iter().chain(p.then)).collect();
+            for r in &both {
+                sets.all.tie(*r, both.first().copied().unwrap_or(*r));
             }
+            about.entry(id).or_default().extend(both);
         }
-        for r in outcome::all(st) {
-            root(&mut of, r);
-        }
-        let hosts: BTreeSet<ResourceIx> = outcome::all(st)
-            .filter(|r| {
-                st[*r].flags.is_connection || !st[*r].fillers.is_empty() || st[*r].container.is_some()
-            })
-            .filter_map(|r| of.get(r.at()).copied())
-            .collect();
+        sets.all.flatten();
+        sets.placed.flatten();
+        sets.take_turns(scene, all, &about);
+        sets
+    }
+
+    fn tie_placed(&mut self, a: ResourceIx, b: ResourceIx) {
+        self.all.tie(a, b);
+        self.placed.tie(a, b);
+    }
+
+    fn take_turns(&mut self, scene: &Scene, all: &[Element], about: &BTreeMap<&str, Vec<ResourceIx>>) {
+        let st = scene.st();
+        let binds = |r: &ResourceIx| {
+            let rsc = &st[*r];
+            rsc.flags.is_connection || !rsc.fillers.is_empty() || rsc.container.is_some()
+        };
+        let hosts: BTreeSet<_> = outcome::all(st).filter(binds).filter_map(|r| self.all.of(r)).collect();
         let capacities = st.options.placement != Placement::Default;
-        let mut by_constraint = BTreeMap::new();
-        let mut alone = BTreeSet::new();
         for e in all {
             let id = e.id().unwrap_or_default();
-            let first = about.get(id).and_then(|tied| tied.first());
-            let home = first.and_then(|r| of.get(r.at()).copied());
+            let tied = about.get(id).map_or(&[][..], Vec::as_slice);
+            let first = tied.first().copied();
+            let home = first.and_then(|r| self.all.of(r));
             if capacities || e.name() == "rsc_ticket" || home.is_some_and(|home| hosts.contains(&home)) {
-                alone.insert(id.to_owned());
+                self.alone.insert(id.to_owned());
             }
-            by_constraint.insert(id.to_owned(), home);
+            let tops: BTreeSet<ResourceIx> = tied.iter().map(|r| st.top_with_bundle(*r)).collect();
+            let turn = match (e.name(), tops.first(), tops.last()) {
+                ("rsc_order", Some(a), Some(b)) if tops.len() <= 2 => Turn::Orders(*a, *b),
+                // Of sets, which make barriers: with whatever is near.
+                ("rsc_order", Some(_), _) => home.map_or(Turn::Nothing, Turn::Places),
+                _ => first.and_then(|r| self.placed.of(r)).map_or(Turn::Nothing, Turn::Places),
+            };
+            self.by_constraint.insert(id.to_owned(), (home, turn));
         }
-        Neighbourhoods { of, by_constraint, alone }
     }
 
     pub(super) fn home(&self, id: &str) -> Option<ResourceIx> {
-        self.by_constraint.get(id).copied().flatten()
+        self.by_constraint.get(id).and_then(|(home, _)| *home)
+    }
+
+    fn turn(&self, id: &str) -> Turn {
+        self.by_constraint.get(id).map_or(Turn::Nothing, |(_, turn)| *turn)
     }
 
     pub(super) fn of(&self, r: ResourceIx) -> Option<ResourceIx> {
-        self.of.get(r.at()).copied()
+        self.all.of(r)
     }
 
     /// Whether a constraint can have to do with any of some neighbourhoods.
@@ -129,23 +190,36 @@ impl Neighbourhoods {
         self.alone.contains(id) || self.home(id).is_some_and(|home| homes.contains(&home))
     }
 
+    /// Sets of constraints that can be left out together: where they come to the same, each is idle.
+    fn layers<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Vec<Vec<&'a str>> {
+        self.layers_by(ids, |id| self.turn(id))
+    }
+
     /// Sets of constraints, at most one of each neighbourhood in each.
-    pub(super) fn layers<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Vec<Vec<&'a str>> {
+    pub(super) fn one_of_each<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Vec<Vec<&'a str>> {
+        self.layers_by(ids, |id| self.home(id).map_or(Turn::Nothing, Turn::Places))
+    }
+
+    fn layers_by<'a>(
+        &self,
+        ids: impl IntoIterator<Item = &'a str>,
+        turn: impl Fn(&str) -> Turn,
+    ) -> Vec<Vec<&'a str>> {
         let mut layers: Vec<Vec<&str>> = Vec::new();
-        let mut depth: BTreeMap<ResourceIx, usize> = BTreeMap::new();
+        let mut depth: BTreeMap<Turn, usize> = BTreeMap::new();
         let mut single = Vec::new();
         for id in ids {
             if self.alone.contains(id) {
                 single.push(vec![id]);
                 continue;
             }
-            let at = match self.home(id) {
-                Some(home) => {
-                    let next = depth.entry(home).or_default();
+            let at = match turn(id) {
+                Turn::Nothing => 0,
+                turn => {
+                    let next = depth.entry(turn).or_default();
                     *next += 1;
                     *next - 1
                 }
-                None => 0,
             };
             if layers.len() <= at {
                 layers.resize(at + 1, Vec::new());
@@ -269,25 +343,37 @@ impl<'a> Trial<'a> {
                 }
                 return;
             }
-            let touched: BTreeSet<_> = layer.iter().map(|id| self.homes.home(id)).collect();
-            let keys: BTreeSet<_> = now.keys().chain(self.parts.keys()).copied().collect();
-            let leaks = keys.iter().any(|home| {
-                (home.is_none() || !touched.contains(home)) && now.get(home) != self.parts.get(home)
-            });
+            let mut by_home: BTreeMap<Option<ResourceIx>, Vec<&'b str>> = BTreeMap::new();
+            layer.iter().for_each(|id| by_home.entry(self.homes.home(id)).or_default().push(id));
+            let changed = |home: &Option<ResourceIx>| now.get(home) != self.parts.get(home);
+            let leaks = now
+                .keys()
+                .chain(self.parts.keys())
+                .any(|home| (home.is_none() || !by_home.contains_key(home)) && changed(home));
             let same_course = self.by_name || course == self.course;
             if same_course && !leaks {
-                idle.extend(layer.iter().filter(|id| {
-                    let home = self.homes.home(id);
-                    home.is_none() || now.get(&home) == self.parts.get(&home)
-                }));
+                let (mut one, mut other) = (Vec::new(), Vec::new());
+                for (home, ids) in by_home {
+                    if !changed(&home) {
+                        idle.extend(ids);
+                    } else if ids.len() > 1 {
+                        // Some of them.
+                        let (a, b) = ids.split_at(ids.len() / 2);
+                        one.extend_from_slice(a);
+                        other.extend_from_slice(b);
+                    }
+                }
+                self.idle_of_layer(one, idle);
+                self.idle_of_layer(other, idle);
                 return;
             }
             let first = self.course.iter().zip(&course).find(|(a, b)| a != b).map(|(a, b)| (a.0, b.0));
-            let culprit = first.filter(|(a, b)| a == b && !same_course).and_then(|(r, _)| self.homes.of(r));
+            let culprit = first
+                .filter(|(a, b)| a == b && !same_course)
+                .and_then(|(r, _)| self.homes.placed.of(r))
+                .map(Turn::Places);
             let before = layer.len();
-            if culprit.is_some() {
-                layer.retain(|id| self.homes.home(id) != culprit);
-            }
+            layer.retain(|id| Some(self.homes.turn(id)) != culprit);
             if layer.len() == before {
                 let second = layer.split_off(before / 2);
                 self.idle_of_layer(second, idle);

@@ -323,7 +323,7 @@ fn contradictions(
     let near: BTreeSet<ResourceIx> = idle.iter().map(|(_, _, home)| *home).collect();
     let asked = all.iter().filter_map(Element::id).filter(|id| homes.reaches(id, &near));
     let mut guilty: BTreeMap<&String, Vec<String>> = BTreeMap::new();
-    for layer in homes.layers(asked) {
+    for layer in homes.one_of_each(asked) {
         let (without, _) = fresh.without(&layer);
         let after = Outcome::of(&without);
         for (resource, shown, home) in &idle {
