@@ -8,12 +8,17 @@ use crate::seam::NodeId;
 
 /// Compares dotted feature sets by their numbers: `3.9` before `3.10`.
 pub fn compare_features(a: &str, b: &str) -> Ordering {
-    let numbers = |s: &str| s.split('.').map(|p| p.trim().parse::<u64>().unwrap_or(0)).collect::<Vec<_>>();
+    fn numbers(text: &str) -> impl Iterator<Item = u64> {
+        text.split('.').map(|p| p.trim().parse().unwrap_or(0))
+    }
     let (mut left, mut right) = (numbers(a), numbers(b));
-    let len = left.len().max(right.len());
-    left.resize(len, 0);
-    right.resize(len, 0);
-    left.cmp(&right)
+    loop {
+        let (l, r) = (left.next(), right.next());
+        let order = l.unwrap_or(0).cmp(&r.unwrap_or(0));
+        if order.is_ne() || (l.is_none() && r.is_none()) {
+            return order;
+        }
+    }
 }
 
 /// Lowest feature set among the members: what the cluster speaks.

@@ -4,14 +4,28 @@
 //! replication, in the core); the group machines and the disk; the group machines and everything
 //! above ([`GroupEvent`], [`crate::bus`]). Another engine implements the last one and nothing else.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::time::Duration;
 
 use cib::Element;
 
 /// Identity of a node: 16 bytes made at its first start, kept in `hb_uuid` (protocol R3).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct NodeId(pub [u8; 16]);
+
+/// Byte by byte, as one number: peers are found by identity at every step.
+impl Ord for NodeId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
+    }
+}
+
+impl PartialOrd for NodeId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

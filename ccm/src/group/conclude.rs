@@ -94,15 +94,15 @@ impl Group {
             base.holders = vec![self.config.id];
         }
         let source = members.iter().find(|q| base.holders.first() == Some(&q.member.id))?;
-        let candidates: Vec<Candidate> = members
+        let candidates: Vec<Candidate<'_>> = members
             .iter()
             .zip(&holders)
             .map(|(q, holder)| Candidate {
                 id: q.member.id,
-                name: q.member.name.clone(),
+                name: &q.member.name,
                 verified: holder.verified,
                 regressed: holder.regressed,
-                facts: q.facts.clone(),
+                facts: &q.facts,
             })
             .collect();
         let verified = candidates.iter().any(|c| c.verified);
@@ -111,7 +111,7 @@ impl Group {
             .electorates
             .iter()
             .map(|e| {
-                let all = e.voters.iter().all(|v| candidates.iter().any(|c| v.is(c.id, &c.name)));
+                let all = e.voters.iter().all(|v| candidates.iter().any(|c| v.is(c.id, c.name)));
                 verdict(&self.config.quorum, e, &candidates, verified, all)
             })
             .min_by_key(|v| (v.exclusive, v.writable, v.votes))?;

@@ -1,5 +1,6 @@
 //! Who votes, and how that changes at run time (R15.1, R15.8, R15.9, R3.4).
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::*;
@@ -9,11 +10,11 @@ use crate::replication::entry::Op;
 
 impl Group {
     /// Who votes: that of the history, or before there is one the nodes of ha.cf (R15.1).
-    pub(super) fn electorate(&self) -> Electorate {
+    pub(super) fn electorate(&self) -> Cow<'_, Electorate> {
         if self.state.durable.electorate.voters.is_empty() {
-            self.configured_electorate()
+            Cow::Owned(self.configured_electorate())
         } else {
-            self.state.durable.electorate.clone()
+            Cow::Borrowed(&self.state.durable.electorate)
         }
     }
 
@@ -86,7 +87,7 @@ impl Group {
     pub(super) fn bind_electorate(&mut self) {
         let Some(view) = self.view.as_ref().filter(|v| v.writable) else { return };
         let present = &self.state.durable.electorate;
-        let mut next = self.electorate();
+        let mut next = self.electorate().into_owned();
         let mut changed = present.voters.is_empty();
         let mut renewed: Vec<String> = Vec::new();
         let mut voteless: Vec<String> = Vec::new();
@@ -201,7 +202,7 @@ impl Group {
         if view.is_some_and(|v| v.committed_electorate.as_ref() != Some(&self.electorate())) {
             return Err((16, "another change of the nodes is not finished".into()));
         }
-        Ok(self.electorate())
+        Ok(self.electorate().into_owned())
     }
 
     /// R15.8: only when the view has quorum in the new electorate too.

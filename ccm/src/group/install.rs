@@ -363,7 +363,7 @@ impl Group {
         self.digest_at = Duration::ZERO;
         let view = self.make_view(&install, before.as_ref());
         let was_suspended = before.as_ref().is_some_and(|v| v.suspended);
-        self.view = Some(Active::new(&install, self.now, self.electorate()));
+        self.view = Some(Active::new(&install, self.now, self.electorate().into_owned()));
         self.phase = Phase::Active;
         self.activation = None;
         self.early = self.early.split_off(&p);

@@ -177,10 +177,10 @@ impl Group {
         };
         let mut electorates = vec![match view.and_then(|v| v.committed_electorate.clone()) {
             Some(e) => e,
-            None => self.electorate(),
+            None => self.electorate().into_owned(),
         }];
         if electorates.first() != Some(&self.electorate()) {
-            electorates.push(self.electorate()); // R15.8: every one of the tail; one change at a time
+            electorates.push(self.electorate().into_owned()); // R15.8: every one of the tail; one change at a time
         }
         Promise {
             p,

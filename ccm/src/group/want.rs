@@ -7,7 +7,7 @@ use super::{Group, Member, Phase};
 use crate::election::{self, compare_features};
 use crate::membership::choice::{Graph, NODE_LIMIT, bits};
 use crate::membership::info::{BeatInfo, PROTO_MAX, PROTO_MIN, PhaseName, Score};
-use crate::membership::quorum::{Candidate, Electorate, Verdict, verdict};
+use crate::membership::quorum::{Candidate, Electorate, Facts, Verdict, verdict};
 use crate::seam::{Incarnation, NodeId};
 
 /// A wish for another view.
@@ -27,22 +27,24 @@ pub struct Want {
 const RANK_LIMIT: u32 = 8;
 
 /// A node as it appears in its beats.
-struct Seen {
+#[derive(Clone, Copy)]
+struct Seen<'a> {
     id: NodeId,
     inc: Incarnation,
-    name: String,
-    info: BeatInfo,
+    name: &'a str,
+    info: &'a BeatInfo,
 }
 
 impl Group {
-    /// Candidates (R8.7). `all`: also those that would make the others wait.
-    fn seen_nodes(&self, all: bool) -> Vec<Seen> {
+    /// Candidates (R8.7), in the order of their identities. `own`: what this node says of itself; `all`: also those
+    /// that would make the others wait.
+    fn seen_nodes<'a>(&'a self, own: &'a BeatInfo, all: bool) -> Vec<Seen<'a>> {
         let learning = self.learning.busy();
         let mut nodes = vec![Seen {
             id: self.config.id,
             inc: self.config.incarnation,
-            name: self.config.name.clone(),
-            info: self.make_info(),
+            name: &self.config.name,
+            info: own,
         }];
         for peer in self.edges.up_peers() {
             let fits = peer.info.proto_min <= PROTO_MAX && peer.info.proto_max >= PROTO_MIN;
@@ -70,12 +72,7 @@ impl Group {
                 && !self.foreign.contains(&peer.name)
                 && self.may_join(peer.id, &peer.name)
             {
-                nodes.push(Seen {
-                    id: peer.id,
-                    inc: peer.inc,
-                    name: peer.name.clone(),
-                    info: peer.info.clone(),
-                });
+                nodes.push(Seen { id: peer.id, inc: peer.inc, name: &peer.name, info: &peer.info });
             }
         }
         nodes.sort_by_key(|n| n.id);
@@ -176,16 +173,17 @@ impl Group {
         if matches!(self.phase, Phase::Boot { .. }) && self.learning.busy() {
             return None;
         }
-        let want = self.wanted_among(self.seen_nodes(false));
+        let own = self.make_info();
+        let want = self.wanted_among(self.seen_nodes(&own, false));
         // Without quorum nobody is spared the waiting for a learner or a slow disk.
         let poor = match &want {
             Some(want) => !want.score.writable,
             None => self.view.as_ref().is_some_and(|v| !v.writable),
         };
-        if poor { self.wanted_among(self.seen_nodes(true)) } else { want }
+        if poor { self.wanted_among(self.seen_nodes(&own, true)) } else { want }
     }
 
-    fn wanted_among(&self, mut nodes: Vec<Seen>) -> Option<Want> {
+    fn wanted_among(&self, mut nodes: Vec<Seen<'_>>) -> Option<Want> {
         let me = self.config.id;
         let electorate = self.electorate();
         loop {
@@ -197,19 +195,19 @@ impl Group {
                 .iter()
                 .map(|n| match own {
                     _ if n.id == me => u64::MAX,
-                    Some(v) if !v.is_member(n.id, n.inc) => mask_of(&n.info.edges, &nodes),
-                    _ => mask_of(&n.info.edges, &nodes) | 1 << root,
+                    Some(v) if !v.is_member(n.id, n.inc) => mask_of(n.info.edges.iter().copied(), &nodes),
+                    _ => mask_of(n.info.edges.iter().copied(), &nodes) | 1 << root,
                 })
                 .collect();
             let graph = Graph::mutual(&says);
-            let mine: Vec<NodeId> =
-                self.view.as_ref().map(|v| v.members.iter().map(|m| m.id).collect()).unwrap_or_default();
+            let members = self.view.as_ref().map(|v| v.members.as_slice()).unwrap_or_default();
+            let mine = mask_of(members.iter().map(|m| m.id), &nodes);
+            let leads = mask_where(&nodes, |n| n.info.dc && n.info.whole);
             let set = graph.best(root, |mask| {
                 let score = score_of(&nodes, mask, &electorate, &self.config.quorum).0;
-                let kept = bits(mask).filter(|i| nodes.get(*i).is_some_and(|n| mine.contains(&n.id))).count();
-                let dc = bits(mask).any(|i| nodes.get(i).is_some_and(|n| n.info.dc && n.info.whole));
-                let ids: Vec<NodeId> = bits(mask).filter_map(|i| nodes.get(i).map(|n| n.id)).collect();
-                (score, kept, dc, Reverse(ids))
+                // Last, the set with the lowest identities: of two sets as large as each other, the one with the
+                // lowest bit that is not in both.
+                (score, (mask & mine).count_ones(), mask & leads != 0, mask.reverse_bits())
             });
             let (score, flags) = score_of(&nodes, set, &electorate, &self.config.quorum);
             let ids: Vec<NodeId> = bits(set).filter_map(|i| nodes.get(i).map(|n| n.id)).collect();
@@ -243,7 +241,7 @@ impl Group {
 
     fn reason_to_change(
         &self,
-        nodes: &[Seen],
+        nodes: &[Seen<'_>],
         ids: &[NodeId],
         score: Score,
         flags: &Verdict,
@@ -269,41 +267,35 @@ impl Group {
             let then = (view.exclusive, view.writable);
             // R15.7e is about beginning to write past a peer. One that comes back while this side
             // already writes is about to join: no reason to stop everything for a moment.
-            let lasting = now > then || self.without_heard(nodes, ids) != then;
-            if view.dc == self.config.id && now != then && lasting {
+            let lasting = || now > then || self.without_heard(nodes, ids) != then;
+            if view.dc == self.config.id && now != then && lasting() {
                 return Some((format!("quorum: {}", flags.why), self.config.beat() * 2));
             }
             return None;
         }
         let superset = view.members.iter().all(|m| ids.contains(&m.id));
         (superset || score > view.score).then(|| {
-            let new: Vec<String> = nodes
+            let new: Vec<&str> = nodes
                 .iter()
                 .filter(|n| ids.contains(&n.id) && !view.members.iter().any(|m| m.id == n.id))
-                .map(|n| n.name.clone())
+                .map(|n| n.name)
                 .collect();
             (format!("joining: {}", new.join(", ")), Duration::ZERO)
         })
     }
 
     /// What quorum would say if no absent node were heard.
-    fn without_heard(&self, nodes: &[Seen], ids: &[NodeId]) -> (bool, bool) {
-        let deaf: Vec<Seen> = nodes
-            .iter()
-            .filter(|n| ids.contains(&n.id))
-            .map(|n| {
-                let mut info = n.info.clone();
-                info.facts.heard.clear();
-                Seen { id: n.id, inc: n.inc, name: n.name.clone(), info }
-            })
-            .collect();
-        let mask = if deaf.len() >= NODE_LIMIT { u64::MAX } else { (1 << deaf.len()) - 1 };
-        let (_, v) = score_of(&deaf, mask, &self.electorate(), &self.config.quorum);
+    fn without_heard(&self, nodes: &[Seen<'_>], ids: &[NodeId]) -> (bool, bool) {
+        let there = || nodes.iter().filter(|n| ids.contains(&n.id));
+        let deaf: Vec<Facts> = there().map(|n| Facts { heard: Vec::new(), ..n.info.facts.clone() }).collect();
+        let members: Vec<Candidate<'_>> =
+            there().zip(&deaf).map(|(n, facts)| Candidate { facts, ..n.candidate() }).collect();
+        let (_, v) = value_of(&members, &self.electorate(), &self.config.quorum);
         (v.exclusive, v.writable)
     }
 
     /// R7.4: the present DC of the better side first, then the order of §11.
-    fn turn(&self, nodes: &[Seen], set: u64) -> u32 {
+    fn turn(&self, nodes: &[Seen<'_>], set: u64) -> u32 {
         let best_dc = bits(set)
             .filter_map(|i| nodes.get(i))
             .filter(|n| n.info.dc && n.info.view != Default::default())
@@ -313,7 +305,7 @@ impl Group {
             .filter_map(|i| nodes.get(i))
             .map(|n| Member {
                 id: n.id,
-                name: n.name.clone(),
+                name: n.name.to_owned(),
                 inc: n.inc,
                 // Who has no view yet proposes after those who have.
                 born: if n.info.born == Default::default() {
@@ -333,26 +325,55 @@ impl Group {
     }
 }
 
-/// The nodes named, as bits; `nodes` are ordered by identity.
-fn mask_of(ids: &[NodeId], nodes: &[Seen]) -> u64 {
-    ids.iter().filter_map(|id| nodes.binary_search_by_key(id, |n| n.id).ok()).fold(0, |mask, i| mask | 1 << i)
+impl<'a> Seen<'a> {
+    fn candidate(&self) -> Candidate<'a> {
+        Candidate {
+            id: self.id,
+            name: self.name,
+            verified: self.info.verified,
+            regressed: self.info.regressed,
+            facts: &self.info.facts,
+        }
+    }
+}
+
+/// The nodes named, as bits; `nodes` are ordered by identity. `ids` mostly are too, so that the next one is looked for
+/// where the last one was found first.
+fn mask_of(ids: impl Iterator<Item = NodeId>, nodes: &[Seen<'_>]) -> u64 {
+    let mut next = 0;
+    let mut mask = 0;
+    for id in ids {
+        let place = match nodes.get(next) {
+            Some(n) if n.id == id => Ok(next),
+            _ => nodes.binary_search_by_key(&id, |n| n.id),
+        };
+        if let Ok(i) = place {
+            mask |= 1 << i;
+            next = i + 1;
+        }
+    }
+    mask
+}
+
+fn mask_where(nodes: &[Seen<'_>], holds: impl Fn(&Seen<'_>) -> bool) -> u64 {
+    nodes.iter().enumerate().filter(|(_, n)| holds(n)).fold(0, |mask, (i, _)| mask | 1 << i)
 }
 
 /// The value of a set as far as beats tell (R8.3).
-fn score_of(nodes: &[Seen], set: u64, electorate: &Electorate, chain: &[super::Policy]) -> (Score, Verdict) {
-    let members: Vec<Candidate> = bits(set)
-        .filter_map(|i| nodes.get(i))
-        .map(|n| Candidate {
-            id: n.id,
-            name: n.name.clone(),
-            verified: n.info.verified,
-            regressed: n.info.regressed,
-            facts: n.info.facts.clone(),
-        })
-        .collect();
+fn score_of(
+    nodes: &[Seen<'_>],
+    set: u64,
+    electorate: &Electorate,
+    chain: &[super::Policy],
+) -> (Score, Verdict) {
+    let members: Vec<Candidate<'_>> = bits(set).filter_map(|i| nodes.get(i)).map(Seen::candidate).collect();
+    value_of(&members, electorate, chain)
+}
+
+fn value_of(members: &[Candidate<'_>], electorate: &Electorate, chain: &[super::Policy]) -> (Score, Verdict) {
     let any_verified = members.iter().any(|m| m.verified);
-    let all = electorate.voters.iter().all(|v| members.iter().any(|m| v.is(m.id, &m.name)));
-    let v = verdict(chain, electorate, &members, any_verified, all);
+    let all = electorate.voters.iter().all(|v| members.iter().any(|m| v.is(m.id, m.name)));
+    let v = verdict(chain, electorate, members, any_verified, all);
     let score =
         Score { exclusive: v.exclusive, writable: v.writable, votes: v.votes, count: members.len() as u64 };
     (score, v)

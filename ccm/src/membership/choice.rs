@@ -67,8 +67,15 @@ impl Graph {
 }
 
 /// Indices of the bits set, lowest first.
-pub fn bits(mask: u64) -> impl Iterator<Item = usize> {
-    (0..NODE_LIMIT).filter(move |i| mask & (1 << i) != 0)
+pub fn bits(mut mask: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        if mask == 0 {
+            return None;
+        }
+        let lowest = mask.trailing_zeros();
+        mask &= mask - 1;
+        usize::try_from(lowest).ok()
+    })
 }
 
 struct Search<'a, V, F> {

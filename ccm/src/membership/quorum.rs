@@ -139,13 +139,13 @@ impl Electorate {
 }
 
 /// A candidate as the quorum rules see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidate<'a> {
     pub id: NodeId,
-    pub name: String,
+    pub name: &'a str,
     pub verified: bool,
     pub regressed: bool,
-    pub facts: Facts,
+    pub facts: &'a Facts,
 }
 
 /// What one node knows that may break a tie; carried in its beats and promises.
@@ -198,12 +198,12 @@ pub struct Verdict {
 
 /// Whether this node has shared a view with all of these since it started. Then it knows what any of them wrote with
 /// quorum and without it: such a set was gone before they met, or has to fence this node first, which ends its start.
-fn has_met(c: &Candidate, others: &[&Voter]) -> bool {
+fn has_met(c: &Candidate<'_>, others: &[&Voter]) -> bool {
     others.iter().all(|v| v.id.is_some_and(|id| c.facts.together.contains(&id)))
 }
 
 /// Whether the other half may write by itself, because a node that breaks ties is there.
-fn tie_is_away(chain: &[Policy], members: &[Candidate]) -> bool {
+fn tie_is_away(chain: &[Policy], members: &[Candidate<'_>]) -> bool {
     let away = |name: &str| !members.iter().any(|c| c.name.eq_ignore_ascii_case(name));
     chain.iter().any(|policy| matches!(policy, Policy::TieNode(name) if away(name)))
 }
@@ -214,7 +214,7 @@ fn tie_is_away(chain: &[Policy], members: &[Candidate]) -> bool {
 pub fn verdict(
     chain: &[Policy],
     electorate: &Electorate,
-    members: &[Candidate],
+    members: &[Candidate<'_>],
     promisers_verified: bool,
     all_promised: bool,
 ) -> Verdict {
@@ -226,14 +226,14 @@ pub fn verdict(
     let votes: u64 = members
         .iter()
         .filter(|c| counts(c))
-        .filter_map(|c| electorate.voter(c.id, &c.name))
+        .filter_map(|c| electorate.voter(c.id, c.name))
         .map(|v| v.votes)
         .sum();
     let mut answer = Verdict { votes, ..Verdict::default() };
     let absent: Vec<_> = electorate
         .voters
         .iter()
-        .filter(|v| v.votes > 0 && !members.iter().any(|c| v.is(c.id, &c.name)))
+        .filter(|v| v.votes > 0 && !members.iter().any(|c| v.is(c.id, c.name)))
         .collect();
     let fenced: BTreeSet<NodeId> = members.iter().flat_map(|c| c.facts.fenced.iter().copied()).collect();
     let absent_heard =
@@ -253,8 +253,8 @@ pub fn verdict(
                 answer.why = format!("{votes} of {total} votes are no majority");
                 let silent: Vec<&str> = members
                     .iter()
-                    .filter(|c| !counts(c) && electorate.voter(c.id, &c.name).is_some())
-                    .map(|c| c.name.as_str())
+                    .filter(|c| !counts(c) && electorate.voter(c.id, c.name).is_some())
+                    .map(|c| c.name)
                     .collect();
                 if !silent.is_empty() {
                     answer.why += &forgot(&silent, &absent);
@@ -281,8 +281,8 @@ pub fn verdict(
                     .map(|v| v.votes)
                     .sum();
                 if dead > 0 && votes > 0 && (votes + dead) * 2 > total && !absent_heard {
-                    let voting = |c: &&Candidate| {
-                        counts(c) && electorate.voter(c.id, &c.name).is_some_and(|v| v.votes > 0)
+                    let voting = |c: &&Candidate<'_>| {
+                        counts(c) && electorate.voter(c.id, c.name).is_some_and(|v| v.votes > 0)
                     };
                     let current = members.iter().filter(voting).all(|c| has_met(c, &absent));
                     let linked = votes * 2 >= total && current && !tie_is_away(chain, members);
@@ -349,7 +349,7 @@ fn forgot(silent: &[&str], absent: &[&Voter]) -> String {
 
 /// R15.7 and design.md "Two nodes": may the half that is left go on?
 fn two_nodes(
-    members: &[Candidate],
+    members: &[Candidate<'_>],
     absent: &[&Voter],
     absent_heard: bool,
     fenced: &BTreeSet<NodeId>,
@@ -362,7 +362,7 @@ fn two_nodes(
     if dead {
         return Ok("the other of two nodes is confirmed fenced");
     }
-    let any = |f: &dyn Fn(&Candidate) -> bool| members.iter().any(f);
+    let any = |f: &dyn Fn(&Candidate<'_>) -> bool| members.iter().any(f);
     if !may_know(members, absent, fenced) {
         return Err(WAIT_FOR_ALL);
     }
@@ -389,8 +389,8 @@ fn two_nodes(
 const WAIT_FOR_ALL: &str = "waiting for the other node: it may know more (wait for all)";
 
 /// R15.7 (a) to (d): nobody absent can know of more than these members do, or an administrator says so.
-fn may_know(members: &[Candidate], absent: &[&Voter], fenced: &BTreeSet<NodeId>) -> bool {
-    let any = |f: &dyn Fn(&Candidate) -> bool| members.iter().any(f);
+fn may_know(members: &[Candidate<'_>], absent: &[&Voter], fenced: &BTreeSet<NodeId>) -> bool {
+    let any = |f: &dyn Fn(&Candidate<'_>) -> bool| members.iter().any(f);
     let met =
         |v: &&Voter| v.id.is_some_and(|id| fenced.contains(&id) || any(&|c| c.facts.together.contains(&id)));
     absent.iter().all(met) || any(&|c| c.facts.was_alone && !c.regressed) || any(&|c| c.facts.assume_alone)
@@ -409,12 +409,32 @@ mod tests {
         }
     }
 
-    fn candidate(i: u8, facts: Facts) -> Candidate {
-        Candidate { id: NodeId([i; 16]), name: format!("n{i}"), verified: true, regressed: false, facts }
+    struct Someone {
+        id: NodeId,
+        name: String,
+        verified: bool,
+        facts: Facts,
     }
 
-    fn decide(n: u8, members: &[Candidate]) -> Verdict {
-        verdict(&Policy::default_chain(), &electorate(n), members, true, false)
+    fn candidate(i: u8, facts: Facts) -> Someone {
+        Someone { id: NodeId([i; 16]), name: format!("n{i}"), verified: true, facts }
+    }
+
+    fn all(members: &[Someone]) -> Vec<Candidate<'_>> {
+        members
+            .iter()
+            .map(|m| Candidate {
+                id: m.id,
+                name: &m.name,
+                verified: m.verified,
+                regressed: false,
+                facts: &m.facts,
+            })
+            .collect()
+    }
+
+    fn decide(n: u8, members: &[Someone]) -> Verdict {
+        verdict(&Policy::default_chain(), &electorate(n), &all(members), true, false)
     }
 
     /// Two of three are a majority, one of three is not and no two-node rule helps it.
@@ -454,20 +474,24 @@ mod tests {
             fenced: fenced.iter().map(|i| NodeId([*i; 16])).collect(),
             ..Facts::default()
         };
-        let says = |n: u8, members: &[Candidate]| {
+        let says = |n: u8, members: &[Someone]| {
             let v = decide(n, members);
             (v.writable, v.exclusive)
         };
-        let all = [0, 1, 2, 3];
-        assert_eq!(says(3, &[candidate(0, facts(&all, &[1]))]), (true, false), "one of three, against one");
-        assert_eq!(says(3, &[candidate(0, facts(&all, &[1, 2]))]), (true, false), "the last of three");
-        assert_eq!(says(2, &[candidate(0, facts(&all, &[1]))]), (true, true));
+        let everyone = [0, 1, 2, 3];
+        assert_eq!(
+            says(3, &[candidate(0, facts(&everyone, &[1]))]),
+            (true, false),
+            "one of three, against one"
+        );
+        assert_eq!(says(3, &[candidate(0, facts(&everyone, &[1, 2]))]), (true, false), "the last of three");
+        assert_eq!(says(2, &[candidate(0, facts(&everyone, &[1]))]), (true, true));
         assert_eq!(says(2, &[candidate(0, facts(&[0], &[1]))]), (true, false), "it has not met the other");
-        let half = |b: Facts| [candidate(0, facts(&all, &[2])), candidate(1, b)];
-        assert_eq!(says(4, &half(facts(&all, &[]))), (true, true));
+        let half = |b: Facts| [candidate(0, facts(&everyone, &[2])), candidate(1, b)];
+        assert_eq!(says(4, &half(facts(&everyone, &[]))), (true, true));
         assert_eq!(says(4, &half(facts(&[0, 1, 3], &[]))), (true, false), "one has not met who is fenced");
         let chain = [Policy::Majority, Policy::TieNode("n3".into()), Policy::Fenced];
-        let v = verdict(&chain, &electorate(4), &half(facts(&all, &[])), true, false);
+        let v = verdict(&chain, &electorate(4), &all(&half(facts(&everyone, &[]))), true, false);
         assert_eq!(
             (v.writable, v.exclusive),
             (true, false),
@@ -481,8 +505,8 @@ mod tests {
         let mut members = [candidate(0, Facts::default()), candidate(1, Facts::default())];
         members[1].verified = false;
         let chain = Policy::default_chain();
-        assert!(!verdict(&chain, &electorate(3), &members, true, false).writable);
-        assert!(verdict(&chain, &electorate(3), &members, true, true).writable);
-        assert!(verdict(&chain, &electorate(3), &members, false, false).writable);
+        assert!(!verdict(&chain, &electorate(3), &all(&members), true, false).writable);
+        assert!(verdict(&chain, &electorate(3), &all(&members), true, true).writable);
+        assert!(verdict(&chain, &electorate(3), &all(&members), false, false).writable);
     }
 }
