@@ -8,7 +8,8 @@ use std::path::PathBuf;
 /// If there is none: the message says how to build it.
 pub fn everbeat() -> PathBuf {
     if let Some(path) = std::env::var_os("EVERBEAT_BIN") {
-        return PathBuf::from(path);
+        // Programs of other hosts run in a directory of their own.
+        return std::path::absolute(&path).unwrap_or_else(|_| PathBuf::from(path));
     }
     let test = std::env::current_exe().unwrap_or_default();
     // target/PROFILE/deps/TEST → target/PROFILE/everbeat

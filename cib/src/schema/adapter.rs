@@ -1,5 +1,7 @@
 //! Our tree as the validator sees it, and its findings in our words.
 
+use std::fmt::Write as _;
+
 use relax_ng::{Content, DatatypeRegistry, Element as Seen, ExpandedName, ValidationErrorKind};
 
 use super::complaint::{Complaint, Severity};
@@ -8,10 +10,28 @@ use super::words::Words;
 use super::{SchemaError, remedy};
 use crate::Element;
 
+/// Bytes of a form that is remembered: more is a document, not a change of one.
+const FORM_LIMIT: usize = 1 << 16;
+
+/// Whether a part of a document has no structural complaints. One that looks the same to the grammar as one that had
+/// none has none: changes of a running cluster are much alike.
+pub(super) fn fits(root: &Element, grammar: &Grammar) -> bool {
+    let mut form = String::new();
+    View::of(root, grammar).form(&mut form);
+    if grammar.fitting.contains(&form) {
+        return true;
+    }
+    let fits = structure(root, grammar).is_ok_and(|complaints| complaints.is_empty());
+    if fits && form.len() <= FORM_LIMIT {
+        grammar.fitting.add(form);
+    }
+    fits
+}
+
 /// The structural complaints about a document.
 pub(super) fn structure(root: &Element, grammar: &Grammar) -> Result<Vec<Complaint>, SchemaError> {
     let registry = DatatypeRegistry::new();
-    let seen = View { element: root, id: None, above: None, words: &grammar.words };
+    let seen = View::of(root, grammar);
     let found = grammar
         .schema
         .validate(&registry, &seen)
@@ -26,6 +46,35 @@ struct View<'a> {
     /// Name of the element it is in; none for the root.
     above: Option<&'a str>,
     words: &'a Words,
+}
+
+impl<'a> View<'a> {
+    fn of(root: &'a Element, grammar: &'a Grammar) -> Self {
+        View { element: root, id: None, above: None, words: &grammar.words }
+    }
+
+    /// Everything the validator asks for, with lengths, so that different answers are different texts.
+    fn form(&self, into: &mut String) {
+        let mut say = |text: &str| {
+            let _ = write!(into, "{}:{text}", text.len());
+        };
+        say(&self.name().local);
+        for (name, value) in self.attributes() {
+            say(&name.local);
+            say(&value);
+        }
+        into.push('(');
+        for child in self.children() {
+            match child {
+                Content::Element(child) => child.form(into),
+                // Our tree holds none; it would have to be told from an element.
+                Content::Text(text) => {
+                    let _ = write!(into, "#{}:{text}", text.len());
+                }
+            }
+        }
+        into.push(')');
+    }
 }
 
 /// Where something is wrong: the element, the id to name it by, the name of the element it is in.

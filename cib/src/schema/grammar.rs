@@ -1,8 +1,8 @@
 //! The grammars, cut to the version a document names, and compiled once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use relax_ng::{ResolveError, Schema, SchemaResolver, SchemaSource, SchemaSyntax};
 
@@ -107,6 +107,33 @@ fn parse_version(text: &str) -> Option<SchemaVersion> {
 pub(super) struct Grammar {
     pub(super) schema: Schema,
     pub(super) words: Words,
+    /// Parts of documents that were found right.
+    pub(super) fitting: Forms,
+}
+
+/// Forms remembered: those of some hundreds of kinds of changes.
+const FORMS_KEPT: usize = 256;
+
+/// The last parts of documents that were found right, as the grammar sees them.
+#[derive(Debug, Default)]
+pub(super) struct Forms(Mutex<VecDeque<String>>);
+
+impl Forms {
+    pub(super) fn contains(&self, form: &str) -> bool {
+        self.kept().iter().any(|kept| kept == form)
+    }
+
+    pub(super) fn add(&self, form: String) {
+        let mut kept = self.kept();
+        if kept.len() >= FORMS_KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(form);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The compiled grammar, made at its first use.
@@ -138,7 +165,7 @@ fn compile(dialect: Dialect) -> Result<Grammar, SchemaError> {
     };
     let source = SchemaSource::new(text, "memory:/cib.rng", SchemaSyntax::Xml);
     let schema = Schema::compile(&source, &Nothing).map_err(|error| fail(error.to_string()))?;
-    Ok(Grammar { schema, words })
+    Ok(Grammar { schema, words, fitting: Forms::default() })
 }
 
 /// Takes out what exists in other versions only.

@@ -10,6 +10,10 @@ use super::pattern::Pattern;
 
 /// What stands for every other value.
 const WORD: &str = "x";
+/// What stands for every number that counts something.
+const NUMBER: &str = "1";
+/// Digits of a number that is one in every type of number.
+const DIGITS_MAX: usize = 18;
 
 /// Attribute names whose values are free but for some literals.
 #[derive(Debug, Default)]
@@ -23,7 +27,9 @@ struct Free {
     literals: HashSet<String>,
     /// Somewhere only the name of an element will do.
     identifier: bool,
-    /// Numbers, patterns: values are told apart by what they look like.
+    /// Somewhere only a number will do, negative or not: all that count something are alike.
+    number: bool,
+    /// Other numbers, patterns: values are told apart by what they look like.
     bound: bool,
 }
 
@@ -51,18 +57,29 @@ impl Words {
             };
             content.iter().for_each(|inner| entry.read(inner, &definitions, 0));
         });
-        if unnamed.bound || unnamed.identifier || !unnamed.literals.is_empty() {
+        if unnamed.bound || unnamed.identifier || unnamed.number || !unnamed.literals.is_empty() {
             return Words::default();
         }
-        free.retain(|_, entry| !entry.bound && !entry.literals.contains(WORD));
+        free.retain(|_, entry| {
+            let stand_in = if entry.number { NUMBER } else { WORD };
+            !entry.bound && !entry.literals.contains(stand_in)
+        });
         Words { free }
     }
 
     /// A value that every pattern takes for this one.
     pub(super) fn stand_in<'v>(&self, name: &str, value: &'v str) -> &'v str {
         let Some(free) = self.free.get(name) else { return value };
-        let fits = if free.identifier { is_word(value) } else { is_plain(value) };
-        if fits && !free.literals.contains(value) { WORD } else { value }
+        if free.literals.contains(value) {
+            return value;
+        }
+        match (free.number, free.identifier) {
+            (true, _) if is_number(value) => NUMBER,
+            (true, _) => value,
+            (false, true) if is_word(value) => WORD,
+            (false, false) if is_plain(value) => WORD,
+            (false, _) => value,
+        }
     }
 }
 
@@ -81,6 +98,7 @@ impl Free {
                 match pattern.attribute("type") {
                     Some("string" | "token") => {}
                     Some("ID" | "IDREF" | "NCName") => self.identifier = true,
+                    Some("integer" | "nonNegativeInteger" | "positiveInteger") => self.number = true,
                     _ => self.bound = true,
                 }
                 self.bound |= pattern.children.iter().any(|inner| inner.name == "param");
@@ -100,6 +118,13 @@ fn is_plain(value: &str) -> bool {
     !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+/// Not nought, which is not positive, nor anything that a type of number might take for another.
+fn is_number(value: &str) -> bool {
+    value.len() <= DIGITS_MAX
+        && value.bytes().all(|byte| byte.is_ascii_digit())
+        && value.bytes().next().is_some_and(|byte| byte != b'0')
+}
+
 /// A name of XML without a colon; not every such name.
 fn is_word(value: &str) -> bool {
     value.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
@@ -115,10 +140,12 @@ mod tests {
     #[test]
     fn only_what_no_place_tells_apart_is_replaced() {
         let grammar = Pattern::parse(
-            "<grammar><define name='n'><data type='integer'/></define><define name='i'><attribute name='id'><data \
+            "<grammar><define name='n'><data type='decimal'/></define><define name='i'><attribute name='id'><data \
              type='ID'/></attribute></define><define name='e'><attribute name='kind'><choice><value>a</value><text/>\
              </choice></attribute><attribute name='size'><ref name='n'/></attribute><attribute name='size'><text/>\
-             </attribute><attribute name='form'><data type='string'><param name='pattern'>a+</param></data>\
+             </attribute><attribute name='count'><choice><data type='nonNegativeInteger'/><value>7</value></choice>\
+             </attribute><attribute name='one'><choice><data type='integer'/><value>1</value></choice></attribute>\
+             <attribute name='form'><data type='string'><param name='pattern'>a+</param></data>\
              </attribute><attribute><anyName/><text/></attribute></define></grammar>",
         );
         let words = Words::of(&grammar.unwrap());
@@ -132,6 +159,15 @@ mod tests {
             ("kind", "b c", "b c"),
             ("kind", " a", " a"),
             ("size", "big", "big"),
+            ("size", "12", "12"),
+            ("count", "12", NUMBER),
+            ("count", "0", "0"),
+            ("count", "012", "012"),
+            ("count", "-3", "-3"),
+            ("count", "7", "7"),
+            ("count", "x", "x"),
+            ("count", "1234567890123456789", "1234567890123456789"),
+            ("one", "12", "12"),
             ("form", "aa", "aa"),
             ("other", "any", "any"),
         ] {
