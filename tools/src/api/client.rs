@@ -69,10 +69,11 @@ impl Client {
             .enable_all()
             .build()
             .map_err(|error| ClientError::NotRunning { path: path.clone(), error })?;
-        // The first connection shows plainly whether anybody is there.
-        let trial = std::os::unix::net::UnixStream::connect(&path);
-        trial.map_err(|error| ClientError::NotRunning { path: path.clone(), error })?;
-        let channel = runtime.block_on(connect_channel(path))?;
+        // Made here, the first connection shows plainly whether anybody is there.
+        let first = std::os::unix::net::UnixStream::connect(&path)
+            .and_then(|stream| stream.set_nonblocking(true).map(|()| stream))
+            .map_err(|error| ClientError::NotRunning { path: path.clone(), error })?;
+        let channel = runtime.block_on(connect_channel(path, first))?;
         let management = ManagementClient::new(channel.clone())
             .max_decoding_message_size(MESSAGE_LIMIT)
             .max_encoding_message_size(MESSAGE_LIMIT);
@@ -189,11 +190,21 @@ async fn within<T>(timeout: Option<Duration>, work: impl Future<Output = T>) -> 
     }
 }
 
-async fn connect_channel(path: PathBuf) -> Result<Channel, ClientError> {
+async fn connect_channel(
+    path: PathBuf,
+    first: std::os::unix::net::UnixStream,
+) -> Result<Channel, ClientError> {
     let shown = path.clone();
+    let mut first = Some(first);
     let connector = tower::service_fn(move |_: Uri| {
-        let path = path.clone();
-        async move { Ok::<_, io::Error>(TokioIo::new(UnixStream::connect(path).await?)) }
+        let (path, ready) = (path.clone(), first.take());
+        async move {
+            let stream = match ready {
+                Some(stream) => UnixStream::from_std(stream)?,
+                None => UnixStream::connect(path).await?,
+            };
+            Ok::<_, io::Error>(TokioIo::new(stream))
+        }
     });
     // The address is never used: the connector goes to the socket.
     Endpoint::from_static("http://localhost")
