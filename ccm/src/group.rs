@@ -71,7 +71,7 @@ use learn::Learning;
 use message::{Install, Message, Propose};
 use parts::Parts;
 use record::ViewRecord;
-use round::{Held, Round};
+use round::{Held, Pursuit, Round};
 use transfer::Transfers;
 use update::Active;
 use want::Want;
@@ -133,6 +133,8 @@ pub struct Group {
     phase: Phase,
     /// Greatest view promised; only grows, beyond this incarnation too (R7.7, R4.3).
     promised: ViewId,
+    /// The view that this node proposed or promised last.
+    pursuit: Pursuit,
     /// Highest epoch seen anywhere (R7.1).
     seen: u64,
     want: Option<Want>,
@@ -226,6 +228,7 @@ impl Group {
             } else {
                 ViewId { epoch: ceiling, proposer: NodeId([0xff; 16]), boot: u64::MAX }
             },
+            pursuit: Pursuit::default(),
             seen: ceiling,
             want: None,
             dirty: true,

@@ -214,9 +214,10 @@ impl Group {
         next.number += 1;
         let Some(view) = &self.view else { return Err((16, "no view".into())) };
         let votes: u64 = view.members.iter().filter_map(|m| next.voter(m.id, &m.name)).map(|v| v.votes).sum();
-        // Half suffices for the second node of a cluster of one: no majority of the new set can go without
-        // this node, and it waits for the other before it writes again.
-        let enough = votes * 2 > next.votes() || (next.voters.len() == 2 && votes * 2 == next.votes());
+        // Half suffices for the second voter of a cluster of one: no majority of the new set can go without this
+        // side, and it waits for the other before it writes again. Nodes without a vote do not count.
+        let two = next.voters.iter().filter(|v| v.votes > 0).count() == 2;
+        let enough = votes * 2 > next.votes() || (two && votes * 2 == next.votes());
         if !enough {
             return Err((16, "the members present would have no majority among those nodes".into()));
         }

@@ -31,6 +31,15 @@ pub struct Round {
     pub invited: BTreeMap<NodeId, Invited>,
 }
 
+/// The view that a node is on its way to.
+#[derive(Debug, Clone, Default)]
+pub struct Pursuit {
+    pub p: ViewId,
+    /// What its proposer expects of it.
+    pub aim: Score,
+    pub among: Vec<NodeId>,
+}
+
 /// A node that is not invited for a while (R16.6, R7.11, R9.4).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Held {
@@ -68,6 +77,7 @@ impl Group {
             };
             invited.insert(*id, state);
         }
+        self.pursuit = Pursuit { p, aim: want.score, among: invited.keys().copied().collect() };
         self.phase = Phase::Proposing(Box::new(Round { p, invited }));
         self.want = None;
         for (id, _) in want.members.iter().filter(|(id, _)| *id != me) {
@@ -104,6 +114,8 @@ impl Group {
             })
         {
             Some(Refusal::Content)
+        } else if self.pulls_back(from, m.aim) {
+            Some(Refusal::Busy)
         } else {
             None
         };
@@ -126,8 +138,20 @@ impl Group {
         let rank = u32::try_from(rank).unwrap_or(8).min(8);
         let until = self.now + self.config.deadtime / 2 + self.config.beat() * 2 * rank; // R7.12
         let promise = self.promise(m.p);
+        self.pursuit = Pursuit { p: m.p, aim: m.aim, among: m.invited.iter().map(|(id, _)| *id).collect() };
         self.phase = Phase::Promised { p: m.p, until };
         self.send(from, Message::Promise(Box::new(promise)));
+    }
+
+    /// Whether a proposal would take this node from a view that is being formed into a worse one, for somebody who has
+    /// no part in the better. Two proposers that do not hear each other would take turns for ever at who needs to be
+    /// in both.
+    fn pulls_back(&self, from: NodeId, aim: Score) -> bool {
+        let Pursuit { p, aim: better, among } = &self.pursuit;
+        let forming =
+            matches!(self.phase, Phase::Proposing(_) | Phase::Promised { .. } | Phase::Installing(_));
+        let alive = p.proposer == self.config.id || self.edges.up(p.proposer);
+        forming && *p == self.promised && alive && aim < *better && !among.contains(&from)
     }
 
     /// A stranger that is asked when its time has come, and does not ask (R8.7, R10.4, R16.6).

@@ -172,7 +172,12 @@ impl Sim {
                 self.reach("reached: a machine outside is added again");
                 since = self.now;
             }
+            // Voters that do not exist may leave too few votes present for one more.
+            let ghosts = if outside.is_empty() { Vec::new() } else { self.ghosts() };
             for i in 0..self.machines.len() {
+                for name in &ghosts {
+                    self.ask(i, Change::RemoveNode { name: name.clone() })?;
+                }
                 for name in &outside {
                     self.ask(i, Change::AddNode { name: name.clone(), votes: 1 })?;
                 }
@@ -197,6 +202,20 @@ impl Sim {
             return Ok(false);
         }
         Err(self.late("no common view within ten dead times"))
+    }
+
+    /// The voters of those with quorum that are no machines.
+    fn ghosts(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for group in self.machines.iter().filter_map(Machine::group).filter(|g| g.info().score.writable) {
+            for voter in &group.history().electorate.voters {
+                let here = (0..self.machines.len()).any(|i| voter.is(id(i), &format!("n{}", i + 1)));
+                if !here && !names.contains(&voter.name) {
+                    names.push(voter.name.clone());
+                }
+            }
+        }
+        names
     }
 
     /// The machines that are no voters for those with quorum.
