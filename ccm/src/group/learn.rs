@@ -169,10 +169,10 @@ impl Group {
         self.learning.voters = None;
     }
 
-    /// Who may be heard and let in, by the newest that is known.
+    /// Who may be heard and let in: by those with quorum, as long as this node is outside. Its own history may end with
+    /// a change of the voters that nobody agreed to.
     pub(super) fn admitted(&self) -> &Electorate {
-        let own = &self.state.durable.electorate;
-        self.learning.voters.as_ref().filter(|voters| voters.number > own.number).unwrap_or(own)
+        self.learning.voters.as_ref().unwrap_or(&self.state.durable.electorate)
     }
 
     /// What came cannot be used: all of it again.
