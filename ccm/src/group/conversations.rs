@@ -12,7 +12,7 @@
 //! change I NAME=VALUE                            as ask, and refused where there is no option of that name
 //! burst I COUNT                                  so many changes of one option, of which none is waited for
 //! flight I                                       what the DC I has sequenced and not committed, what waits there
-//! add I NAME | remove I NAME | dismiss I
+//! add I NAME[:VOTES] | remove I NAME | dismiss I
 //! carrier I on|off | ping I on|off | fenced I J | slow I SECONDS | fail I
 //! bus I TEXT
 //! session I J                                    it ends and is opened anew
@@ -163,7 +163,10 @@ impl Talk {
             "add" | "remove" | "dismiss" => {
                 let i = Self::number(rest[0]);
                 let change = match *verb {
-                    "add" => Change::AddNode { name: rest[1].into(), votes: 1 },
+                    "add" => {
+                        let (name, votes) = rest[1].split_once(':').unwrap_or((rest[1], "1"));
+                        Change::AddNode { name: name.into(), votes: votes.parse().unwrap() }
+                    }
                     "remove" => Change::RemoveNode { name: rest[1].into() },
                     _ => Change::DismissConflict { tip: None },
                 };

@@ -272,27 +272,13 @@ pub fn verdict(
                 }
             }
             Policy::Fenced => {
-                // Votes of absent voters confirmed dead are not needed any more (R15.5). Fewer than half, or those
-                // that have not met the absent since, may lack what others wrote with quorum: such a view may write,
-                // and is not one of the line that nothing is lost from (R15.6).
-                let dead: u64 = absent
-                    .iter()
-                    .filter(|v| v.id.is_some_and(|id| fenced.contains(&id)))
-                    .map(|v| v.votes)
-                    .sum();
-                if dead > 0 && votes > 0 && (votes + dead) * 2 > total && !absent_heard {
-                    let voting = |c: &&Candidate<'_>| {
-                        counts(c) && electorate.voter(c.id, c.name).is_some_and(|v| v.votes > 0)
-                    };
-                    let current = members.iter().filter(voting).all(|c| has_met(c, &absent));
-                    let linked = votes * 2 >= total && current && !tie_is_away(chain, members);
-                    let unlinked = if linked { "" } else { "; the others may hold what is not here" };
-                    return Verdict {
-                        exclusive: linked,
-                        writable: true,
-                        why: format!("{votes} of {total} votes, {dead} more confirmed fenced{unlinked}"),
-                        ..answer
-                    };
+                let voting = |c: &&Candidate<'_>| {
+                    counts(c) && electorate.voter(c.id, c.name).is_some_and(|v| v.votes > 0)
+                };
+                let current = members.iter().filter(voting).all(|c| has_met(c, &absent));
+                let linked = votes * 2 >= total && current && !tie_is_away(chain, members);
+                if !absent_heard && let Some(why) = by_fencing((votes, total), &absent, &fenced, linked) {
+                    return Verdict { exclusive: linked, writable: true, why, ..answer };
                 }
             }
             Policy::Ping => {
@@ -335,6 +321,22 @@ pub fn verdict(
         }
     }
     answer
+}
+
+/// R15.5: votes of absent voters confirmed dead are not needed any more; why a set with so many votes of so many may
+/// write, if that suffices. Fewer than half, or those that have not met the absent since, may lack what others wrote
+/// with quorum: such a view is not one of the line that nothing is lost from (R15.6, `linked`).
+fn by_fencing(
+    (votes, total): (u64, u64),
+    absent: &[&Voter],
+    fenced: &BTreeSet<NodeId>,
+    linked: bool,
+) -> Option<String> {
+    let dead: u64 =
+        absent.iter().filter(|v| v.id.is_some_and(|id| fenced.contains(&id))).map(|v| v.votes).sum();
+    let unlinked = if linked { "" } else { "; the others may hold what is not here" };
+    (dead > 0 && votes > 0 && (votes + dead) * 2 > total)
+        .then(|| format!("{votes} of {total} votes, {dead} more confirmed fenced{unlinked}"))
 }
 
 /// R15.10 for people: whose votes do not count, and what to do about it.
