@@ -188,6 +188,8 @@ pub struct Group {
     fenced: BTreeMap<NodeId, Incarnation>,
     witnesses: Witnesses,
     foreign: BTreeSet<String>,
+    /// Nodes that do not take this one for a node of their cluster, and until when that is believed (R15.8).
+    taken_out_by: BTreeMap<NodeId, Duration>,
     /// Views that this start of the node led.
     led: BTreeSet<ViewId>,
     /// When the last view became active, and how many in a row broke within a dead time (R16.10).
@@ -263,6 +265,7 @@ impl Group {
             fenced: BTreeMap::new(),
             witnesses: Witnesses::default(),
             foreign: BTreeSet::new(),
+            taken_out_by: BTreeMap::new(),
             led: BTreeSet::new(),
             active_since: Duration::ZERO,
             short_views: 0,
@@ -295,6 +298,9 @@ impl Group {
         // R6.4: a node that slept finds out before it acts on anything queued.
         self.check_lease();
         self.dirty |= self.witnesses.advance(self.now);
+        let refused = self.taken_out_by.len();
+        self.taken_out_by.retain(|_, until| *until > now);
+        self.dirty |= self.taken_out_by.len() != refused;
         match input {
             GroupInput::Link(event) => self.on_link(event),
             GroupInput::Persisted { token } => self.on_persisted(token),
@@ -332,6 +338,7 @@ impl Group {
         let mut times = vec![self.next_beat];
         times.extend(self.edges.deadline(self.now));
         times.extend(self.witnesses.deadline());
+        times.extend(self.taken_out_by.values().min());
         times.extend(self.lease_deadline());
         times.extend(self.phase_deadline());
         times.extend(self.want_deadline());

@@ -102,6 +102,9 @@ pub enum LinkEvent {
     OldGeneration { known: u64 },
     /// Two nodes that must not be there together: same UUID or same name, with both addresses.
     Duplicate { what: DuplicateWhat, name: String, addresses: [String; 2] },
+    /// A node that is there does not take this one for a node of its cluster (R15.8); said again for as long as both
+    /// are there.
+    TakenOut { by: NodeId, name: String },
 }
 
 /// What two nodes share that they must not.

@@ -85,8 +85,17 @@ impl Group {
             fenced: self.fenced.keys().copied().collect(),
             left: self.edges.peers().filter(|p| p.left).map(|p| p.id).collect(),
             assume_alone: self.config.assume_alone || crate::sabotage::out(crate::sabotage::Rule::WaitForAll),
-            heard: self.edges.heard(self.now),
+            heard: self.heard(),
         }
+    }
+
+    /// Nodes that are there, members or not (R15.7e).
+    fn heard(&self) -> Vec<NodeId> {
+        let mut heard = self.edges.heard(self.now);
+        heard.extend(self.taken_out_by.keys());
+        heard.sort_unstable();
+        heard.dedup();
+        heard
     }
 }
 

@@ -107,7 +107,7 @@ impl Group {
             .collect();
         let verified = candidates.iter().any(|c| c.verified);
         // R15.8: the old electorate and every one of the uncommitted tail must be satisfied.
-        let v = source
+        let mut v = source
             .electorates
             .iter()
             .map(|e| {
@@ -115,6 +115,8 @@ impl Group {
                 verdict(&self.config.quorum, e, &candidates, verified, all)
             })
             .min_by_key(|v| (v.exclusive, v.writable, v.votes))?;
+        // Half of the votes may fence the other half for quorum, but not those that say it has no vote any more (R15.8).
+        v.tie &= self.taken_out_by.is_empty();
         let score = Score {
             exclusive: v.exclusive,
             writable: v.writable,

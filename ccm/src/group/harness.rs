@@ -313,7 +313,15 @@ impl Net {
                 let autojoin = node.group.as_ref().is_some_and(|g| g.config().autojoin);
                 let admitted = |names: &Vec<String>| names.iter().any(|n| n.eq_ignore_ascii_case(&beat.name));
                 let stranger = !autojoin && node.admitted.as_ref().is_some_and(|names| !admitted(names));
-                if node.group.is_none() || self.cut.contains(&(from, to)) || stranger {
+                if node.group.is_none() || self.cut.contains(&(from, to)) {
+                    return;
+                }
+                if stranger {
+                    // As the link does: whoever is dropped is told so.
+                    if !self.cut.contains(&(to, from)) {
+                        let (by, name) = (node.id, node.name.clone());
+                        self.input(from, GroupInput::Link(LinkEvent::TakenOut { by, name }));
+                    }
                     return;
                 }
                 let h = node.heard.entry(beat.id).or_default();

@@ -72,9 +72,25 @@ impl Group {
                 self.record.verified = false;
             }
             LinkEvent::Left { peer, inc } => self.on_bye(peer, inc, "left"),
+            LinkEvent::TakenOut { by, name } => self.on_taken_out(by, &name),
             LinkEvent::Duplicate { what, name, addresses } => {
                 self.event(GroupEvent::Duplicate { what, name, addresses });
             }
+        }
+    }
+
+    /// R15.8: what is held here says who voted once. While one of those that know better is there, this node neither
+    /// writes past it nor fences it.
+    fn on_taken_out(&mut self, by: NodeId, name: &str) {
+        let until = self.now + self.config.deadtime;
+        if self.taken_out_by.insert(by, until).is_some() {
+            return;
+        }
+        self.dirty = true;
+        // What the view was given on the word that nobody else is there.
+        let alone = self.view.as_ref().is_some_and(|v| !v.exclusive && v.members.iter().all(|m| m.id != by));
+        if alone {
+            self.break_view(format!("{name} does not take this node for one of its cluster"));
         }
     }
 

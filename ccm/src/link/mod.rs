@@ -27,6 +27,7 @@ pub mod rng;
 mod send;
 pub mod session;
 mod setup;
+mod strangers;
 pub mod stream;
 mod types;
 
@@ -44,6 +45,7 @@ use self::peer::Peer;
 use self::receive::Origin;
 use self::refused::Refused;
 use self::rng::Rng;
+use self::strangers::Strangers;
 use crate::seam::{BeatBody, DuplicateWhat, Incarnation, LinkCommand, LinkEvent, NodeId};
 use crate::wire::Packet;
 use crate::wire::envelope::AuthField;
@@ -100,6 +102,7 @@ pub struct Link {
     last_inc: BTreeMap<NodeId, Incarnation>,
     told_generation: u64,
     told_duplicates: BTreeMap<(DuplicateWhat, String), Duration>,
+    strangers: Strangers,
     health: Health,
     refused: Refused,
     foreign: Foreign,
@@ -154,6 +157,7 @@ impl Link {
             last_inc: BTreeMap::new(),
             told_generation: 0,
             told_duplicates: BTreeMap::new(),
+            strangers: Strangers::default(),
             health: Health::new(names, &others, &ping, times),
             refused: Refused::new(config.log_badpack),
             foreign: Foreign::default(),

@@ -102,6 +102,7 @@ impl Link {
             _ => {}
         }
         if self.config.autojoin == Autojoin::None && !self.config.nodes.iter().any(|n| n == name) {
+            self.refuse_stranger(now, origin, name, who, out);
             return Err(Cause::NotANode);
         }
         let body = if head.sealed {
@@ -145,6 +146,10 @@ impl Link {
                 let what = match why {
                     RefuseWhy::DuplicateUuid => DuplicateWhat::Uuid,
                     RefuseWhy::DuplicateName => DuplicateWhat::Name,
+                    RefuseWhy::NotANode => {
+                        self.taken_out(now, who, name, out);
+                        return Ok(());
+                    }
                 };
                 self.duplicate(now, what, [address, "this node".to_owned()], out);
             }

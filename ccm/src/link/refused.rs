@@ -25,7 +25,7 @@ pub enum Cause {
     Seal,
     #[error("belongs to another cluster")]
     Cluster,
-    #[error("sender is not a node of ha.cf")]
+    #[error("sender is no node of this cluster")]
     NotANode,
     #[error("addressed to another incarnation of this node")]
     Stale,

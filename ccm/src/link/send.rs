@@ -125,7 +125,7 @@ impl Link {
     }
 
     /// The frame around a body, encrypted if the key does that.
-    fn frame(&mut self, to: Option<Who>, body: &Body) -> Vec<u8> {
+    pub(super) fn frame(&mut self, to: Option<Who>, body: &Body) -> Vec<u8> {
         self.counter += 1;
         let sealed = self.config.keys.seal_basis(self.config.keys.signing()).is_some();
         let head = Head { cluster: self.cluster, inc: self.config.inc, counter: self.counter, to, sealed };

@@ -125,6 +125,8 @@ pub struct Ack {
 pub enum RefuseWhy {
     DuplicateUuid,
     DuplicateName,
+    /// It is no node of the cluster of the sender: taken out, or never added (R15.8).
+    NotANode,
 }
 
 /// The frame classes.
@@ -141,6 +143,7 @@ pub enum Body {
     ProbeAck(u64),
     Refuse {
         why: RefuseWhy,
+        /// Of the other one of two that are too much alike.
         address: String,
     },
 }
@@ -348,6 +351,7 @@ impl Body {
                 w.byte(match why {
                     RefuseWhy::DuplicateUuid => 1,
                     RefuseWhy::DuplicateName => 2,
+                    RefuseWhy::NotANode => 3,
                 });
                 w.bytes(address.as_bytes());
             }
@@ -409,6 +413,7 @@ impl Body {
                 let why = match r.byte()? {
                     1 => RefuseWhy::DuplicateUuid,
                     2 => RefuseWhy::DuplicateName,
+                    3 => RefuseWhy::NotANode,
                     other => return Err(FrameError::Kind(other)),
                 };
                 let text = r.bytes()?;
@@ -448,6 +453,7 @@ mod tests {
             Body::Probe(5),
             Body::ProbeAck(6),
             Body::Refuse { why: RefuseWhy::DuplicateName, address: "10.0.0.1:694".repeat(5) },
+            Body::Refuse { why: RefuseWhy::NotANode, address: String::new() },
         ];
         for body in bodies {
             let mut bytes = Vec::new();

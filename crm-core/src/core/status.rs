@@ -90,6 +90,7 @@ impl Peers {
             LinkEvent::SessionLost { .. }
             | LinkEvent::Message { .. }
             | LinkEvent::OldGeneration { .. }
+            | LinkEvent::TakenOut { .. }
             | LinkEvent::Duplicate { .. } => false,
         }
     }
