@@ -37,6 +37,8 @@ pub enum Message {
     FencePending(Vec<FenceRecord>),
     /// A dampened attribute was written by the sender: write yours now.
     Flush { name: String },
+    /// To the DC, once in a view: what the sender knew of itself when it entered is in the status section.
+    Written,
 }
 
 /// Number of an [`Message::Ask`] whose answer nobody waits for.
@@ -153,6 +155,7 @@ impl Message {
             Message::FenceHistory(records) => encode_records("fence-history", records),
             Message::FencePending(records) => encode_records("fence-pending", records),
             Message::Flush { name } => Element::new("flush").with_attr("name", name.as_str()),
+            Message::Written => Element::new("written"),
         };
         element.to_xml_compact().into_bytes()
     }
@@ -204,6 +207,7 @@ impl Message {
             "fence-history" => Message::FenceHistory(decode_records(&element)?),
             "fence-pending" => Message::FencePending(decode_records(&element)?),
             "flush" => Message::Flush { name: from.text("name")? },
+            "written" => Message::Written,
             other => return Err(MessageError::Kind(other.to_owned())),
         })
     }
@@ -492,6 +496,7 @@ mod tests {
         round(Message::Ask { id: 6, ask: Ask::State });
         round(Message::Ask { id: 6, ask: Ask::Shutdown });
         round(Message::Flush { name: "pingd".into() });
+        round(Message::Written);
         let record = FenceRecord {
             target: "a".into(),
             action: "off".into(),

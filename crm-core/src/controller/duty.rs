@@ -146,8 +146,9 @@ impl Controller {
         self.duty.planning = Some(token);
         let cib = self.cib();
         let tie = self.view.as_ref().is_some_and(|v| v.tie && !v.writable);
-        let assumes_quorum =
-            tie && self.settings.stonith_enabled && !std::mem::take(&mut self.duty.nobody_to_fence);
+        // For this plan only, whatever else speaks against it: later there may be somebody.
+        let nobody = std::mem::take(&mut self.duty.nobody_to_fence);
+        let assumes_quorum = tie && self.settings.stonith_enabled && !nobody;
         self.duty.assumes_quorum = assumes_quorum;
         let situation = Situation {
             now: now.seconds(),

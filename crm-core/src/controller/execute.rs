@@ -46,6 +46,7 @@ impl Controller {
                 }
             }
             Message::Done { key, ok, reason, .. } => self.order_done(now, &sender, &key, ok, &reason, out),
+            Message::Written => self.written_by(from),
             Message::Ask { id, ask } => self.asked(now, Asker::Node(from, id), ask, out),
             Message::Flush { name } => {
                 if from != self.config.id {

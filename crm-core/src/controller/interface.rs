@@ -42,6 +42,9 @@ pub enum ControllerEvent {
     /// the next view will not decide.
     QuorumAtRisk(bool),
     View(Box<View>),
+    /// What was ordered before the view, and not begun, is void: each such operation has been reported.
+    Voided,
+    /// The group has the state of every member, or waited for it long enough.
     StatusComplete(ViewId),
     /// Another document is visible.
     Visible(Box<Visible>),

@@ -3,7 +3,7 @@
 //! DC, plans, has plans executed, and keeps the records of nodes that are gone.
 //!
 //! ```text
-//!              ViewChanged            StatusComplete           Planned            all confirmed
+//!              ViewChanged         all state is written        Planned            all confirmed
 //!  S_PENDING ───────────▶ S_INTEGRATION ─────────▶ S_POLICY_ENGINE ─────▶ S_TRANSITION_ENGINE ──▶ S_IDLE
 //!      ▲  └──(not the DC)──▶ S_NOT_DC                   ▲                        │ aborted            │
 //!      │                                                └────────────────────────┘◀── something changed
@@ -17,6 +17,7 @@
 mod agenda;
 pub mod agents;
 pub mod changes;
+mod complete;
 mod duty;
 mod execute;
 mod fenced;
@@ -43,6 +44,7 @@ use crate::transition::Key;
 
 use agenda::Duty;
 use agents::Agents;
+use complete::Completion;
 use execute::Running;
 use history::History;
 pub use interface::{Asker, ControllerAction, ControllerConfig, ControllerEvent};
@@ -91,7 +93,9 @@ pub struct Controller {
     view: Option<View>,
     frozen: bool,
     suspended: bool,
+    /// All that is to be known of the members is in the status section: the DC may plan.
     complete: bool,
+    completion: Completion,
     /// Excluded nodes have let go by then (R7.18).
     settled: Duration,
     /// After being cut off: who took over may be heard by then.
@@ -143,6 +147,7 @@ impl Controller {
             frozen: true,
             suspended: false,
             complete: false,
+            completion: Completion::default(),
             settled: Duration::ZERO,
             hold_until: Duration::ZERO,
             history: History::default(),
@@ -189,17 +194,9 @@ impl Controller {
             }
             ControllerEvent::View(view) => self.enter(now, *view, out),
             ControllerEvent::StatusComplete(view) => {
-                if self.view.as_ref().is_some_and(|v| v.id == view) {
-                    self.complete = true;
-                    if self.is_dc() {
-                        let count = self.view.as_ref().map_or(0, |v| v.members.len());
-                        let text = format!("All {count} cluster nodes are eligible to run resources.");
-                        self.log(Level::Info, CRMD, text, out);
-                        self.record_nodes(false, out);
-                        self.want_plan("All cluster nodes are eligible to run resources");
-                    }
-                }
+                self.completion.carried |= self.view.as_ref().is_some_and(|v| v.id == view);
             }
+            ControllerEvent::Voided => self.completion.voided = true,
             ControllerEvent::Visible(visible) => self.look(now, *visible, out),
             ControllerEvent::Carrier(any) => self.carrier(now, any, out),
             ControllerEvent::Attribute { name, value, delay } => {
@@ -252,7 +249,8 @@ impl Controller {
             Leaving::Asked { since } => Some(self.escalation_at(since)),
             _ => None,
         };
-        [duty, cut_off, alone, repair, self.attributes.deadline()].into_iter().flatten().min()
+        let complete = self.completion_deadline();
+        [duty, cut_off, alone, repair, complete, self.attributes.deadline()].into_iter().flatten().min()
     }
 
     /// The document that is visible now, with what the present view says of quorum and DC. The marks
@@ -363,6 +361,9 @@ impl Controller {
         let was_dc = self.view.as_ref().is_some_and(|v| v.dc == self.config.id);
         self.frozen = false;
         self.complete = false;
+        self.completion = Completion::new(self.owed(), now.mono + self.config.deadtime);
+        // What could not be written while there was no view can be now.
+        self.repair = self.repair.map(|_| now.mono);
         // A node that was started anew may still run what its former core started: it is about to join
         // and to be probed, and nothing of it is started elsewhere before that, or before it had time to.
         let settled = |out: &ccm::group::Out| match out.reason {
@@ -491,9 +492,9 @@ impl Controller {
 
     fn advance(&mut self, now: Now, out: &mut Vec<ControllerAction>) {
         if self.repair.is_some_and(|at| at <= now.mono) && self.view().is_some() {
-            self.repair = None;
             self.announce(false, out);
         }
+        self.advance_completion(now, out);
         if self.attributes.deadline().is_some_and(|at| at <= now.mono) {
             self.attribute_step(now, AttributeEvent::Wake, out);
         }

@@ -42,12 +42,16 @@ impl Controller {
         let token = self.next_token;
         self.next_token += 1;
         let this_view = purpose == Purpose::Members;
+        if purpose == Purpose::Announce {
+            self.owe(token);
+        }
         self.pending.insert(token, purpose);
         out.push(ControllerAction::Change { token, request, announce, this_view });
     }
 
     /// Writes everything this node knows about itself in the place of what the CIB says of it.
     pub(super) fn announce(&mut self, first: bool, out: &mut Vec<ControllerAction>) {
+        self.repair = None;
         let id = self.own_id();
         let state = member_state(&id, &self.config.name)
             .with_child(self.history.element(&id))
@@ -111,6 +115,7 @@ impl Controller {
         out: &mut Vec<ControllerAction>,
     ) {
         let Some(purpose) = self.pending.remove(&token) else { return };
+        self.owes_no_more(token);
         match outcome {
             ChangeOutcome::Done { .. } => {}
             // What is to be deleted is not there: that is what was wanted.

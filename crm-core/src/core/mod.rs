@@ -274,10 +274,14 @@ impl Core {
                     }
                 }
                 Step::Queue(event) => {
+                    let void = matches!(event, lrm::Event::Void);
                     let mut actions = Vec::new();
                     self.queue.handle(now.for_queue(), event, &mut actions);
                     for action in actions {
                         self.queue_action(action, out);
+                    }
+                    if void {
+                        self.steps.push_back(Step::Controller(ControllerEvent::Voided));
                     }
                 }
                 Step::Fencing(event) => {
