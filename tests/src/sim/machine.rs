@@ -66,8 +66,8 @@ pub enum Wish {
     Fence { exec: ExecId, action: String, target: String },
     /// A fence agent of this machine begins.
     Fences { action: String, target: String },
-    /// An operation of an agent begins.
-    Operation { rsc: String, action: String },
+    /// An operation of an agent begins; whether the resource was active before, and promoted.
+    Operation { rsc: String, action: String, had: Option<bool> },
     /// The node has ended and its machine runs on: its resources are stopped or lost.
     Ended(i32),
 }
@@ -534,7 +534,8 @@ impl Machine {
                 Deed::Spawn { exec, op, command, .. } => {
                     if let Some(op) = &op {
                         let (rsc, action) = (op.rsc.clone(), op.action.clone());
-                        self.wishes.push(Wish::Operation { rsc, action });
+                        let had = self.agents.active.get(&rsc).copied();
+                        self.wishes.push(Wish::Operation { rsc, action, had });
                     }
                     if let Some((action, target)) =
                         self.agents.spawn(now, &mut self.chance, exec, op, &command)

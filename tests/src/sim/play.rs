@@ -393,7 +393,7 @@ impl Sim {
 
     fn wish(&mut self, i: usize, wish: Wish) -> Result<(), Violation> {
         match wish {
-            Wish::Operation { rsc, action } => {
+            Wish::Operation { rsc, action, had } => {
                 self.note(|| format!("n{} {action} {rsc}", i + 1));
                 self.reach(match action.as_str() {
                     "start" => "agent: start",
@@ -404,7 +404,7 @@ impl Sim {
                     "notify" => "agent: notify",
                     _ => "agent: other",
                 });
-                self.resources.begins(self.now, &self.machines, i, &rsc, &action)
+                self.resources.begins(self.now, &self.machines, i, (&rsc, &action), had)
             }
             Wish::Fences { action, target } => {
                 let victim = self.machines.iter().position(|m| m.name() == target);

@@ -40,8 +40,9 @@ pub struct Resources {
     powerless: BTreeSet<usize>,
     /// The last view of each node, and when it ended.
     views: BTreeMap<usize, (View, Option<Duration>)>,
-    /// What a node began to stop in its present view.
+    /// What a node began to stop in its present view, and what it began to demote.
     stopped: BTreeSet<(usize, String)>,
+    demoted: BTreeSet<(usize, String)>,
 }
 
 /// Longer than this is nobody's fault that is still the reason for anything: what happened before has
@@ -71,6 +72,7 @@ impl Resources {
             powerless: BTreeSet::new(),
             views: BTreeMap::new(),
             stopped: BTreeSet::new(),
+            demoted: BTreeSet::new(),
         }
     }
 
@@ -167,6 +169,7 @@ impl Resources {
 
     /// S4: an operation begins on machine `i`. Without quorum nothing is started or promoted, but for
     /// what the node has and may recover there, by stopping and starting it.
+    /// `had`: whether it was active there before, and promoted.
     ///
     /// # Errors
     /// It was.
@@ -175,41 +178,50 @@ impl Resources {
         now: Duration,
         machines: &[Machine],
         i: usize,
-        rsc: &str,
-        action: &str,
+        (rsc, action): (&str, &str),
+        had: Option<bool>,
     ) -> Result<(), Violation> {
-        if action == "stop" {
-            self.stopped.insert((i, rsc.to_owned()));
+        let this = (i, rsc.to_owned());
+        match action {
+            "stop" => drop(self.stopped.insert(this.clone())),
+            "demote" => drop(self.demoted.insert(this.clone())),
+            _ => {}
         }
         if rsc == "f" || !matches!(action, "start" | "promote") {
             return Ok(());
         }
-        let again = action == "start" && self.stopped.remove(&(i, rsc.to_owned()));
+        let again = if action == "start" {
+            self.stopped.remove(&this) || had.is_some()
+        } else {
+            self.demoted.remove(&this) || had == Some(true)
+        };
         // What was begun in the very step that ended the view was begun in it.
         let view = self.views.get(&i).filter(|(_, ended)| ended.is_none_or(|at| at == now)).map(|(v, _)| v);
         match view {
             Some(view) if view.writable || (view.tie && self.has_fenced_enough(machines, i, view)) => Ok(()),
-            Some(_) if again && self.may_recover(rsc) => Ok(()),
+            Some(_) if again && self.may_recover(rsc, action) => Ok(()),
             Some(view) => Err(Violation::new(
                 "S4",
                 format!(
-                    "n{} begins to {action} {rsc} in view {} without quorum ({}; it has it: {})",
+                    "n{} begins to {action} {rsc} in view {} without quorum ({}; it had it: {})",
                     i + 1,
                     view.id.epoch,
                     self.policy,
-                    machines.get(i).is_some_and(|m| m.agents.active.contains_key(rsc))
+                    had.is_some()
                 ),
             )),
             None => Err(Violation::new("S4", format!("n{} begins to {action} {rsc} in no view", i + 1))),
         }
     }
 
-    /// Whether the policy without quorum lets a node go on with a resource: `freeze` with any, `demote` with
-    /// those that can be promoted, unpromoted (Pacemaker 2.1.5 behaviour).
-    fn may_recover(&self, rsc: &str) -> bool {
+    /// Whether the policy without quorum lets a node go on with what it has: `freeze` with anything, promoted or not,
+    /// `demote` with what can be promoted, unpromoted (Pacemaker 2.1.5 behaviour). To go on is to recover what failed
+    /// there, and to start once more what was about to start there when the view ended: a start whose result nobody
+    /// has seen is begun again on the same node (Pacemaker 2.1.5 behaviour).
+    fn may_recover(&self, rsc: &str, action: &str) -> bool {
         match self.policy {
             "freeze" => true,
-            "demote" => matches!(self.kinds.get(rsc), Some(Kind::Promotable)),
+            "demote" => action == "start" && matches!(self.kinds.get(rsc), Some(Kind::Promotable)),
             _ => false,
         }
     }
@@ -236,6 +248,7 @@ impl Resources {
     pub fn entered(&mut self, i: usize, view: &View) {
         self.powerless.retain(|i| view.member(id(*i)).is_none());
         self.stopped.retain(|(j, _)| *j != i);
+        self.demoted.retain(|(j, _)| *j != i);
         self.views.insert(i, (view.clone(), None));
     }
 
