@@ -40,15 +40,38 @@ pub fn parameters(element: &Element) -> String {
     digest(element, Frame::File, true, &|_| false)
 }
 
+/// A digest that needs no memory of its own: its sixteen bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sum([u8; 16]);
+
+impl Sum {
+    /// Whether a text is this digest in lower-case hexadecimal digits.
+    pub fn is(&self, text: &str) -> bool {
+        let digits = text.as_bytes().chunks_exact(2);
+        text.len() == 32 && digits.zip(self.0).all(|(pair, byte)| pair == pair_of(byte))
+    }
+}
+
+impl std::fmt::Display for Sum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
 /// [`parameters`] of an element that need not be made: these names and values, sorted by name.
-pub fn sorted_parameters<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
-    let mut bytes = Vec::with_capacity(256);
+pub fn sorted_parameters<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Sum {
+    sorted_parameters_in(pairs, &mut Vec::with_capacity(256))
+}
+
+/// [`sorted_parameters`], in memory that was used before: what it holds does not matter.
+pub fn sorted_parameters_in<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>, bytes: &mut Vec<u8>) -> Sum {
+    bytes.clear();
     bytes.extend_from_slice(b" <parameters");
     for (name, value) in pairs {
-        crate::xml::digest_attribute(name, value, &mut bytes);
+        crate::xml::digest_attribute(name, value, bytes);
     }
     bytes.extend_from_slice(b"/>\n");
-    hex(&Md5::digest(&bytes))
+    Sum(Md5::digest(&bytes).into())
 }
 
 /// The digest Heartbeat 2.1.3 wrote beside its `cib.xml`: over indented lines, nothing escaped.
@@ -106,11 +129,16 @@ fn digest(element: &Element, frame: Frame, sorted: bool, filter: &dyn Fn(&str) -
     hex(&hasher.finalize())
 }
 
-fn hex(sum: &[u8]) -> String {
+/// The two digits of a byte.
+fn pair_of(byte: u8) -> [u8; 2] {
     let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
+    [digit(byte >> 4), digit(byte & 15)]
+}
+
+fn hex(sum: &[u8]) -> String {
     let mut digits = Vec::with_capacity(2 * sum.len());
     for byte in sum {
-        digits.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        digits.extend_from_slice(&pair_of(*byte));
     }
     String::from_utf8(digits).unwrap_or_default()
 }
@@ -135,8 +163,12 @@ mod tests {
         let pairs = [("CRM_meta_timeout", "20000"), ("a", "1"), ("b", "<\"&\u{e4}>")];
         let mut element = Element::new("parameters");
         pairs.iter().rev().for_each(|(name, value)| element.set_attr(name, *value));
-        assert_eq!(sorted_parameters(pairs.into_iter()), parameters(&element));
-        assert_eq!(sorted_parameters([].into_iter()), parameters(&Element::new("parameters")));
+        let sum = sorted_parameters(pairs.into_iter());
+        assert_eq!(sum.to_string(), parameters(&element));
+        assert!(sum.is(&parameters(&element)) && !sum.is(&parameters(&element).to_uppercase()));
+        let none = sorted_parameters_in([].into_iter(), &mut b"left over".to_vec());
+        assert!(none.is(&parameters(&Element::new("parameters"))));
+        assert!(!none.is("") && none != sum);
     }
 
     #[test]

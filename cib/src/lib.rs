@@ -22,4 +22,4 @@ pub mod xpath;
 pub use document::{Cib, CibError};
 pub use ops::{Applied, Code, OpError, Operation, Options, Request, Stamp, apply};
 pub use version::{FEATURE_SET, SCHEMA_NEWEST, Version, VersionError};
-pub use xml::{Element, Position, Text, XmlError};
+pub use xml::{Element, Position, Text, Word, XmlError};

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use nodes::Nodes;
 
 use name::COMMENT;
+pub use name::Word;
 pub(crate) use name::{Name, is_xml_name};
 pub use parse::{ATTRIBUTES_MAX, DEPTH_MAX, XmlError};
 pub(crate) use print::digest_attribute;
@@ -137,6 +138,32 @@ impl Element {
             start = end;
         }
         None
+    }
+
+    /// The value of an attribute whose name is in the vocabulary.
+    #[inline]
+    pub fn value(&self, name: Word) -> Option<&str> {
+        let node = &*self.0;
+        let at = node.attrs.iter().position(|attr| attr.name.is_word(name))?;
+        node.text.get(node.value_start(at)..node.attrs.get(at)?.end as usize)
+    }
+
+    /// [`Element::value`], to be kept.
+    pub fn value_text(&self, name: Word) -> Option<Text> {
+        let node = &*self.0;
+        let at = node.attrs.iter().position(|attr| attr.name.is_word(name))?;
+        Some(Text::value(self, node.value_start(at) as u32, node.attrs.get(at)?.end))
+    }
+
+    /// Whether the element has this name.
+    #[inline]
+    pub fn is(&self, name: Word) -> bool {
+        self.0.name.is_word(name)
+    }
+
+    /// [`Element::children_named`] for a name of the vocabulary.
+    pub fn children_of(&self, name: Word) -> impl Iterator<Item = &Element> {
+        self.0.nodes.iter().filter(move |node| node.0.name.is_word(name))
     }
 
     /// The value of an attribute, to be kept.

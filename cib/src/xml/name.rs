@@ -19,7 +19,49 @@ enum Repr {
     Other(Arc<str>),
 }
 
+/// A word of the vocabulary, looked up when the program is compiled: what asks for an attribute thousands of times compares
+/// numbers instead of texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word(u16);
+
+impl Word {
+    /// # Panics
+    ///
+    /// If the text is not in the vocabulary; of a constant, when the program is compiled.
+    pub const fn of(text: &str) -> Word {
+        let mut index = 0;
+        while index < VOCABULARY.len() {
+            if same(VOCABULARY[index].as_bytes(), text.as_bytes()) {
+                return Word(index as u16);
+            }
+            index += 1;
+        }
+        panic!("the vocabulary has no such word");
+    }
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < a.len() {
+        if a[at] != b[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
 impl Name {
+    /// Whether this is the word.
+    #[inline]
+    pub(crate) fn is_word(&self, word: Word) -> bool {
+        // A name of the vocabulary is never held as text.
+        matches!(self.0, Repr::Known(index) if index == word.0)
+    }
+
     pub(crate) fn new(text: &str) -> Name {
         match known(text) {
             Some(index) => Name(Repr::Known(index)),
@@ -139,7 +181,7 @@ fn hash(text: &str) -> usize {
 
 /// Element and attribute names of both dialects of the CIB, of patches and of the replies (no duplicates).
 /// Names outside it work as well, at the price of an allocation a document.
-pub(crate) static VOCABULARY: &[&str] = &[
+pub(crate) const VOCABULARY: &[&str] = &[
     COMMENT,
     "id",
     "name",
@@ -440,6 +482,9 @@ mod tests {
         assert_eq!(Name::new("strange").as_str(), "strange");
         assert_eq!(std::mem::size_of::<Name>(), 16);
         assert!(Name::new(COMMENT).is_comment());
+        const UNAME: Word = Word::of("uname");
+        assert!(Name::new("uname").is_word(UNAME) && !Name::new("name").is_word(UNAME));
+        assert!(!Name::new("unam").is_word(UNAME));
     }
 
     #[test]

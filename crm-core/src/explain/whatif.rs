@@ -517,7 +517,7 @@ fn sign(cib: &mut Cib, situation: &Situation) {
                 let interval = crate::policy::values::history_ms(op.attr("interval"));
                 let digests =
                     state.digests(r, &task, interval, node, None, &crate::policy::state::Table::default());
-                op.set_attr("op-digest", digests.all);
+                op.set_attr("op-digest", digests.all.to_string());
             }
         }
     }

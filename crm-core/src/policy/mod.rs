@@ -23,6 +23,7 @@ pub mod state;
 pub mod transition;
 mod twins;
 pub mod values;
+mod words;
 
 pub use complaint::{Complaint, Complaints, Severity};
 pub use ledger::{Book, Ledger, NoLedger};

@@ -176,19 +176,17 @@ impl<L: Ledger> Placer<'_, L> {
     fn apply_location_effect(&mut self, dep: ResourceIx, prim: ResourceIx, ix: ColocationIx) {
         let c = &self.s[ix];
         let score = c.score;
-        let id = c.id.clone();
-        let attribute = c.attribute.clone().unwrap_or_else(|| "#id".to_owned());
+        let attribute = c.attribute.as_deref().unwrap_or("#id");
         let at = self.s[prim].assigned_node();
         if at.is_none() && score < 0 {
             return;
         }
-        let before = self.s[dep].table.clone();
-        let mut after = before.clone();
-        let value = at.and_then(|p| self.s[p].attribute(&attribute));
+        let mut after = self.s[dep].table.clone();
+        let value = at.and_then(|p| self.s[p].attribute(attribute));
         for (n, e) in after.iter_mut() {
             if at.is_none() {
                 e.score = add_scores(e.score, -score);
-            } else if self.s.same_value(n, &attribute, value) {
+            } else if self.s.same_value(n, attribute, value) {
                 if score < INFINITY {
                     e.score = add_scores(e.score, score);
                 }
@@ -197,7 +195,8 @@ impl<L: Ledger> Placer<'_, L> {
             }
         }
         if score.abs() >= INFINITY || self.s.any_available(&after) {
-            self.replace_table(dep, &before, after, Source::ColocatedWith { constraint: &id, primary: prim });
+            let id = if L::KEEPS { self.s[ix].id.clone() } else { String::new() };
+            self.replace_table(dep, after, Source::ColocatedWith { constraint: &id, primary: prim });
         }
     }
 
@@ -307,8 +306,7 @@ impl<L: Ledger> Placer<'_, L> {
 
     /// Bans every node that is not listed; `merge` adds the listed nodes' own scores.
     fn restrict(&mut self, dep: ResourceIx, prim: ResourceIx, id: &str, nodes: &[Assigned], merge: bool) {
-        let before = self.s[dep].table.clone();
-        let mut after = before.clone();
+        let mut after = self.s[dep].table.clone();
         for (n, e) in after.iter_mut() {
             match nodes.iter().find(|a| a.node == n) {
                 None => e.score = -INFINITY,
@@ -321,7 +319,7 @@ impl<L: Ledger> Placer<'_, L> {
                 after.insert(a.node, -INFINITY, Discovery::Always);
             }
         }
-        self.replace_table(dep, &before, after, Source::ColocatedWith { constraint: id, primary: prim });
+        self.replace_table(dep, after, Source::ColocatedWith { constraint: id, primary: prim });
     }
 
     /// 15.7, for a dependent that has no node yet.
@@ -336,15 +334,14 @@ impl<L: Ledger> Placer<'_, L> {
             if c.score < INFINITY {
                 let attribute = c.attribute.as_deref().unwrap_or("#uname");
                 let value = self.s[a.node].attribute(attribute).map(str::to_owned);
-                let before = self.s[dep].table.clone();
-                let mut after: Row = before.clone();
+                let mut after: Row = self.s[dep].table.clone();
                 for (n, e) in after.iter_mut() {
                     if self.s.same_value(n, attribute, value.as_deref()) {
                         e.score = add_scores(e.score, c.score);
                     }
                 }
                 let source = Source::ColocatedWith { constraint: &c.id, primary: child };
-                self.replace_table(dep, &before, after, source);
+                self.replace_table(dep, after, source);
             }
             nodes.push(a);
         }

@@ -47,15 +47,15 @@ impl State {
     /// The best score of a resource on nodes that agree with `n` in an attribute.
     fn best_matching(&self, r: ResourceIx, n: NodeIx, attribute: Option<&str>) -> i32 {
         let name = attribute.unwrap_or("#uname");
-        let value = self[n].attribute(name);
         let row = &self[r].table;
-        if attribute.is_none() && value.is_some() {
+        if attribute.is_none() && self[n].attributes.contains_key(name) {
             // Names are unique: only the node itself can match.
             return match row.score(n) {
                 Some(s) if self[n].available() => s,
                 _ => -INFINITY,
             };
         }
+        let value = self[n].attribute(name);
         row.iter()
             .filter(|(m, _)| self[*m].available() && self.same_value(*m, name, value))
             .map(|(_, e)| e.score)
@@ -161,8 +161,10 @@ impl<L: Ledger> Placer<'_, L> {
         factor: f32,
         nonneg: bool,
     ) {
-        let nodes: Vec<NodeIx> = work.iter().map(|(n, _)| n).collect();
-        for n in nodes {
+        for n in self.s.node_indices() {
+            if !work.contains(n) {
+                continue;
+            }
             let best = self.s.best_matching(r, n, attribute);
             if factor < 0.0 && best < 0 {
                 continue;
@@ -194,12 +196,13 @@ impl<L: Ledger> Placer<'_, L> {
         flags: Flags,
     ) {
         let c = &self.s[ix];
-        let (id, attribute, f) = (c.id.clone(), c.attribute.clone(), factor(c.score));
+        let (attribute, f) = (c.attribute.clone(), factor(c.score));
         let before = self.s[r].table.clone();
-        let Some(after) = self.merge(other, Some(before.clone()), attribute.as_deref(), f, flags) else {
+        let Some(after) = self.merge(other, Some(before), attribute.as_deref(), f, flags) else {
             return;
         };
-        self.replace_table(r, &before, after, Source::ColocationWish { constraint: &id, other });
+        let id = if L::KEEPS { self.s[ix].id.clone() } else { String::new() };
+        self.replace_table(r, after, Source::ColocationWish { constraint: &id, other });
     }
 
     /// Puts an earlier table back.
@@ -220,10 +223,10 @@ impl<L: Ledger> Placer<'_, L> {
     }
 
     /// Puts a changed table in place, telling the ledger what changed.
-    pub fn replace_table(&mut self, r: ResourceIx, before: &Row, after: Row, source: Source<'_>) {
+    pub fn replace_table(&mut self, r: ResourceIx, after: Row, source: Source<'_>) {
         if L::KEEPS {
             for (n, e) in after.iter() {
-                match before.score(n) {
+                match self.s[r].table.score(n) {
                     Some(s) if s == e.score => {}
                     Some(s) if s > -INFINITY && e.score > -INFINITY && s < INFINITY && e.score < INFINITY => {
                         self.ledger.note(r, n, Change::Add(e.score - s), source);

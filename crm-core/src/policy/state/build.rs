@@ -248,14 +248,21 @@ impl State {
         self[r].table.reserve(nodes);
         if score == 0 && self[r].children.iter().all(|c| self[*c].table.len() == nodes) {
             // Nothing is added to what is there: nodes enter.
-            for i in 0..self.node_order.len() {
-                let n = self.node_order[i];
-                let hidden = source == Source::Symmetric
-                    && (self[r].flags.exclusive_discovery || self[n].discovery == Discovery::Never);
-                if !hidden && !self[r].table.contains(n) {
-                    self.add_score(ledger, r, n, 0, source);
+            let exclusive = self[r].flags.exclusive_discovery;
+            let mut row = std::mem::take(&mut self[r].table);
+            for &n in &self.node_order {
+                let node = &self[n];
+                let hidden = source == Source::Symmetric && (exclusive || node.discovery == Discovery::Never);
+                // Of several with one id the one counts that is there already.
+                let known = row.contains(n)
+                    || self.has_twin_nodes
+                        && self.node_order.iter().any(|m| self[*m].id == node.id && row.contains(*m));
+                if !hidden && !known {
+                    row.insert(n, node.score, node.discovery);
+                    ledger.note(r, n, Change::Enter(node.score), Source::NodeDefault);
                 }
             }
+            self[r].table = row;
             return;
         }
         for i in 0..self.node_order.len() {

@@ -7,18 +7,19 @@ use super::operation::{self, key};
 use super::rules::Notes;
 use super::{NodeIx, ResourceIx, State, Table};
 use crate::policy::graph::Attributes;
-use crate::policy::values;
+use crate::policy::{values, words};
+use cib::digest::{Sum, sorted_parameters, sorted_parameters_in};
 use cib::{Element, Text};
 
 /// Digests of one operation on one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digests {
     /// Over all parameters.
-    pub all: String,
+    pub all: Sum,
     /// Over those whose change needs a restart, by the list that history names.
-    pub restart: Option<String>,
+    pub restart: Option<Sum>,
     /// Over those that are not secret.
-    pub secure: Option<String>,
+    pub secure: Option<Sum>,
     /// The operation has instance attributes of its own.
     pub extra: bool,
 }
@@ -51,11 +52,6 @@ pub struct UnfencingDigests {
 /// Names, each once, and values.
 type Parameters<'a> = Vec<(&'a str, &'a str)>;
 
-/// The digest of parameters sorted by name.
-fn md5(parameters: &Parameters<'_>) -> String {
-    cib::digest::sorted_parameters(parameters.iter().copied())
-}
-
 /// Adds a value, unless the name has one: the first counts.
 fn add<'a>(parameters: &mut Parameters<'a>, name: &'a str, value: &'a str) {
     if !parameters.iter().any(|(known, _)| *known == name) {
@@ -86,7 +82,7 @@ pub fn of_action(attributes: &Attributes, interval_ms: &str) -> String {
     filter(&mut parameters);
     parameters.extend(timeout.filter(|_| interval_ms != "0"));
     parameters.sort_unstable();
-    md5(&parameters)
+    sorted_parameters(parameters.into_iter()).to_string()
 }
 
 impl State {
@@ -153,37 +149,41 @@ impl State {
             all.push(("CRM_meta_timeout", timeout));
         }
         all.sort_unstable();
-        let restart = entry.filter(|e| e.attr("op-restart-digest").is_some()).map(|e| {
-            let mut some = all.clone();
-            if let Some(list) = e.attr("op-force-restart") {
-                some.retain(|(name, _)| listed(list, name));
-            }
-            md5(&some)
+        let mut bytes = Vec::with_capacity(256);
+        let restart = entry.filter(|e| e.value(words::OP_RESTART_DIGEST).is_some()).map(|e| {
+            let list = e.value(words::OP_FORCE_RESTART);
+            let counts = |(name, _): &(&str, &str)| list.is_none_or(|list| listed(list, name));
+            sorted_parameters_in(all.iter().copied().filter(counts), &mut bytes)
         });
         let list = match entry {
             _ if !secret => None,
-            Some(e) => e.attr("op-secure-params"),
+            Some(e) => e.value(words::OP_SECURE_PARAMS),
             None => Some(" passwd password user "),
         };
         let secure = list.map(|list| {
             // Without history it is computed as of today.
-            let version = entry.map(|e| e.attr("crm_feature_set").unwrap_or(""));
+            let version = entry.map(|e| e.value(words::CRM_FEATURE_SET).unwrap_or(""));
             let new = version.is_none_or(|v| !v.is_empty() && values::compare_versions(v, "3.16.0").is_ge());
-            let mut some = if new {
-                all.clone()
+            let mut old = Parameters::new();
+            let some = if new {
+                &all
             } else {
-                let mut some: Parameters = own.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-                filter(&mut some);
-                some.sort_unstable();
-                some
+                old.extend(own.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+                filter(&mut old);
+                old.sort_unstable();
+                &old
             };
-            // Recorded histories have one digest for the start and for the monitors: the time-out is none of it.
-            some.retain(|(name, _)| *name != "CRM_meta_timeout");
             let device = self[r].flags.fence_device;
-            some.retain(|(name, _)| !listed(list, name) && (new || !(device && name.starts_with("pcmk_"))));
-            md5(&some)
+            let counts = |(name, _): &(&str, &str)| {
+                // Recorded histories have one digest for the start and for the monitors: the time-out is none of it.
+                *name != "CRM_meta_timeout"
+                    && !listed(list, name)
+                    && (new || !(device && name.starts_with("pcmk_")))
+            };
+            sorted_parameters_in(some.iter().copied().filter(counts), &mut bytes)
         });
-        Digests { all: md5(&all), restart, secure, extra: !extra.is_empty() }
+        let all = sorted_parameters_in(all.into_iter(), &mut bytes);
+        Digests { all, restart, secure, extra: !extra.is_empty() }
     }
 
     /// Compares a history entry with the configuration of today.
@@ -200,7 +200,7 @@ impl State {
         entry: &Element,
         interval: u32,
     ) -> DigestMatch {
-        let task = entry.attr_text("operation").unwrap_or_default();
+        let task = entry.value_text(words::OPERATION).unwrap_or_default();
         let cache_key = (r, node, task, interval);
         if let Some(known) = self.digest_cache.get(&cache_key) {
             return self.compare_with(known, interval, entry);
@@ -208,24 +208,28 @@ impl State {
         let what = (r, cache_key.2.as_str(), interval);
         let made = self.digests_with(what, Some(node), Some(entry), &Table::default(), self.sanitized);
         let outcome = self.compare_with(&made, interval, entry);
+        if self.digest_cache.is_empty() {
+            // A start and a monitor of each.
+            self.digest_cache.reserve(2 * self.resources.len());
+        }
         self.digest_cache.insert(cache_key, made);
         outcome
     }
 
     fn compare_with(&self, digests: &Digests, interval: u32, entry: &Element) -> DigestMatch {
-        let all = entry.attr("op-digest");
+        let all = entry.value(words::OP_DIGEST);
         if let Some(now) = &digests.restart
-            && entry.attr("op-restart-digest").is_some_and(|then| then != now)
+            && entry.value(words::OP_RESTART_DIGEST).is_some_and(|then| !now.is(then))
         {
             return DigestMatch::Restart;
         }
         let Some(all) = all else { return DigestMatch::Unknown };
-        if all == digests.all {
+        if digests.all.is(all) {
             return DigestMatch::Match;
         }
         if self.sanitized
-            && let (Some(then), Some(now)) = (entry.attr("op-secure-digest"), &digests.secure)
-            && then == now
+            && let (Some(then), Some(now)) = (entry.value(words::OP_SECURE_DIGEST), &digests.secure)
+            && now.is(then)
         {
             return DigestMatch::PrivateOnly;
         }
@@ -247,7 +251,7 @@ impl State {
         // The reference lists them last found first.
         for device in devices.into_iter().rev() {
             let digests = self.digests(device, "stonith-on", 0, Some(node), None, &Table::default());
-            let secure = digests.secure.as_deref().unwrap_or_default();
+            let secure = digests.secure.map(|sum| sum.to_string()).unwrap_or_default();
             let (id, agent, name) = (&self[device].id, self[device].agent(), &self[node].name);
             let all = format!("{id}:{agent}:{},", digests.all);
             let knows = |name: &str, item: &str| self[node].attribute(name).map(|known| known.contains(item));

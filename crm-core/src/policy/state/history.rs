@@ -8,6 +8,7 @@ use super::{Effect, NodeIx, NodeKind, ResourceIx, Role, State, Variant};
 use crate::policy::ledger::{Change, Ledger, Source};
 use crate::policy::reference_order::merge_sort;
 use crate::policy::values::{self, INFINITY};
+use crate::policy::words;
 use cib::Element;
 
 /// The part of a sorted history since the resource was last started there.
@@ -20,7 +21,7 @@ pub struct ActiveWindow {
 
 /// Operations of a history, oldest first.
 pub fn sorted_ops(resource: &Element) -> Vec<&Element> {
-    let mut ops: Vec<&Element> = resource.children_named("lrm_rsc_op").collect();
+    let mut ops: Vec<&Element> = resource.children_of(words::LRM_RSC_OP).collect();
     ops.reverse();
     merge_sort(&mut ops, &mut |a, b| call_order(a, b, true));
     ops
@@ -31,11 +32,11 @@ pub fn active_window(ops: &[&Element]) -> ActiveWindow {
     let (mut start, mut stop, mut by_monitor, mut by_role) = (-1, -1, -1, -1);
     for (i, op) in ops.iter().enumerate() {
         let i = i.cast_signed();
-        match op.attr("operation").unwrap_or("") {
-            "stop" if op.attr("op-status").map(|s| values::scan_or(s, -1)) == Some(0) => stop = i,
+        match op.value(words::OPERATION).unwrap_or("") {
+            "stop" if op.value(words::OP_STATUS).map(|s| values::scan_or(s, -1)) == Some(0) => stop = i,
             "start" | "migrate_from" => start = i,
             "monitor" if by_monitor <= stop => {
-                if matches!(op.attr("rc-code"), Some("0" | "8")) {
+                if matches!(op.value(words::RC_CODE), Some("0" | "8")) {
                     by_monitor = i;
                 }
             }
@@ -60,7 +61,7 @@ impl<L: Ledger> Builder<'_, L> {
     /// Every `lrm_resource` of one node.
     pub fn resource_histories(&mut self, n: NodeIx, list: &Element) {
         let mut fillers = Vec::new();
-        for e in list.children_named("lrm_resource") {
+        for e in list.children_of(words::LRM_RESOURCE) {
             let Some(id) = e.id() else {
                 self.s.complaints.log_warning(
                     "lrm-resource-malformed",
@@ -269,7 +270,7 @@ impl<L: Ledger> Builder<'_, L> {
     fn complain_of_duplicates(&mut self, ops: &[&Element]) {
         for pair in ops.windows(2) {
             if let [a, b] = pair
-                && let (Some(id), true) = (a.id(), a.id() == b.id())
+                && let (Some(id), true) = (a.value(words::ID), a.value(words::ID) == b.value(words::ID))
             {
                 let text = format!("Duplicate lrm_rsc_op entries named {id}");
                 self.s.complaints.error("history-duplicate", id, text);
@@ -311,11 +312,11 @@ impl<L: Ledger> Builder<'_, L> {
             if (window.start < window.stop && i <= window.stop) || i < window.start {
                 continue;
             }
-            let interval_ms = values::history_ms(op.attr("interval"));
-            if interval_ms == 0 || op.attr("op-status").map(|s| values::scan_or(s, -1)) == Some(-1) {
+            let interval_ms = values::history_ms(op.value(words::INTERVAL));
+            if interval_ms == 0 || op.value(words::OP_STATUS).map(|s| values::scan_or(s, -1)) == Some(-1) {
                 continue;
             }
-            let task = op.attr_text("operation").unwrap_or_default();
+            let task = op.value_text(words::OPERATION).unwrap_or_default();
             self.s.effect(Effect::Recurring { resource: r, node: n, task, interval_ms });
         }
     }

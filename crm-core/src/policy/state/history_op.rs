@@ -6,7 +6,8 @@ use super::rules::Notes;
 use super::{FailedOp, NodeIx, ResourceIx, Role};
 use crate::policy::ledger::{Ledger, Source};
 use crate::policy::values::{self, INFINITY};
-use cib::Element;
+use crate::policy::words;
+use cib::{Element, Word};
 use std::cmp::Ordering;
 
 /// Failures found so far in one history.
@@ -74,10 +75,14 @@ pub fn rc_text(code: i64) -> &'static str {
 /// The reference scans the key as C's `scanf` does: blanks may stand before each field, and of the last one
 /// the first word counts, 36 bytes at most.
 pub fn parse_transition_key(key: &str) -> Option<(i64, i64, i64, &str)> {
-    let mut parts = key.splitn(4, ':');
-    let mut number = || after_blanks(parts.next()?).parse::<i32>().ok().map(i64::from);
+    let mut rest = key;
+    let mut number = || {
+        let (field, after) = rest.split_at_checked(rest.bytes().position(|byte| byte == b':')?)?;
+        rest = after.get(1..)?;
+        after_blanks(field).parse::<i32>().ok().map(i64::from)
+    };
     let (action, transition, expected) = (number()?, number()?, number()?);
-    let uuid = after_blanks(parts.next()?);
+    let uuid = after_blanks(rest);
     let uuid = uuid.get(..uuid.bytes().position(is_blank).unwrap_or(uuid.len()))?;
     let end = (0..=uuid.len().min(36)).rev().find(|at| uuid.is_char_boundary(*at))?;
     let uuid = uuid.get(..end)?;
@@ -86,7 +91,7 @@ pub fn parse_transition_key(key: &str) -> Option<(i64, i64, i64, &str)> {
 
 /// What C calls white space.
 fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0xb | 0xc)
+    byte <= b' ' && matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0xb | 0xc)
 }
 
 fn after_blanks(text: &str) -> &str {
@@ -96,23 +101,23 @@ fn after_blanks(text: &str) -> &str {
 
 /// The result an entry was expected to have; −1 where that is not recorded.
 pub fn expected_rc(op: &Element) -> i64 {
-    op.attr("transition-key").and_then(parse_transition_key).map_or(-1, |k| k.2)
+    op.value(words::TRANSITION_KEY).and_then(parse_transition_key).map_or(-1, |k| k.2)
 }
 
-fn int(op: &Element, name: &str) -> Option<i64> {
-    op.attr(name).map(|t| i64::from(values::scan_int_attr(t)))
+fn int(op: &Element, name: Word) -> Option<i64> {
+    op.value(name).map(|t| i64::from(values::scan_int_attr(t)))
 }
 
 /// Which of two entries is older (§8.2). `same_node`: they are of one node unless they say otherwise.
 pub fn call_order(a: &Element, b: &Element, same_node: bool) -> Ordering {
-    if a.id() == b.id() && same_node {
+    if a.value(words::ID) == b.value(words::ID) && same_node {
         return Ordering::Equal;
     }
-    let same_node = match (a.attr("on_node"), b.attr("on_node")) {
+    let same_node = match (a.value(words::ON_NODE), b.value(words::ON_NODE)) {
         (Some(x), Some(y)) => x.eq_ignore_ascii_case(y),
         _ => same_node,
     };
-    let (ca, cb) = (int(a, "call-id").unwrap_or(-1), int(b, "call-id").unwrap_or(-1));
+    let (ca, cb) = (int(a, words::CALL_ID).unwrap_or(-1), int(b, words::CALL_ID).unwrap_or(-1));
     if ca == -1 && cb == -1 {
         return Ordering::Equal;
     }
@@ -123,12 +128,12 @@ pub fn call_order(a: &Element, b: &Element, same_node: bool) -> Ordering {
         return Ordering::Greater;
     }
     if ca >= 0 && cb >= 0 {
-        let time = |e: &Element| e.attr("last-rc-change").map_or(-1, |t| values::scan_or(t, -1));
+        let time = |e: &Element| e.value(words::LAST_RC_CHANGE).map_or(-1, |t| values::scan_or(t, -1));
         let (ta, tb) = (time(a), time(b));
         return if ta < 0 || tb < 0 { Ordering::Equal } else { ta.cmp(&tb) };
     }
     let decode = |e: &Element| -> Option<(i64, String)> {
-        let magic = e.attr("transition-magic")?;
+        let magic = e.value(words::TRANSITION_MAGIC)?;
         let (_, key) = magic.split_once(';')?;
         let (_, transition, _, uuid) = parse_transition_key(key)?;
         Some((transition, uuid.to_owned()))
@@ -172,7 +177,9 @@ impl Entry<'_> {
 impl<L: Ledger> Builder<'_, L> {
     /// §8.5: takes one entry into account.
     pub fn entry(&mut self, n: NodeIx, r: ResourceIx, op: &Element, failure: &mut Failure) {
-        let (Some(task), Some(code)) = (op.attr("operation"), int(op, "op-status")) else { return };
+        let (Some(task), Some(code)) = (op.value(words::OPERATION), int(op, words::OP_STATUS)) else {
+            return;
+        };
         if !(-1..=11).contains(&code) || matches!(task, "notify" | "meta-data") {
             return;
         }
@@ -180,14 +187,14 @@ impl<L: Ledger> Builder<'_, L> {
             op,
             id: op.id().unwrap_or(""),
             task,
-            interval_ms: values::history_ms(op.attr("interval")),
-            key: op.attr("operation_key").or_else(|| op.id()).unwrap_or(""),
+            interval_ms: values::history_ms(op.value(words::INTERVAL)),
+            key: op.value(words::OPERATION_KEY).or_else(|| op.id()).unwrap_or(""),
             status: code,
-            rc: int(op, "rc-code").unwrap_or(0),
+            rc: int(op, words::RC_CODE).unwrap_or(0),
             expected: expected_rc(op),
         };
         if e.expected < 0
-            && let Some(k) = op.attr("transition-key")
+            && let Some(k) = op.value(words::TRANSITION_KEY)
         {
             self.s.complaints.log_error("transition-key", e.id, format!("Invalid transition key '{k}'"));
         }

@@ -3,6 +3,7 @@
 use super::Table;
 use super::rules::{self, Input, Notes};
 use crate::policy::values::{HealthScores, parse_score};
+use crate::policy::words;
 use cib::Element;
 
 /// How values of several sets are put together.
@@ -34,7 +35,7 @@ pub fn unpack(
             Mode::KeepFrom(f) => set.id().is_some_and(|id| id.eq_ignore_ascii_case(f)),
             _ => false,
         };
-        let set = (is_first, parse_score(set.attr("score"), health), set);
+        let set = (is_first, parse_score(set.value(words::SCORE), health), set);
         // Nearly always there is one: that needs no list.
         match only.take() {
             None if sets.is_empty() => only = Some(set),
@@ -53,14 +54,14 @@ pub fn unpack(
 
 fn pairs(set: &Element, input: &Input<'_>, mode: Mode<'_>, table: &mut Table, notes: &mut Notes) {
     let list = match set.children().next() {
-        Some(wrapper) if wrapper.name() == "attributes" => wrapper,
+        Some(wrapper) if wrapper.is(words::ATTRIBUTES) => wrapper,
         _ => set,
     };
     table.reserve(list.nodes().len());
-    for pair in list.children_named("nvpair") {
+    for pair in list.children_of(words::NVPAIR) {
         let Some(named) = rules::expand(input.root, pair, notes) else { continue };
-        let name = pair.attr_text("name").or_else(|| named.attr_text("name"));
-        let value = pair.attr_text("value").or_else(|| named.attr_text("value"));
+        let name = pair.value_text(words::NAME).or_else(|| named.value_text(words::NAME));
+        let value = pair.value_text(words::VALUE).or_else(|| named.value_text(words::VALUE));
         let (Some(name), Some(value)) = (name, value) else { continue };
         if value.eq_ignore_ascii_case("#default") {
             table.shift_remove(&name);

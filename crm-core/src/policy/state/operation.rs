@@ -4,7 +4,7 @@ use super::nvpairs::{self, Mode};
 use super::resource::{OnFail, Role};
 use super::rules::{Input, Notes};
 use super::{NodeIx, ResourceIx, State, Table};
-use crate::policy::{dates, values};
+use crate::policy::{dates, values, words};
 use cib::{Element, Text};
 
 /// Time-out of an operation that names none, in milliseconds.
@@ -76,7 +76,7 @@ fn timeout_ms(text: Option<&Text>) -> i64 {
 
 /// `enabled` is not a false word.
 pub fn is_enabled(op: &Element) -> bool {
-    op.attr("enabled").and_then(values::parse_bool) != Some(false)
+    op.value(words::ENABLED).and_then(values::parse_bool) != Some(false)
 }
 
 impl State {
@@ -89,8 +89,8 @@ impl State {
         disabled_too: bool,
     ) -> Option<&Element> {
         self[r].ops.iter().find(|op| {
-            op.attr("name").is_some_and(|n| n.eq_ignore_ascii_case(name))
-                && values::interval_ms(op.attr("interval")) == interval_ms
+            op.value(words::NAME).is_some_and(|n| n.eq_ignore_ascii_case(name))
+                && values::interval_ms(op.value(words::INTERVAL)) == interval_ms
                 && (disabled_too || is_enabled(op))
         })
     }
@@ -192,7 +192,7 @@ impl State {
         node: Option<NodeIx>,
     ) -> i64 {
         // What stands in the element itself comes last, and so it counts.
-        let own = self.find_op(r, task, interval_ms, true).and_then(|op| op.attr_text("timeout"));
+        let own = self.find_op(r, task, interval_ms, true).and_then(|op| op.value_text(words::TIMEOUT));
         let from_device = self[r].flags.fence_device && task == "start";
         if let Some(own) = own.filter(|_| !from_device) {
             return timeout_ms(Some(&own));
@@ -206,8 +206,8 @@ impl State {
     fn shortest_monitor(&self, r: ResourceIx) -> Option<&Element> {
         let mut best: Option<(u32, &Element)> = None;
         for op in &self[r].ops {
-            let interval = values::interval_ms(op.attr("interval"));
-            if op.attr("name") == Some("monitor")
+            let interval = values::interval_ms(op.value(words::INTERVAL));
+            if op.value(words::NAME) == Some("monitor")
                 && interval > 0
                 && is_enabled(op)
                 && best.is_none_or(|(b, _)| interval < b)
@@ -250,9 +250,9 @@ impl State {
                 .iter()
                 .filter(|op| {
                     is_enabled(op)
-                        && op.attr("name") == Some("monitor")
-                        && op.attr("role").is_some_and(|x| Role::parse(x) == Role::Promoted)
-                        && values::interval_ms(op.attr("interval")) > 0
+                        && op.value(words::NAME) == Some("monitor")
+                        && op.value(words::ROLE).is_some_and(|x| Role::parse(x) == Role::Promoted)
+                        && values::interval_ms(op.value(words::INTERVAL)) > 0
                 })
                 .filter_map(|op| op.attr_text("on-fail"))
                 .find(|v| !v.eq_ignore_ascii_case("demote"));

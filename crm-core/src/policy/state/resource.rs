@@ -3,6 +3,7 @@
 use super::node::Assigned;
 use super::row::Row;
 use super::{ColocationIx, LocationIx, NodeIx, ResourceIx, Table};
+use crate::policy::words;
 use cib::Element;
 
 /// What a resource does, or will do, on a node. Ordered as the reference orders them.
@@ -316,16 +317,16 @@ impl Resource {
     }
 
     pub fn class(&self) -> &str {
-        self.xml.attr("class").unwrap_or("")
+        self.xml.value(words::CLASS).unwrap_or("")
     }
 
     pub fn provider(&self) -> Option<&str> {
-        self.xml.attr("provider")
+        self.xml.value(words::PROVIDER)
     }
 
     /// The agent's name (`type`).
     pub fn agent(&self) -> &str {
-        self.xml.attr("type").unwrap_or("")
+        self.xml.value(words::TYPE).unwrap_or("")
     }
 
     pub fn meta(&self, name: &str) -> Option<&str> {

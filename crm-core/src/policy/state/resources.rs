@@ -365,6 +365,7 @@ impl<L: Ledger> Builder<'_, L> {
     /// Rebuilds the table of ids.
     pub fn index_ids(&mut self) {
         self.s.by_id.clear();
+        self.s.by_id.reserve(self.s.resources.len());
         for i in 0..self.s.resources.len() {
             let r = ResourceIx::new(i);
             self.s.by_id.entry(self.s[r].id.clone()).or_default().push(r);

@@ -6,7 +6,7 @@
 use super::resource::Role;
 use super::{Complaints, Table};
 use crate::policy::dates::{self, Moment};
-use crate::policy::values;
+use crate::policy::{values, words};
 use cib::{Element, Text};
 use std::cmp::Ordering;
 
@@ -64,7 +64,7 @@ impl Notes {
 /// The element that `id-ref` names, or the element itself. `None`, with a complaint, where it names none
 /// or more than one.
 pub fn expand<'a>(root: &'a Element, element: &'a Element, notes: &mut Notes) -> Option<&'a Element> {
-    let Some(id) = element.attr("id-ref") else { return Some(element) };
+    let Some(id) = element.value(words::ID_REF) else { return Some(element) };
     let mut found = root.descendants().filter(|e| e.name() == element.name() && e.id() == Some(id));
     let name = element.name();
     match (found.next(), found.next()) {
@@ -85,7 +85,7 @@ pub fn expand<'a>(root: &'a Element, element: &'a Element, notes: &mut Notes) ->
 /// Whether an element with `rule` children applies: it has none, or one of them passes.
 pub fn applies(element: &Element, input: &Input<'_>, notes: &mut Notes) -> bool {
     let mut any = false;
-    for rule in element.children_named("rule") {
+    for rule in element.children_of(words::RULE) {
         any = true;
         if evaluate(rule, input, notes) {
             return true;

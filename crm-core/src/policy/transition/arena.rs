@@ -188,6 +188,7 @@ pub struct Actions {
     singletons: FxHashMap<Key, ActionIx>,
     /// Ordering constraints in the order of their making.
     pub orderings: Vec<Ordering>,
+    version: u64,
 }
 
 impl std::ops::Index<ActionIx> for Actions {
@@ -199,6 +200,7 @@ impl std::ops::Index<ActionIx> for Actions {
 
 impl std::ops::IndexMut<ActionIx> for Actions {
     fn index_mut(&mut self, ix: ActionIx) -> &mut Action {
+        self.version += 1;
         &mut self.all[ix.at()]
     }
 }
@@ -221,6 +223,11 @@ impl Actions {
         self.all.is_empty()
     }
 
+    /// Another number whenever there may be another action, or an action may have changed in more than its edges.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     /// Every action, newest first.
     pub fn newest(&self) -> impl DoubleEndedIterator<Item = ActionIx> + use<> {
         (0..self.all.len()).rev().map(ActionIx::new)
@@ -240,6 +247,7 @@ impl Actions {
         key: Key,
     ) -> ActionIx {
         let ix = ActionIx::new(self.all.len());
+        self.version += 1;
         match resource {
             Some(resource) => {
                 if self.by_resource.len() <= resource.at() {
@@ -343,8 +351,8 @@ impl Actions {
         if known {
             return false;
         }
-        self[first].after.push(Edge { other: then, flags });
-        self[then].before.push(Input { other: first, flags, made: flags, used: false });
+        self.all[first.at()].after.push(Edge { other: then, flags });
+        self.all[then.at()].before.push(Input { other: first, flags, made: flags, used: false });
         true
     }
 }

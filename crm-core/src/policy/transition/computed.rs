@@ -66,6 +66,22 @@ impl Work<'_> {
     /// Flags of an action, computed over the parts of its resource.
     pub fn computed_flags(&mut self, action: ActionIx, node: Option<NodeIx>) -> ActionFlags {
         let Some(r) = self.actions[action].resource else { return self.actions[action].flags };
+        if self.st[r].variant() == Variant::Primitive {
+            return self.actions[action].flags;
+        }
+        // Every ordering asks for them anew, and in between hardly anything changes. What the computation itself clears
+        // is flags of collectives, which it does not read: done once, it would change nothing done again.
+        match self.computed.get(&(action, node)) {
+            Some(&(version, flags)) if version == self.actions.version() => flags,
+            _ => {
+                let flags = self.flags_of_parts(action, r, node);
+                self.computed.insert((action, node), (self.actions.version(), flags));
+                flags
+            }
+        }
+    }
+
+    fn flags_of_parts(&mut self, action: ActionIx, r: ResourceIx, node: Option<NodeIx>) -> ActionFlags {
         match self.st[r].variant() {
             Variant::Primitive => self.actions[action].flags,
             Variant::Group => self.group_flags(action, r, node),
@@ -94,6 +110,13 @@ impl Work<'_> {
         if moves { None } else { self.actions.newest_of(part, task, node) }
     }
 
+    /// Clears a flag that is set; else nothing is touched.
+    fn clear(&mut self, action: ActionIx, flag: ActionFlags) {
+        if self.actions[action].flags.any(flag) {
+            self.actions[action].flags.clear(flag);
+        }
+    }
+
     fn group_flags(&mut self, action: ActionIx, r: ResourceIx, node: Option<NodeIx>) -> ActionFlags {
         let mut flags = ActionFlags::OPTIONAL | ActionFlags::RUNNABLE | ActionFlags::PSEUDO;
         let task = self.actions[action].task.clone();
@@ -105,11 +128,11 @@ impl Work<'_> {
                     let found = self.computed_flags(found, node);
                     if !found.has(ActionFlags::OPTIONAL) {
                         flags.clear(ActionFlags::OPTIONAL);
-                        self.actions[action].flags.clear(ActionFlags::OPTIONAL);
+                        self.clear(action, ActionFlags::OPTIONAL);
                     }
                     if member_task != task && !found.has(ActionFlags::RUNNABLE) {
                         flags.clear(ActionFlags::RUNNABLE);
-                        self.actions[action].flags.clear(ActionFlags::RUNNABLE);
+                        self.clear(action, ActionFlags::RUNNABLE);
                     }
                 }
                 None if member_task != Task::Stop && member_task != Task::Demote => {
@@ -147,14 +170,14 @@ impl Work<'_> {
             let found = self.computed_flags(found, node);
             if !found.has(ActionFlags::OPTIONAL) {
                 flags.clear(ActionFlags::OPTIONAL);
-                self.actions[action].flags.clear(ActionFlags::OPTIONAL);
+                self.clear(action, ActionFlags::OPTIONAL);
             }
             any_runnable |= found.has(ActionFlags::RUNNABLE);
         }
         if !any_runnable {
             flags.clear(ActionFlags::RUNNABLE);
             if node.is_none() {
-                self.actions[action].flags.clear(ActionFlags::RUNNABLE);
+                self.clear(action, ActionFlags::RUNNABLE);
             }
         }
         flags

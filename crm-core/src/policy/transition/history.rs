@@ -10,7 +10,7 @@ use crate::policy::ix::{NodeIx, ResourceIx};
 use crate::policy::state::digest::DigestMatch;
 use crate::policy::state::history::{active_window, sorted_ops};
 use crate::policy::state::{Variant, operation};
-use crate::policy::values;
+use crate::policy::{values, words};
 
 /// A check that waits until the host of a bundle's connection is known.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Work<'_> {
             else {
                 continue;
             };
-            for history in list.children_named("lrm_resource") {
+            for history in list.children_of(words::LRM_RESOURCE) {
                 if history.child("lrm_rsc_op").is_some() {
                     self.check_entry(node, history);
                 }
@@ -96,8 +96,8 @@ impl Work<'_> {
             if at.cast_signed() < window.start {
                 continue;
             }
-            let interval = values::history_ms(op.attr("interval"));
-            let task = Task::parse(op.attr("operation").unwrap_or_default());
+            let interval = values::history_ms(op.value(words::INTERVAL));
+            let task = Task::parse(op.value(words::OPERATION).unwrap_or_default());
             if interval > 0 && held {
                 self.schedule_cancel(r, op, &task, interval, node, "maintenance mode");
             } else if interval > 0
@@ -111,9 +111,9 @@ impl Work<'_> {
     /// The agent is another one than the one that runs; if it is active, it is stopped.
     fn agent_changed(&mut self, r: ResourceIx, node: NodeIx, history: &Element, active: bool) -> bool {
         let mut changed = false;
-        for name in ["type", "class", "provider"] {
-            let then = history.attr(name);
-            if then == self.st[r].xml.attr(name) {
+        for (name, word) in [("type", words::TYPE), ("class", words::CLASS), ("provider", words::PROVIDER)] {
+            let then = history.value(word);
+            if then == self.st[r].xml.value(word) {
                 continue;
             }
             let now = self.st[r].xml.attr_text(name);
@@ -173,7 +173,7 @@ impl Work<'_> {
 
     /// Whether an operation that ran differs from its configuration; schedules what follows from it.
     fn parameters_changed(&mut self, r: ResourceIx, node: NodeIx, op: &Element, interval: u32) -> bool {
-        let name = op.attr("operation").unwrap_or_default();
+        let name = op.value(words::OPERATION).unwrap_or_default();
         let mut task = Task::parse(name);
         if interval > 0 {
             let found = self.st.find_op(r, name, interval, false).is_some_and(operation::is_enabled);
@@ -206,7 +206,7 @@ impl Work<'_> {
                     let key = Key::Op(task.clone(), interval);
                     let again = self.action(Some(r), key, task, Some(node), true);
                     self.actions[again].flags.set(ActionFlags::RESCHEDULE);
-                } else if op.attr("op-restart-digest").is_some() {
+                } else if op.value(words::OP_RESTART_DIGEST).is_some() {
                     self.trigger_unfencing_by(r, node, "Device parameters changed (reload)");
                     self.reload(r, node);
                 } else {

@@ -37,8 +37,10 @@ use super::ix::{ActionIx, NodeIx, ResourceIx};
 use super::state::operation::has_parameters;
 use super::state::rules::Notes;
 use super::state::{EffectPhase, State, Table};
+use super::words;
 use arena::Actions;
-use cib::Text;
+use cib::{Element, Text};
+use flags::ActionFlags;
 use notify::{NotifyOps, Operation};
 use task::{Key, Task};
 
@@ -59,6 +61,8 @@ pub struct Work<'s> {
     defaults: FxHashMap<(Option<Agent>, Key), Arc<Table>>,
     deferred: Vec<history::Deferred>,
     written: write::Written,
+    /// Flags of actions of collectives, limited to a node, and the version of the actions that they hold for.
+    computed: FxHashMap<(ActionIx, Option<NodeIx>), (u64, ActionFlags)>,
     /// Room for the text of a key.
     key_text: String,
 }
@@ -73,6 +77,7 @@ impl<'s> Work<'s> {
             defaults: FxHashMap::default(),
             deferred: Vec::new(),
             written: write::Written::default(),
+            computed: FxHashMap::default(),
             key_text: String::new(),
         }
     }
@@ -102,8 +107,6 @@ impl<'s> Work<'s> {
 
     /// The meta-attributes of the operation that a key names.
     fn operation_meta(&mut self, r: ResourceIx, key: &Key, node: Option<NodeIx>) -> Arc<Table> {
-        self.key_text.clear();
-        key.write(&self.st[r].id, &mut self.key_text);
         let shared = self.default_of(r, key);
         if let Some(found) = shared.as_ref().and_then(|shared| self.defaults.get(shared)) {
             return found.clone();
@@ -114,6 +117,7 @@ impl<'s> Work<'s> {
         if let Some(found) = self.operations.get(&entry) {
             return found.clone();
         }
+        self.write_key(r, key);
         let mut notes = Notes::default();
         let task = match key {
             Key::Op(task, _) => Cow::Borrowed(task.as_str()),
@@ -136,16 +140,30 @@ impl<'s> Work<'s> {
         meta
     }
 
+    /// Makes `key_text` the text of a key.
+    fn write_key(&mut self, r: ResourceIx, key: &Key) {
+        self.key_text.clear();
+        key.write(&self.st[r].id, &mut self.key_text);
+    }
+
     /// Under what the operation of a key is shared with other resources, if it is: it has no element, and nothing else
-    /// about the resource counts. `key_text` is its text.
-    fn default_of(&self, r: ResourceIx, key: &Key) -> Option<(Option<Agent>, Key)> {
+    /// about the resource counts.
+    fn default_of(&mut self, r: ResourceIx, key: &Key) -> Option<(Option<Agent>, Key)> {
         let Key::Op(task, 0) = key else { return None };
         // Probes and demotions look at other operations, fence devices at parameters.
         if matches!(task, Task::Monitor | Task::Demote) || self.st[r].flags.fence_device {
             return None;
         }
-        if self.st.find_op_for(r, task.as_str(), &self.key_text, 0).is_some() {
+        if self.st.find_op(r, task.as_str(), 0, true).is_some() {
             return None;
+        }
+        // These stand for others, which the text tells.
+        let general = |op: &Element| matches!(op.value(words::NAME), Some(name) if ["migrate", "notify"].iter().any(|g| name.eq_ignore_ascii_case(g)));
+        if self.st[r].ops.iter().any(general) {
+            self.write_key(r, key);
+            if self.st.find_op_for(r, task.as_str(), &self.key_text, 0).is_some() {
+                return None;
+            }
         }
         let agent = self.st.op_defaults.as_ref().map(|_| {
             let xml = &self.st[r].xml;
@@ -157,7 +175,6 @@ impl<'s> Work<'s> {
 
     /// Evaluates the parameters of an action's operation for its node.
     fn operation_parameters(&mut self, ix: ActionIx, r: ResourceIx) {
-        use flags::ActionFlags;
         let action = &self.actions[ix];
         if action.node.is_none() || action.is(ActionFlags::HAVE_EXTRA) {
             return;

@@ -6,7 +6,7 @@ use super::flags::{ActionFlags, EdgeFlags};
 use super::task::{Key, Task};
 use crate::policy::ix::{ActionIx, NodeIx, ResourceIx};
 use crate::policy::state::Role;
-use crate::policy::values;
+use crate::policy::{values, words};
 
 /// One configured recurring operation.
 struct Recurring {
@@ -41,8 +41,8 @@ impl Work<'_> {
     /// The `at`-th operation of a resource, if it is a valid, enabled recurring one.
     fn recurring_op(&mut self, r: ResourceIx, at: usize) -> Option<Recurring> {
         let op = self.st[r].ops.get(at)?.clone();
-        let interval = values::interval_ms(op.attr("interval"));
-        let name = op.attr("name").unwrap_or_default();
+        let interval = values::interval_ms(op.value(words::INTERVAL));
+        let name = op.value(words::NAME).unwrap_or_default();
         if interval == 0 {
             return None;
         }
@@ -71,8 +71,8 @@ impl Work<'_> {
         }
         let twin = self.st[r].ops.iter().enumerate().find(|(i, other)| {
             *i != at
-                && other.attr("name") == Some(name)
-                && values::interval_ms(other.attr("interval")) == interval
+                && other.value(words::NAME) == Some(name)
+                && values::interval_ms(other.value(words::INTERVAL)) == interval
         });
         if let Some((_, twin)) = twin {
             let text = format!(
@@ -83,11 +83,11 @@ impl Work<'_> {
             self.st.complaints.error("operation-duplicate", op_id, text);
             return None;
         }
-        if op.attr("enabled").and_then(values::parse_bool) == Some(false) {
+        if op.value(words::ENABLED).and_then(values::parse_bool) == Some(false) {
             return None;
         }
         let mut role = Role::Unknown;
-        if let Some(word) = op.attr("role") {
+        if let Some(word) = op.value(words::ROLE) {
             role = Role::parse(word);
             if role == Role::Unknown {
                 let text = format!("Ignoring {op_id} because {word} is not a valid role");
