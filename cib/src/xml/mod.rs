@@ -8,12 +8,14 @@ mod name;
 mod nodes;
 mod parse;
 mod print;
+mod shape;
 mod text;
 
 use std::fmt;
 use std::sync::Arc;
 
 use nodes::Nodes;
+use shape::{Shape, Values};
 
 use name::COMMENT;
 pub use name::Word;
@@ -43,164 +45,116 @@ pub struct Element(Arc<Node>);
 
 #[derive(Clone)]
 struct Node {
-    name: Name,
-    attrs: Vec<Attr>,
-    /// The values of all attributes, one after the other; of a comment its text.
-    text: String,
+    shape: Arc<Shape>,
+    values: Values,
     nodes: Nodes,
     /// 0: not parsed from a text.
     line: u32,
     column: u32,
 }
 
-#[derive(Clone)]
-struct Attr {
-    name: Name,
-    /// Where the value ends in `text`; it begins where the one before ends.
-    end: u32,
-}
-
 impl Node {
-    fn value_start(&self, index: usize) -> usize {
-        match index.checked_sub(1) {
-            Some(before) => self.attrs.get(before).map_or(0, |attr| attr.end as usize),
-            None => 0,
-        }
+    fn new(shape: Arc<Shape>, values: Values) -> Node {
+        Node { shape, values, nodes: Nodes::new(), line: 0, column: 0 }
     }
 
+    #[inline]
     fn find(&self, name: &str) -> Option<usize> {
-        self.attrs.iter().position(|attr| attr.name.is(name))
+        self.shape.attrs.iter().position(|attr| attr.is(name))
+    }
+
+    #[inline]
+    fn value(&self, index: usize) -> Option<&str> {
+        self.values.get(index, self.shape.attrs.len())
     }
 }
 
 impl Element {
     /// An element without attributes and children.
     pub fn new(name: &str) -> Element {
-        Element(Arc::new(Node {
-            name: Name::new(name),
-            attrs: Vec::new(),
-            text: String::new(),
-            nodes: Nodes::new(),
-            line: 0,
-            column: 0,
-        }))
+        Element(Arc::new(Node::new(Shape::of(&Name::new(name), &[]), Values::default())))
     }
 
-    /// An element with these attributes, each name once, and no more memory than that takes.
+    /// An element with these attributes, each name once.
     pub fn of(name: &str, attrs: &[(&str, &str)]) -> Element {
-        let mut text = String::with_capacity(attrs.iter().map(|(_, value)| value.len()).sum());
-        let mut list = Vec::with_capacity(attrs.len());
-        for (name, value) in attrs {
-            debug_assert!(!list.iter().any(|attr: &Attr| attr.name.is(name)), "{name} is given twice");
-            text.push_str(value);
-            list.push(Attr { name: Name::new(name), end: text.len() as u32 });
-        }
-        Element(Arc::new(Node {
-            name: Name::new(name),
-            attrs: list,
-            text,
-            nodes: Nodes::new(),
-            line: 0,
-            column: 0,
-        }))
+        let names: Vec<Name> = attrs.iter().map(|(name, _)| Name::new(name)).collect();
+        debug_assert!((1..names.len()).all(|at| !names[..at].contains(&names[at])), "a name is given twice");
+        let values = Values::of(attrs.iter().map(|(_, value)| *value));
+        Element(Arc::new(Node::new(Shape::of(&Name::new(name), &names), values)))
     }
 
     /// A comment, to be given to [`Element::push_node`].
     pub fn comment(text: &str) -> Element {
-        let mut comment = Element::new(COMMENT);
-        comment.node_mut().text = text.to_string();
-        comment
+        Element(Arc::new(Node::new(Shape::of(&Name::new(COMMENT), &[]), Values::plain(text))))
     }
 
     pub fn name(&self) -> &str {
-        self.0.name.as_str()
+        self.0.shape.name.as_str()
     }
 
     /// Whether this is a comment; only [`Element::nodes`] and its like ever show one.
     pub fn is_comment(&self) -> bool {
-        self.0.name.is_comment()
+        self.0.shape.name.is_comment()
     }
 
     /// The text of a comment.
     pub fn comment_text(&self) -> Option<&str> {
-        self.is_comment().then_some(self.0.text.as_str())
+        self.is_comment().then_some(self.0.values.text())
     }
 
     /// The value of an attribute.
     #[inline]
     pub fn attr(&self, name: &str) -> Option<&str> {
-        let mut start = 0;
-        for attr in &self.0.attrs {
-            let end = attr.end as usize;
-            if attr.name.is(name) {
-                return self.0.text.get(start..end);
-            }
-            start = end;
-        }
-        None
+        self.0.value(self.0.find(name)?)
     }
 
     /// The value of an attribute whose name is in the vocabulary.
     #[inline]
     pub fn value(&self, name: Word) -> Option<&str> {
-        let node = &*self.0;
-        let at = node.attrs.iter().position(|attr| attr.name.is_word(name))?;
-        node.text.get(node.value_start(at)..node.attrs.get(at)?.end as usize)
+        self.0.value(self.0.shape.find(name)?)
+    }
+
+    /// The value of an attribute, to be kept.
+    pub fn attr_text(&self, name: &str) -> Option<Text> {
+        Some(self.text_at(self.0.find(name)?))
     }
 
     /// [`Element::value`], to be kept.
     pub fn value_text(&self, name: Word) -> Option<Text> {
-        let node = &*self.0;
-        let at = node.attrs.iter().position(|attr| attr.name.is_word(name))?;
-        Some(Text::value(self, node.value_start(at) as u32, node.attrs.get(at)?.end))
+        Some(self.text_at(self.0.shape.find(name)?))
+    }
+
+    fn text_at(&self, index: usize) -> Text {
+        let (start, end) = self.0.values.place(index, self.0.shape.attrs.len());
+        Text::value(self, start as u32, end as u32)
+    }
+
+    /// [`Element::attrs`], to be kept.
+    pub fn attr_texts(&self) -> impl Iterator<Item = (Text, Text)> {
+        let names = self.0.shape.attrs.iter().enumerate();
+        names.map(|(index, name)| (name.text(), self.text_at(index)))
+    }
+
+    /// Attributes in document order.
+    pub fn attrs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let names = &self.0.shape.attrs;
+        names.iter().map(Name::as_str).zip(self.0.values.iter(names.len()))
+    }
+
+    /// How many attributes there are.
+    pub fn attr_count(&self) -> usize {
+        self.0.shape.attrs.len()
     }
 
     /// Whether the element has this name.
     #[inline]
     pub fn is(&self, name: Word) -> bool {
-        self.0.name.is_word(name)
+        self.0.shape.name.is_word(name)
     }
 
     /// [`Element::children_named`] for a name of the vocabulary.
     pub fn children_of(&self, name: Word) -> impl Iterator<Item = &Element> {
-        self.0.nodes.iter().filter(move |node| node.0.name.is_word(name))
-    }
-
-    /// The value of an attribute, to be kept.
-    pub fn attr_text(&self, name: &str) -> Option<Text> {
-        let mut start = 0;
-        for attr in &self.0.attrs {
-            if attr.name.is(name) {
-                return Some(Text::value(self, start, attr.end));
-            }
-            start = attr.end;
-        }
-        None
-    }
-
-    /// [`Element::attrs`], to be kept.
-    pub fn attr_texts(&self) -> impl Iterator<Item = (Text, Text)> {
-        let mut start = 0;
-        self.0.attrs.iter().map(move |attr| {
-            let value = Text::value(self, start, attr.end);
-            start = attr.end;
-            (attr.name.text(), value)
-        })
-    }
-
-    /// Attributes in document order.
-    pub fn attrs(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut start = 0;
-        self.0.attrs.iter().map(move |attr| {
-            let value = self.0.text.get(start..attr.end as usize).unwrap_or("");
-            start = attr.end as usize;
-            (attr.name.as_str(), value)
-        })
-    }
-
-    /// How many attributes there are.
-    pub fn attr_count(&self) -> usize {
-        self.0.attrs.len()
+        self.0.nodes.iter().filter(move |node| node.is(name))
     }
 
     /// The attribute `id`.
@@ -221,11 +175,11 @@ impl Element {
 
     /// The first child of that name.
     pub fn child(&self, name: &str) -> Option<&Element> {
-        self.0.nodes.iter().find(|node| node.0.name.is(name))
+        self.0.nodes.iter().find(|node| node.0.shape.name.is(name))
     }
 
     pub fn children_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Element> {
-        self.0.nodes.iter().filter(move |node| node.0.name.is(name))
+        self.0.nodes.iter().filter(move |node| node.0.shape.name.is(name))
     }
 
     /// Whether there is no child element.
@@ -254,7 +208,7 @@ impl Element {
     }
 
     #[must_use]
-    pub fn with_attr(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub fn with_attr(mut self, name: &str, value: impl AsRef<str>) -> Self {
         self.set_attr(name, value);
         self
     }
@@ -266,42 +220,30 @@ impl Element {
     }
 
     /// Set an attribute: in its place when present, else behind the others.
-    pub fn set_attr(&mut self, name: &str, value: impl Into<String>) {
-        let value: String = value.into();
-        if self.attr(name) == Some(value.as_str()) {
-            return;
-        }
-        let node = self.node_mut();
-        match node.find(name) {
+    pub fn set_attr(&mut self, name: &str, value: impl AsRef<str>) {
+        let value = value.as_ref();
+        let (found, count) = (self.0.find(name), self.attr_count());
+        match found {
+            Some(index) if self.0.value(index) == Some(value) => {}
             Some(index) => {
-                let start = node.value_start(index);
-                let end = node.attrs.get(index).map_or(start, |attr| attr.end as usize);
-                node.text.replace_range(start..end, &value);
-                let (grown, shrunk) = (value.len() as u32, (end - start) as u32);
-                for attr in node.attrs.iter_mut().skip(index) {
-                    attr.end = attr.end + grown - shrunk;
-                }
+                let node = self.node_mut();
+                node.values = node.values.with(index, count, value);
             }
             None => {
-                node.text.push_str(&value);
-                let end = node.text.len() as u32;
-                node.attrs.push(Attr { name: Name::new(name), end });
+                let node = self.node_mut();
+                node.values = node.values.with(count, count, value);
+                node.shape = node.shape.with(Name::new(name));
             }
         }
     }
 
     /// Remove an attribute; absent is fine.
     pub fn remove_attr(&mut self, name: &str) {
-        let Some(index) = self.0.find(name) else {
-            return;
-        };
-        let node = self.node_mut();
-        let start = node.value_start(index);
-        let end = node.attrs.get(index).map_or(start, |attr| attr.end as usize);
-        node.text.replace_range(start..end, "");
-        node.attrs.remove(index);
-        for attr in node.attrs.iter_mut().skip(index) {
-            attr.end -= (end - start) as u32;
+        let count = self.attr_count();
+        if let Some(index) = self.0.find(name) {
+            let node = self.node_mut();
+            node.values = node.values.without(index, count);
+            node.shape = node.shape.without(index);
         }
     }
 
@@ -309,8 +251,8 @@ impl Element {
     pub fn clear_attrs(&mut self) {
         if self.attr_count() > 0 {
             let node = self.node_mut();
-            node.attrs.clear();
-            node.text.clear();
+            node.values = Values::default();
+            node.shape = Shape::of(&node.shape.name, &[]);
         }
     }
 
@@ -470,11 +412,7 @@ impl PartialEq for Element {
             return true;
         }
         let (a, b) = (&*self.0, &*other.0);
-        a.name == b.name
-            && a.text == b.text
-            && a.attrs.len() == b.attrs.len()
-            && a.attrs.iter().zip(&b.attrs).all(|(x, y)| x.end == y.end && x.name == y.name)
-            && a.nodes == b.nodes
+        (Arc::ptr_eq(&a.shape, &b.shape) || a.shape == b.shape) && a.values == b.values && a.nodes == b.nodes
     }
 }
 

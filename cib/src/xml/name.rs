@@ -40,6 +40,14 @@ impl Word {
     }
 }
 
+impl Word {
+    /// That of the name ([`Name::number`]).
+    #[inline]
+    pub(super) fn number(self) -> u32 {
+        u32::from(self.0)
+    }
+}
+
 const fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
@@ -55,6 +63,14 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 impl Name {
+    /// A number that equal names share.
+    pub(super) fn number(&self) -> u32 {
+        match &self.0 {
+            Repr::Known(index) => u32::from(*index),
+            Repr::Other(text) => hash(text) as u32 + 0x1_0000,
+        }
+    }
+
     /// Whether this is the word.
     #[inline]
     pub(crate) fn is_word(&self, word: Word) -> bool {

@@ -17,7 +17,16 @@ const FLAT_MAX: usize = 128;
 #[derive(Clone)]
 pub(super) enum Nodes {
     Flat(Vec<Element>),
-    Pieces { pieces: Vec<Arc<Vec<Element>>>, len: usize },
+    /// The only one: a history mostly has one result, and needs no list for it.
+    One(Element),
+    Pieces(Box<Pieces>),
+}
+
+#[derive(Clone)]
+pub(super) struct Pieces {
+    pieces: Vec<Arc<Vec<Element>>>,
+    /// Elements of all pieces.
+    len: usize,
 }
 
 impl Nodes {
@@ -28,7 +37,8 @@ impl Nodes {
     pub(super) fn len(&self) -> usize {
         match self {
             Nodes::Flat(nodes) => nodes.len(),
-            Nodes::Pieces { len, .. } => *len,
+            Nodes::One(_) => 1,
+            Nodes::Pieces(all) => all.len,
         }
     }
 
@@ -41,8 +51,11 @@ impl Nodes {
             Nodes::Flat(nodes) => {
                 Iter { front: nodes.iter(), middle: [].iter(), back: [].iter(), left: nodes.len() }
             }
-            Nodes::Pieces { pieces, len } => {
-                Iter { front: [].iter(), middle: pieces.iter(), back: [].iter(), left: *len }
+            Nodes::One(node) => {
+                Iter { front: slice::from_ref(node).iter(), middle: [].iter(), back: [].iter(), left: 1 }
+            }
+            Nodes::Pieces(all) => {
+                Iter { front: [].iter(), middle: all.pieces.iter(), back: [].iter(), left: all.len }
             }
         }
     }
@@ -50,8 +63,9 @@ impl Nodes {
     pub(super) fn iter_mut(&mut self) -> Box<dyn Iterator<Item = &mut Element> + '_> {
         match self {
             Nodes::Flat(nodes) => Box::new(nodes.iter_mut()),
-            Nodes::Pieces { pieces, .. } => {
-                Box::new(pieces.iter_mut().flat_map(|piece| Arc::make_mut(piece).iter_mut()))
+            Nodes::One(node) => Box::new(std::iter::once(node)),
+            Nodes::Pieces(all) => {
+                Box::new(all.pieces.iter_mut().flat_map(|piece| Arc::make_mut(piece).iter_mut()))
             }
         }
     }
@@ -71,9 +85,10 @@ impl Nodes {
     pub(super) fn get(&self, index: usize) -> Option<&Element> {
         match self {
             Nodes::Flat(nodes) => nodes.get(index),
-            Nodes::Pieces { pieces, .. } => {
-                let (piece, index) = Nodes::locate(pieces, index)?;
-                pieces.get(piece)?.get(index)
+            Nodes::One(node) => (index == 0).then_some(node),
+            Nodes::Pieces(all) => {
+                let (piece, index) = Nodes::locate(&all.pieces, index)?;
+                all.pieces.get(piece)?.get(index)
             }
         }
     }
@@ -81,9 +96,10 @@ impl Nodes {
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Element> {
         match self {
             Nodes::Flat(nodes) => nodes.get_mut(index),
-            Nodes::Pieces { pieces, .. } => {
-                let (piece, index) = Nodes::locate(pieces, index)?;
-                Arc::make_mut(pieces.get_mut(piece)?).get_mut(index)
+            Nodes::One(node) => (index == 0).then_some(node),
+            Nodes::Pieces(all) => {
+                let (piece, index) = Nodes::locate(&all.pieces, index)?;
+                Arc::make_mut(all.pieces.get_mut(piece)?).get_mut(index)
             }
         }
     }
@@ -95,13 +111,19 @@ impl Nodes {
     /// Put before the one at `index`, at the end when there is none.
     pub(super) fn insert(&mut self, index: usize, node: Element) {
         match self {
+            Nodes::Flat(nodes) if nodes.is_empty() => *self = Nodes::One(node),
+            Nodes::One(only) => {
+                let only = only.clone();
+                *self = Nodes::Flat(if index == 0 { vec![node, only] } else { vec![only, node] });
+            }
             Nodes::Flat(nodes) => {
                 nodes.insert(index.min(nodes.len()), node);
                 if nodes.len() > FLAT_MAX {
                     *self = Nodes::pieces(std::mem::take(nodes));
                 }
             }
-            Nodes::Pieces { pieces, len } => {
+            Nodes::Pieces(all) => {
+                let Pieces { pieces, len } = &mut **all;
                 let Some((number, within)) = Nodes::locate(pieces, index) else { return };
                 let Some(shared) = pieces.get_mut(number) else { return };
                 let piece = Arc::make_mut(shared);
@@ -118,7 +140,13 @@ impl Nodes {
     pub(super) fn remove(&mut self, index: usize) -> Option<Element> {
         match self {
             Nodes::Flat(nodes) => (index < nodes.len()).then(|| nodes.remove(index)),
-            Nodes::Pieces { pieces, len } => {
+            Nodes::One(only) => {
+                let removed = (index == 0).then(|| only.clone())?;
+                *self = Nodes::new();
+                Some(removed)
+            }
+            Nodes::Pieces(all) => {
+                let Pieces { pieces, len } = &mut **all;
                 let (number, within) = Nodes::locate(pieces, index)?;
                 let piece = Arc::make_mut(pieces.get_mut(number)?);
                 if within >= piece.len() {
@@ -139,7 +167,12 @@ impl Nodes {
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&Element) -> bool) {
         match self {
             Nodes::Flat(nodes) => nodes.retain(keep),
-            Nodes::Pieces { .. } => {
+            Nodes::One(only) => {
+                if !keep(only) {
+                    *self = Nodes::new();
+                }
+            }
+            Nodes::Pieces(_) => {
                 *self = self.iter().filter(|node| keep(node)).cloned().collect::<Vec<_>>().into()
             }
         }
@@ -158,15 +191,16 @@ impl Nodes {
     fn pieces(nodes: Vec<Element>) -> Nodes {
         let len = nodes.len();
         let pieces = nodes.chunks(PIECE).map(|piece| Arc::new(piece.to_vec())).collect();
-        Nodes::Pieces { pieces, len }
+        Nodes::Pieces(Box::new(Pieces { pieces, len }))
     }
 
     /// What the one list has and the other has not, apart from a common beginning and end, as far as it costs little:
     /// pieces that both share are not looked at.
     pub(super) fn difference<'a>(&'a self, other: &'a Nodes) -> (Vec<&'a Element>, Vec<&'a Element>) {
-        if let (Nodes::Pieces { pieces: one, .. }, Nodes::Pieces { pieces: two, .. }) = (self, other)
-            && one.len() == two.len()
+        if let (Nodes::Pieces(one), Nodes::Pieces(two)) = (self, other)
+            && one.pieces.len() == two.pieces.len()
         {
+            let (one, two) = (&one.pieces, &two.pieces);
             let (mut removed, mut added) = (Vec::new(), Vec::new());
             for (a, b) in one.iter().zip(two).filter(|(a, b)| !Arc::ptr_eq(a, b)) {
                 let (gone, come) = trimmed(a.iter(), b.iter());
@@ -204,11 +238,11 @@ impl PartialEq for Nodes {
         if self.len() != other.len() {
             return false;
         }
-        if let (Nodes::Pieces { pieces: one, .. }, Nodes::Pieces { pieces: two, .. }) = (self, other)
-            && one.len() == two.len()
-            && one.iter().zip(two).all(|(a, b)| a.len() == b.len())
+        if let (Nodes::Pieces(one), Nodes::Pieces(two)) = (self, other)
+            && one.pieces.len() == two.pieces.len()
+            && one.pieces.iter().zip(&two.pieces).all(|(a, b)| a.len() == b.len())
         {
-            return one.iter().zip(two).all(|(a, b)| Arc::ptr_eq(a, b) || a == b);
+            return one.pieces.iter().zip(&two.pieces).all(|(a, b)| Arc::ptr_eq(a, b) || a == b);
         }
         self.iter().zip(other.iter()).all(|(a, b)| a == b)
     }
@@ -323,7 +357,7 @@ mod tests {
                 }
             }
         }
-        assert!(matches!(nodes, Nodes::Pieces { .. }), "the list grew long enough to be in pieces");
+        assert!(matches!(nodes, Nodes::Pieces(_)), "the list grew long enough to be in pieces");
         assert_eq!(nodes.remove(nodes.len()), None);
         nodes.retain(|node| node.name().ends_with('7'));
         assert!(nodes.iter().all(|node| node.name().ends_with('7')));

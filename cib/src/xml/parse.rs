@@ -6,8 +6,8 @@ use std::sync::Arc;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-use super::nodes::Nodes;
-use super::{Attr, Element, Name, Node, is_xml_name};
+use super::shape::{Shape, Values};
+use super::{Element, Name, Node, is_xml_name};
 
 /// What documents of Heartbeat 2.x call their DTD.
 const HEARTBEAT_DTDS: &[&str] = &["crm.dtd", "crm-1.0.dtd", "/usr/share/heartbeat/crm.dtd"];
@@ -48,7 +48,7 @@ pub(super) fn parse_bytes(bytes: &[u8]) -> Result<Element, XmlError> {
 
 pub(super) fn parse(text: &str) -> Result<Element, XmlError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut parser = Parser { text, place: Place::default(), names: HashMap::new(), scratch: String::new() };
+    let mut parser = Parser { text, place: Place::default(), names: HashMap::new(), read: Read::default() };
     if text.len() > TEXT_MAX {
         return Err(parser.error(0, "the document is longer than 2 GiB"));
     }
@@ -93,7 +93,16 @@ struct Parser<'a> {
     place: Place,
     /// Names outside the vocabulary, shared within the document.
     names: HashMap<&'a str, Name>,
-    scratch: String,
+    read: Read,
+}
+
+/// The attributes of the element that is being read.
+#[derive(Default)]
+struct Read {
+    names: Vec<Name>,
+    /// Their values, one after the other, and where each ends.
+    values: String,
+    ends: Vec<u32>,
 }
 
 impl<'a> Parser<'a> {
@@ -169,7 +178,8 @@ impl<'a> Parser<'a> {
             }
         }
         if let Some(node) = open.last() {
-            let text = format!("the element \"{}\" of line {} is not closed", node.name.as_str(), node.line);
+            let name = node.shape.name.as_str();
+            let text = format!("the element \"{name}\" of line {} is not closed", node.line);
             return Err(self.error(self.text.len(), &text));
         }
         root.ok_or_else(|| self.error(self.text.len(), "there is no root element"))
@@ -179,12 +189,11 @@ impl<'a> Parser<'a> {
         self.place.advance(self.text, at);
         let (line, column) = (self.place.line, self.place.column);
         let name = self.name(start, start + length)?;
-        let mut node =
-            Node { name, attrs: Vec::new(), text: String::new(), nodes: Nodes::new(), line, column };
         // `tag` is the text from the name to before the closing `>` or `/>`.
-        self.attributes(&mut node, start + length, start + tag.len())?;
-        node.attrs.shrink_to_fit();
-        Ok(node)
+        self.attributes(start + length, start + tag.len())?;
+        let values = Values::joined(&self.read.values, &self.read.ends);
+        let node = Node::new(Shape::of(&name, &self.read.names), values);
+        Ok(Node { line, column, ..node })
     }
 
     fn name(&mut self, start: usize, end: usize) -> Result<Name, XmlError> {
@@ -207,11 +216,13 @@ impl<'a> Parser<'a> {
         Ok(name)
     }
 
-    /// Read `name="value"` pairs of the text from `at` to `end` into `node`.
-    fn attributes(&mut self, node: &mut Node, mut at: usize, end: usize) -> Result<(), XmlError> {
+    /// Read `name="value"` pairs of the text from `at` to `end`.
+    fn attributes(&mut self, mut at: usize, end: usize) -> Result<(), XmlError> {
         let bytes = self.text.as_bytes().get(..end).unwrap_or_default();
         let space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t' | b'\n' | b'\r'));
-        self.scratch.clear();
+        self.read.names.clear();
+        self.read.values.clear();
+        self.read.ends.clear();
         loop {
             let before = at;
             while space(bytes.get(at)) {
@@ -259,26 +270,23 @@ impl<'a> Parser<'a> {
                 }
                 at += 1;
             }
-            if node.attrs.iter().any(|attr| attr.name == name) {
+            if self.read.names.contains(&name) {
                 return Err(self.error(start, &format!("the attribute \"{}\" stands twice", name.as_str())));
             }
-            if node.attrs.len() >= ATTRIBUTES_MAX {
+            if self.read.names.len() >= ATTRIBUTES_MAX {
                 return Err(
                     self.error(start, &format!("an element with more than {ATTRIBUTES_MAX} attributes"))
                 );
             }
             if plain {
-                self.scratch.push_str(self.text.get(start..at).unwrap_or(""));
+                self.read.values.push_str(self.text.get(start..at).unwrap_or(""));
             } else {
                 self.unescape(start, at)?;
             }
-            if node.attrs.is_empty() {
-                node.attrs.reserve(4);
-            }
-            node.attrs.push(Attr { name, end: self.scratch.len() as u32 });
+            self.read.names.push(name);
+            self.read.ends.push(self.read.values.len() as u32);
             at += 1;
         }
-        node.text = self.scratch.as_str().to_string();
         Ok(())
     }
 
@@ -308,22 +316,22 @@ impl<'a> Parser<'a> {
                             }
                         },
                     };
-                    self.scratch.push(c);
+                    self.read.values.push(c);
                     at += length + 1;
                 }
                 '\r' => {
-                    self.scratch.push(' ');
+                    self.read.values.push(' ');
                     at += if rest.as_bytes().get(1) == Some(&b'\n') { 2 } else { 1 };
                 }
                 '\t' | '\n' => {
-                    self.scratch.push(' ');
+                    self.read.values.push(' ');
                     at += 1;
                 }
                 c if c < ' ' => {
                     return Err(self.error(start + at, "a control character within a value"));
                 }
                 c => {
-                    self.scratch.push(c);
+                    self.read.values.push(c);
                     at += c.len_utf8();
                 }
             }

@@ -76,22 +76,20 @@ fn write_comment(element: &Element, out: &mut String) -> bool {
 
 fn open_tag(node: &Node, out: &mut String) {
     out.push('<');
-    out.push_str(node.name.as_str());
-    let mut start = 0;
-    for attr in &node.attrs {
-        let end = attr.end as usize;
+    out.push_str(node.shape.name.as_str());
+    let names = &node.shape.attrs;
+    for (name, value) in names.iter().zip(node.values.iter(names.len())) {
         out.push(' ');
-        out.push_str(attr.name.as_str());
+        out.push_str(name.as_str());
         out.push_str("=\"");
-        escape(node.text.get(start..end).unwrap_or(""), out);
+        escape(value, out);
         out.push('"');
-        start = end;
     }
 }
 
 fn close_tag(node: &Node, out: &mut String) {
     out.push_str("</");
-    out.push_str(node.name.as_str());
+    out.push_str(node.shape.name.as_str());
     out.push('>');
 }
 
@@ -153,7 +151,7 @@ pub(super) fn digest_form(
         return;
     }
     out.push(b'<');
-    out.extend_from_slice(node.name.as_str().as_bytes());
+    out.extend_from_slice(node.shape.name.as_str().as_bytes());
     let mut write = |name: &str, value: &str| {
         if filter(name) {
             return;
@@ -176,7 +174,7 @@ pub(super) fn digest_form(
         digest_form(child, sorted, filter, out, drain);
     }
     out.extend_from_slice(b"</");
-    out.extend_from_slice(node.name.as_str().as_bytes());
+    out.extend_from_slice(node.shape.name.as_str().as_bytes());
     out.push(b'>');
 }
 

@@ -60,7 +60,7 @@ impl Text {
                 std::str::from_utf8(bytes).unwrap_or_default()
             }
             Repr::Value { element, start, end } => {
-                element.0.text.get(*start as usize..*end as usize).unwrap_or("")
+                element.0.values.text().get(*start as usize..*end as usize).unwrap_or("")
             }
         }
     }

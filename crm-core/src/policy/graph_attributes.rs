@@ -13,18 +13,18 @@ type Pair = (Text, Text);
 pub struct Attributes {
     /// What several actions have.
     shared: Arc<[Pair]>,
-    /// What this one has besides.
-    own: Vec<Pair>,
+    /// What this one has besides: mostly the node, as others there.
+    own: Arc<[Pair]>,
 }
 
 impl Attributes {
     /// Attributes that are shared, and others; both sorted, no name in both.
-    pub fn new(shared: Arc<[Pair]>, own: Vec<Pair>) -> Self {
+    pub fn new(shared: Arc<[Pair]>, own: Arc<[Pair]>) -> Self {
         Attributes { shared, own }
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
-        let lists = [&*self.shared, self.own.as_slice()];
+        let lists = [&*self.shared, &*self.own];
         lists.into_iter().find_map(|list| {
             let at = list.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()?;
             list.get(at).map(|(_, value)| value.as_str())
@@ -71,10 +71,10 @@ impl<'a> IntoIterator for &'a Attributes {
 impl<N: Into<Text>, V: Into<Text>> FromIterator<(N, V)> for Attributes {
     /// Of a name that comes twice the first counts.
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        let mut own: Vec<Pair> = pairs.into_iter().map(|(n, v)| (n.into(), v.into())).collect();
-        own.sort_by(|a, b| a.0.cmp(&b.0));
-        own.dedup_by(|later, earlier| later.0 == earlier.0);
-        Attributes { shared: Arc::default(), own }
+        let mut all: Vec<Pair> = pairs.into_iter().map(|(n, v)| (n.into(), v.into())).collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all.dedup_by(|later, earlier| later.0 == earlier.0);
+        Attributes { shared: all.into(), own: Arc::default() }
     }
 }
 
@@ -116,7 +116,7 @@ mod tests {
         let plain: Attributes = all.into_iter().rev().collect();
         for (shared, own) in [(vec![0, 1, 2, 3], vec![]), (vec![1, 3], vec![0, 2]), (vec![0], vec![1, 2, 3])]
         {
-            let split = Attributes::new(pairs(&shared).into(), pairs(&own));
+            let split = Attributes::new(pairs(&shared).into(), pairs(&own).into());
             assert_eq!(split, plain);
             assert_eq!(split.iter().collect::<Vec<_>>(), all);
             assert_eq!((split.get("c"), split.get("x")), (Some("3"), None));

@@ -1,5 +1,7 @@
 //! The whole of a plan: state, placement, transition.
 
+use std::cell::Cell;
+
 use cib::Cib;
 
 use super::Situation;
@@ -69,13 +71,24 @@ pub fn plan_state<L: Ledger>(mut state: State, ledger: &mut L) -> Plan {
 /// Bytes of stack for following colocations and orderings: each step of a chain is a few calls deep.
 const STACK: usize = 512 << 20;
 
+thread_local! {
+    /// This thread has such a stack.
+    static DEEP: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Runs something that calls itself as deep as a configuration has constraints, on a stack of its own; in
-/// place if there can be none. What it computes does not depend on where it runs.
-fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+/// place if there can be none, or this is one. What it computes does not depend on where it runs.
+pub(super) fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    if DEEP.get() {
+        return work();
+    }
     let mut work = Some(work);
     let mut done = None;
     let ran = std::thread::scope(|scope| {
-        let step = || done = work.take().map(|work| work());
+        let step = || {
+            DEEP.set(true);
+            done = work.take().map(|work| work());
+        };
         let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, step);
         thread.map(|thread| thread.join())
     });

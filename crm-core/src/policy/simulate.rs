@@ -48,25 +48,56 @@ pub struct Outcome {
 
 /// Runs a graph against a CIB.
 pub fn run(cib: &Cib, plan: &Plan, failures: &[Failure], now: i64) -> Outcome {
-    let graph = &plan.graph;
+    let mut events = Vec::new();
+    let turns = Turns::new(&plan.graph);
+    let take = |at| plan.graph.synapses.get(at).map(|s: &Synapse| (s.priority, Arc::clone(&s.action)));
+    let outcome = run_turns(cib, &plan.state, turns, take, failures, now, &mut |event| events.push(event));
+    Outcome { events, ..outcome }
+}
+
+/// [`run`] that uses its graph up: an action is gone when it has run and `seen` has let go of its event, so that a graph
+/// and what comes of it are not both there in full.
+pub fn consume(
+    cib: &Cib,
+    state: &Working,
+    graph: Graph,
+    failures: &[Failure],
+    now: i64,
+    seen: &mut dyn FnMut(Event),
+) -> Outcome {
+    let turns = Turns::new(&graph);
+    let mut left: Vec<Option<Synapse>> = graph.synapses.into_iter().map(Some).collect();
+    let take = |at| left.get_mut(at).and_then(Option::take).map(|s: Synapse| (s.priority, s.action));
+    run_turns(cib, state, turns, take, failures, now, seen)
+}
+
+/// `take` gives the priority and the action whose turn it is.
+fn run_turns(
+    cib: &Cib,
+    state: &Working,
+    mut turns: Turns,
+    mut take: impl FnMut(usize) -> Option<(i32, Arc<GraphAction>)>,
+    failures: &[Failure],
+    now: i64,
+    seen: &mut dyn FnMut(Event),
+) -> Outcome {
     let mut run = Run {
-        state: &plan.state,
+        state,
         cib: cib.clone(),
         places: Places::default(),
-        events: Vec::new(),
+        seen,
         errors: Vec::new(),
-        done: vec![State::Waiting; graph.synapses.len()],
+        done: vec![State::Waiting; turns.missing.len()],
         abort_priority: 0,
         now,
     };
-    let mut turns = Turns::new(graph);
     while let Some(at) = turns.next() {
-        let Some(synapse) = graph.synapses.get(at) else { continue };
-        let pseudo = synapse.action.kind == ActionKind::Pseudo;
-        if !pseudo && synapse.priority < run.abort_priority {
+        let Some((priority, action)) = take(at) else { continue };
+        let pseudo = action.kind == ActionKind::Pseudo;
+        if !pseudo && priority < run.abort_priority {
             continue;
         }
-        let state = run.fire(synapse, failures);
+        let state = run.fire(&action, failures);
         if let Some(slot) = run.done.get_mut(at) {
             *slot = state;
         }
@@ -77,7 +108,7 @@ pub fn run(cib: &Cib, plan: &Plan, failures: &[Failure], now: i64) -> Outcome {
     let incomplete = run.done.contains(&State::Waiting);
     Outcome {
         complete: !incomplete || run.abort_priority > 0,
-        events: run.events,
+        events: Vec::new(),
         errors: run.errors,
         cib: run.cib,
     }
@@ -146,7 +177,7 @@ struct Run<'a> {
     state: &'a Working,
     cib: Cib,
     places: Places,
-    events: Vec<Event>,
+    seen: &'a mut dyn FnMut(Event),
     errors: Vec<String>,
     done: Vec<State>,
     abort_priority: i32,
@@ -154,12 +185,11 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn fire(&mut self, synapse: &Synapse, failures: &[Failure]) -> State {
-        let action = &synapse.action;
+    fn fire(&mut self, action: &Arc<GraphAction>, failures: &[Failure]) -> State {
         match action.kind {
-            ActionKind::Pseudo => self.events.push(Event::Ran(action.clone())),
+            ActionKind::Pseudo => (self.seen)(Event::Ran(action.clone())),
             ActionKind::Cluster => {
-                self.events.push(Event::Ran(action.clone()));
+                (self.seen)(Event::Ran(action.clone()));
                 let off = action.attribute("CRM_meta_stonith_action") != Some("on");
                 if action.operation == "stonith" && off {
                     if let Some(node) = &action.on_node {
@@ -202,7 +232,7 @@ impl Run<'_> {
             return State::Confirmed;
         };
         if matches!(action.operation.as_str(), "delete" | "meta-data") {
-            self.events.push(Event::Ran(action.clone()));
+            (self.seen)(Event::Ran(action.clone()));
             return State::Confirmed;
         }
         let named = [shown(self.state, action), resource.id.as_str()];
@@ -211,7 +241,7 @@ impl Run<'_> {
             self.abort_priority = super::values::INFINITY;
             return State::Failed;
         }
-        self.events.push(Event::Ran(action.clone()));
+        (self.seen)(Event::Ran(action.clone()));
         let expected = action.attribute("CRM_meta_op_target_rc").and_then(|rc| rc.parse().ok()).unwrap_or(0);
         let uuid = match &action.router_node {
             Some(_) => node.clone(),
@@ -245,7 +275,7 @@ impl Run<'_> {
         if let Some((failure, name)) = failure {
             entry.rc = failure.rc;
             entry.exit_reason = Some("User-injected result");
-            self.events.push(Event::Failed { id: action.id, rc: failure.rc });
+            (self.seen)(Event::Failed { id: action.id, rc: failure.rc });
             self.abort_priority = super::values::INFINITY;
             self.count_failure(name, node, &uuid, &entry);
         }
@@ -275,7 +305,7 @@ impl Run<'_> {
         let root = self.cib.root_mut();
         for (name, value) in failure_attributes(resource, entry) {
             set_transient(root, node, uuid, &name, &value);
-            self.events.push(Event::Attribute { name, value, node: uuid.to_owned() });
+            (self.seen)(Event::Attribute { name, value, node: uuid.to_owned() });
         }
     }
 }

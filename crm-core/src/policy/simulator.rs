@@ -9,13 +9,12 @@ pub(super) mod version;
 use cib::{Cib, Element};
 
 use super::ledger::NoLedger;
-use super::plan::{Plan, plan_state};
+use super::plan::{Plan, deep, plan_state};
 use super::render::xml::{self, Tag};
 use super::render::{self, Form, List, status::Show};
 use super::simulate::{self, Failure};
 use super::state::build::build;
 use super::state::{Resource, State, Variant};
-use super::transition::arena::Actions;
 use super::{Situation, dates};
 pub use inject::Injections;
 
@@ -72,9 +71,12 @@ pub struct Output {
 
 /// Runs the simulator; `now` and `utc_offset` are the caller's clock.
 pub fn run(cib: &Cib, options: &Options, now: i64, utc_offset: i32) -> Output {
-    let mut session = Session::new(cib, options, now, utc_offset);
-    session.go();
-    session.finish()
+    // Plan and execution in one thread: what the plan leaves of its memory is there for what comes of it.
+    deep(|| {
+        let mut session = Session::new(cib, options, now, utc_offset);
+        session.go();
+        session.finish()
+    })
 }
 
 struct Session<'a> {
@@ -297,25 +299,33 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn execute(&mut self, mut plan: Plan) {
+    fn execute(&mut self, plan: Plan) {
         // The graph is enough from here on, and where everything is probed the actions are most of the plan.
-        plan.actions = Actions::default();
+        let Plan { state: before, graph, actions, .. } = plan;
+        drop(actions);
         let failures: Vec<Failure> =
             self.options.failures.iter().filter_map(|spec| text::failure(spec)).collect();
-        let outcome = simulate::run(&self.cib, &plan, &failures, self.clock);
-        if self.show() {
-            self.list.blank();
+        let (show, as_xml) = (self.show(), self.options.xml);
+        self.list.blank();
+        if show {
             self.list.begin("Executing Cluster Transition");
-            for event in &outcome.events {
-                render::actions::event(&mut self.list, &plan.state, event);
-            }
-            self.list.end();
-        } else {
-            self.list.blank();
         }
-        if self.options.xml {
-            let events = outcome.events.iter().filter_map(|event| xml::actions::event(&plan.state, event));
-            self.out.sections.push(Tag::new("transition").with_children(events));
+        let mut tags = Vec::new();
+        let list = &mut self.list;
+        let mut seen = |event| {
+            if show {
+                render::actions::event(list, &before, &event);
+            }
+            if as_xml {
+                tags.extend(xml::actions::event(&before, &event));
+            }
+        };
+        let outcome = simulate::consume(&self.cib, &before, graph, &failures, self.clock, &mut seen);
+        if show {
+            self.list.end();
+        }
+        if as_xml {
+            self.out.sections.push(Tag::new("transition").with_children(tags));
         }
         for line in &outcome.errors {
             self.out.stderr.push_str(&format!("{line}\n"));
@@ -326,7 +336,7 @@ impl<'a> Session<'a> {
             self.out.code = 1;
         }
         self.cib = outcome.cib;
-        drop((plan, outcome.events));
+        drop(before);
         if self.show() || self.options.xml {
             // What may be missing from an input is not missing from what was made of it.
             let situation = Situation { sanitized: false, ..self.situation.clone() };

@@ -8,7 +8,7 @@ use super::{
 use crate::policy::dates::Moment;
 use crate::policy::ledger::{Change, Ledger, Source};
 use crate::policy::reference_order::compare_names;
-use crate::policy::{Situation, values};
+use crate::policy::{Situation, values, words};
 use cib::{Cib, Element, Text};
 use indexmap::IndexMap;
 
@@ -320,7 +320,15 @@ impl<L: Ledger> Builder<'_, L> {
             let mut table = Table::default();
             let input = Input::new(&self.s.root, self.s.moment());
             let health = self.s.options.health;
-            nvpairs::unpack(e, "utilization", &input, &health, nvpairs::Mode::Keep, &mut table, &mut notes);
+            nvpairs::unpack(
+                e,
+                words::UTILIZATION,
+                &input,
+                &health,
+                nvpairs::Mode::Keep,
+                &mut table,
+                &mut notes,
+            );
             self.s.absorb(notes);
             self.s[n].utilization = table;
         }
@@ -417,7 +425,7 @@ impl<L: Ledger> Builder<'_, L> {
         let input = Input::new(&self.s.root, self.s.moment());
         let mode = if overwrite { nvpairs::Mode::Overwrite } else { nvpairs::Mode::Keep };
         let health = self.s.options.health;
-        nvpairs::unpack(e, "instance_attributes", &input, &health, mode, &mut table, &mut notes);
+        nvpairs::unpack(e, words::INSTANCE_ATTRIBUTES, &input, &health, mode, &mut table, &mut notes);
         self.s.absorb(notes);
         if !table.contains_key("#site-name")
             && let Some(site) = table.get("site-name").cloned().or(cluster.map(Text::from))

@@ -7,6 +7,7 @@ use super::rules::{Input, Notes};
 use super::{Flags, MultipleActive, QuorumPolicy, ResourceIx, Role, Table, Variant};
 use crate::policy::ledger::Ledger;
 use crate::policy::values::{self, INFINITY};
+use crate::policy::words;
 use cib::Text;
 
 macro_rules! said {
@@ -60,20 +61,20 @@ impl<L: Ledger> Builder<'_, L> {
         input.agent =
             Some((xml.attr("class").unwrap_or(""), xml.attr("provider"), xml.attr("type").unwrap_or("")));
         let health = &self.s.options.health;
-        nvpairs::unpack(&xml, "meta_attributes", &input, health, Mode::Keep, &mut table, &mut notes);
+        nvpairs::unpack(&xml, words::META_ATTRIBUTES, &input, health, Mode::Keep, &mut table, &mut notes);
         let mut at = self.s[r].parent;
         while let Some(ix) = at {
             // In a table of its own: an ancestor's `#default` takes back what the ancestor said, not what
             // was said below it.
             let (xml, mut above) = (&self.s[ix].xml, Table::default());
-            nvpairs::unpack(xml, "meta_attributes", &input, health, Mode::Keep, &mut above, &mut notes);
+            nvpairs::unpack(xml, words::META_ATTRIBUTES, &input, health, Mode::Keep, &mut above, &mut notes);
             for (name, value) in above.iter() {
                 table.insert_new(name, value);
             }
             at = self.s[ix].parent;
         }
         if let Some(d) = &self.s.rsc_defaults {
-            nvpairs::unpack(d, "meta_attributes", &input, health, Mode::Keep, &mut table, &mut notes);
+            nvpairs::unpack(d, words::META_ATTRIBUTES, &input, health, Mode::Keep, &mut table, &mut notes);
         }
         if let Some(p) = self.s[r].parent {
             for (name, value) in self.s[p].meta.iter() {

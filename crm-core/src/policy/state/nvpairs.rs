@@ -4,7 +4,7 @@ use super::Table;
 use super::rules::{self, Input, Notes};
 use crate::policy::values::{HealthScores, parse_score};
 use crate::policy::words;
-use cib::Element;
+use cib::{Element, Word};
 
 /// How values of several sets are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Mode<'a> {
 /// Reads the sets named `tag` among the children of `parent` into `table`.
 pub fn unpack(
     parent: &Element,
-    tag: &str,
+    tag: Word,
     input: &Input<'_>,
     health: &HealthScores,
     mode: Mode<'_>,
@@ -29,7 +29,7 @@ pub fn unpack(
 ) {
     let mut only = None;
     let mut sets: Vec<(bool, i32, &Element)> = Vec::new();
-    for set in parent.children_named(tag) {
+    for set in parent.children_of(tag) {
         let Some(set) = rules::expand(input.root, set, notes) else { continue };
         let is_first = match mode {
             Mode::KeepFrom(f) => set.id().is_some_and(|id| id.eq_ignore_ascii_case(f)),
@@ -84,7 +84,7 @@ mod tests {
         let mut table = Table::default();
         let input = Input::new(&root, Moment::utc(0));
         let health = HealthScores::default();
-        unpack(&root, "s", &input, &health, mode, &mut table, &mut Notes::default());
+        unpack(&root, words::UTILIZATION, &input, &health, mode, &mut table, &mut Notes::default());
         table.get("n").map(ToString::to_string)
     }
 
@@ -92,13 +92,13 @@ mod tests {
     fn scores_then_the_last_in_the_document_win() {
         let two = |a: &str, b: &str| {
             format!(
-                "<r><s id='1' {a}><nvpair id='x' name='n' value='one'/></s><s id='2' {b}><nvpair id='y' name='n' value='two'/></s></r>"
+                "<r><utilization id='1' {a}><nvpair id='x' name='n' value='one'/></utilization><utilization id='2' {b}><nvpair id='y' name='n' value='two'/></utilization></r>"
             )
         };
         assert_eq!(value(&two("", ""), Mode::Keep).as_deref(), Some("two"));
         assert_eq!(value(&two("score='1'", ""), Mode::Keep).as_deref(), Some("one"));
         assert_eq!(value(&two("", ""), Mode::Overwrite).as_deref(), Some("one"));
-        let boot = "<r><s id='boot'><nvpair id='x' name='n' value='one'/></s><s id='2' score='1000'><nvpair id='y' name='n' value='two'/></s></r>";
+        let boot = "<r><utilization id='boot'><nvpair id='x' name='n' value='one'/></utilization><utilization id='2' score='1000'><nvpair id='y' name='n' value='two'/></utilization></r>";
         assert_eq!(value(boot, Mode::KeepFrom("boot")).as_deref(), Some("one"));
     }
 }

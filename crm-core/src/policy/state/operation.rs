@@ -144,7 +144,7 @@ impl State {
         input.operation = Some((task, interval_ms));
         let health = &self.options.health;
         if let Some(d) = &self.op_defaults {
-            nvpairs::unpack(d, "meta_attributes", &input, health, Mode::Keep, &mut meta, notes);
+            nvpairs::unpack(d, words::META_ATTRIBUTES, &input, health, Mode::Keep, &mut meta, notes);
         }
         let probe = task == "monitor" && interval_ms == 0;
         if probe {
@@ -155,11 +155,19 @@ impl State {
         }
         let mut extra = Table::default();
         if let Some(op) = &op {
-            nvpairs::unpack(op, "meta_attributes", &input, health, Mode::Overwrite, &mut meta, notes);
+            nvpairs::unpack(op, words::META_ATTRIBUTES, &input, health, Mode::Overwrite, &mut meta, notes);
             if let Some(n) = node {
                 let mut input = Input::new(&self.root, self.moment());
                 input.node = Some(&self[n].attributes);
-                nvpairs::unpack(op, "instance_attributes", &input, health, Mode::Keep, &mut extra, notes);
+                nvpairs::unpack(
+                    op,
+                    words::INSTANCE_ATTRIBUTES,
+                    &input,
+                    health,
+                    Mode::Keep,
+                    &mut extra,
+                    notes,
+                );
             }
             // A set may say "id" too: its value goes, as the operation's own does.
             meta.shift_remove("id");

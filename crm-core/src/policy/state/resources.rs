@@ -8,6 +8,7 @@ use super::{
 };
 use crate::policy::ledger::{Ledger, Source};
 use crate::policy::values::{self, INFINITY};
+use crate::policy::words;
 use cib::{Element, Text};
 
 /// What the class of an agent can do.
@@ -73,11 +74,11 @@ impl State {
         let mut at = Some(r);
         while let Some(ix) = at {
             let xml = &self[ix].xml;
-            nvpairs::unpack(xml, "instance_attributes", &input, health, Mode::Keep, &mut table, notes);
+            nvpairs::unpack(xml, words::INSTANCE_ATTRIBUTES, &input, health, Mode::Keep, &mut table, notes);
             at = self[ix].parent;
         }
         if let Some(d) = &self.rsc_defaults {
-            nvpairs::unpack(d, "instance_attributes", &input, health, Mode::Keep, &mut table, notes);
+            nvpairs::unpack(d, words::INSTANCE_ATTRIBUTES, &input, health, Mode::Keep, &mut table, notes);
         }
         table
     }
@@ -213,7 +214,15 @@ impl<L: Ledger> Builder<'_, L> {
         let mut table = Table::default();
         let input = Input::new(&self.s.root, self.s.moment());
         let health = &self.s.options.health;
-        nvpairs::unpack(&self.s[r].xml, "utilization", &input, health, Mode::Keep, &mut table, &mut notes);
+        nvpairs::unpack(
+            &self.s[r].xml,
+            words::UTILIZATION,
+            &input,
+            health,
+            Mode::Keep,
+            &mut table,
+            &mut notes,
+        );
         self.s.absorb(notes);
         self.s[r].utilization = table;
     }

@@ -7,6 +7,7 @@ use super::options::{HealthStrategy, Options, Placement, QuorumPolicy};
 use super::rules::{Input, Notes};
 use super::{Complaints, Table};
 use crate::policy::values::{HealthScores, INFINITY};
+use crate::policy::words;
 use cib::model::{self, Part};
 use cib::{Element, Text};
 
@@ -24,7 +25,7 @@ pub fn unpack(
     let none = HealthScores::default();
     if let Some(config) = crm_config {
         let mode = Mode::KeepFrom("cib-bootstrap-options");
-        nvpairs::unpack(config, "cluster_property_set", input, &none, mode, &mut raw, notes);
+        nvpairs::unpack(config, words::CLUSTER_PROPERTY_SET, input, &none, mode, &mut raw, notes);
     }
     let set = |name: &str| raw.get(name).map(Text::as_str);
     let (read, problems) = model::Options::of(&set);

@@ -87,6 +87,8 @@ impl Work<'_> {
             self.update(action);
         }
         self.disable_invalid_edges();
+        // Nobody asks for them any more, and where everything is probed there are two for each action.
+        self.actions.orderings = Vec::new();
     }
 
     fn apply_ordering(&mut self, ordering: &Ordering) {

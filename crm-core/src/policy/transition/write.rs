@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cib::Text;
+use rustc_hash::FxHashMap;
 
 use super::Work;
 use super::arena::{Action, Input, Meta};
@@ -11,7 +12,7 @@ use super::flags::{ActionFlags, EdgeFlags};
 use super::task::{Key, Task};
 use crate::policy::graph::{ActionId, ActionKind, Attributes, Graph, GraphAction, GraphResource, Synapse};
 use crate::policy::ix::{ActionIx, NodeIx, ResourceIx};
-use crate::policy::state::Variant;
+use crate::policy::state::{Node, Variant};
 use crate::policy::values;
 
 /// What the action written last had: the next one may have the same.
@@ -19,6 +20,8 @@ use crate::policy::values;
 pub struct Written {
     resource: Option<(ResourceIx, Arc<GraphResource>)>,
     attributes: Option<LastAttributes>,
+    /// By a node, its name and id as attributes.
+    nodes: FxHashMap<NodeIx, Arc<[(Text, Text)]>>,
 }
 
 #[derive(Debug)]
@@ -304,7 +307,6 @@ impl Work<'_> {
         if let (Some(r), false) = (action.resource, action.pseudo()) {
             out.resource = Some(self.shared_graph_resource(r));
         }
-        let node = out.on_node.clone().zip(out.on_node_uuid.clone());
         out.attributes = self.graph_attributes(ix, node);
         out
     }
@@ -398,11 +400,17 @@ impl Work<'_> {
         }
     }
 
-    /// Parameters and meta-attributes of an action; `node` is name and id of the node it is for.
-    fn graph_attributes(&mut self, ix: ActionIx, node: Option<(Text, Text)>) -> Attributes {
-        let own = match node {
-            Some((name, id)) => [ON_NODE, ON_NODE_UUID].into_iter().zip([name, id]).collect(),
-            None => Vec::new(),
+    /// Parameters and meta-attributes of an action; `node` is the node it is for.
+    fn graph_attributes(&mut self, ix: ActionIx, node: Option<NodeIx>) -> Attributes {
+        let own: Arc<[(Text, Text)]> = match node {
+            Some(n) => {
+                let names = || {
+                    let Node { name, id, .. } = &self.st[n];
+                    [(ON_NODE, name.as_str().into()), (ON_NODE_UUID, id.as_str().into())].into()
+                };
+                Arc::clone(self.written.nodes.entry(n).or_insert_with(names))
+            }
+            None => Arc::default(),
         };
         if !self.shares_attributes(ix) {
             return self.collect_attributes(ix, &own).into_iter().collect();
