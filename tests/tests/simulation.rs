@@ -77,6 +77,22 @@ const KEPT: &[(u64, usize, Profile, World, u64, &str)] = &[
         60,
         "what failed where it was promoted is promoted there again without quorum (the check took it for another)",
     ),
+    (
+        1_795_951_515_185,
+        3,
+        Profile::Stormy,
+        World::Agreement,
+        60,
+        "a voter that is never there kept a machine out (the administrator did not take it out first)",
+    ),
+    (
+        1_795_951_515_037,
+        5,
+        Profile::Stormy,
+        World::Whole,
+        60,
+        "failures were not cleared (the administrator asked a node that had just been fenced)",
+    ),
 ];
 
 fn settings(seed: u64, nodes: usize, profile: Profile, seconds: u64) -> Settings {

@@ -240,9 +240,13 @@ impl Sim {
         for _ in 0..2 {
             let end = self.now + DEADTIME;
             self.until(end, &|_| false)?;
+            // A fencing device that works again carries out what was ordered before: not everybody need be there, and
+            // he asks one that is.
+            self.until(end + DEADTIME * 5, &Self::together)?;
+            let one = self.machines.iter().position(|m| m.active().is_some()).unwrap_or(0);
             self.requests += 1;
             let id = self.requests;
-            self.feed(0, |m, now| {
+            self.feed(one, |m, now| {
                 m.task(now, Task::Client(id, Box::new(ClientRequest::Cleanup(Default::default()))))
             })?;
         }
