@@ -68,6 +68,15 @@ fn codes_with(options: &str, meta: &str, id: &str, constraints: &str) -> Vec<&'s
     found.1.into_iter().map(|(code, _)| code).collect()
 }
 
+/// The constraints, of those in the list, of which `code` is said.
+fn told<const N: usize>(code: &str, constraints: [String; N]) -> Vec<String> {
+    let all = said(&document("", "", &constraints.concat())).into_iter();
+    all.filter(|(_, lints)| lints.iter().any(|(own, _)| *own == code)).map(|(id, _)| id).collect()
+}
+
+/// None of them.
+const NONE: [&str; 0] = [];
+
 fn location(id: &str, rsc: &str, node: &str, score: &str) -> String {
     format!("<rsc_location id='{id}' rsc='{rsc}' node='{node}' score='{score}'/>")
 }
@@ -105,11 +114,9 @@ fn contradictory() {
     assert_eq!(codes("not-n2", &both), ["contradictory"]);
     assert_eq!(codes("not-n1", &ban("n1")), [""; 0]);
     // A wish against a node forbids it too; bans of two resources leave each a node.
-    let wish = ban("n1") + &location("hardly-n2", "a", "n2", "-1");
-    assert!(codes("hardly-n2", &wish).contains(&"contradictory"));
-    let apart = ban("n1") + &location("b-not-n2", "b", "n2", "-INFINITY");
-    assert!(!codes("not-n1", &apart).contains(&"contradictory"));
-    assert!(!codes("b-not-n2", &apart).contains(&"contradictory"));
+    let wish = location("hardly-n2", "a", "n2", "-1");
+    assert_eq!(told("contradictory", [ban("n1"), wish]), ["not-n1", "hardly-n2"]);
+    assert_eq!(told("contradictory", [ban("n1"), location("b-not-n2", "b", "n2", "-INFINITY")]), NONE);
     // What is told to be stopped would have no node anyway.
     let stopped =
         "<meta_attributes id='m'><nvpair id='m1' name='target-role' value='Stopped'/></meta_attributes>";
@@ -121,43 +128,102 @@ fn contradictory_over_a_colocation() {
     let whole = location("a1", "a", "n1", "-INFINITY")
         + &location("b2", "b", "n2", "-INFINITY")
         + &colocation("w", "a", "b", "INFINITY");
-    for id in ["a1", "b2", "w"] {
-        assert!(codes(id, &whole).contains(&"contradictory"), "{id}");
-    }
     // Another pair's ban has no share in it.
-    let more = whole + &location("c1", "c", "n1", "-INFINITY");
-    assert_eq!(codes("c1", &more), [""; 0]);
+    let other = location("c1", "c", "n1", "-INFINITY");
+    assert_eq!(codes("c1", &(whole.clone() + &other)), [""; 0]);
+    assert_eq!(told("contradictory", [whole, other]), ["a1", "b2", "w"]);
 }
 
 #[test]
 fn shadowed_location() {
-    let two = location("weak", "a", "n1", "100") + &location("strong", "a", "n1", "INFINITY");
-    assert_eq!(codes("weak", &two), ["shadowed"]);
-    assert!(!codes("strong", &two).contains(&"shadowed"));
-    let elsewhere = location("weak", "a", "n2", "100") + &location("strong", "a", "n1", "INFINITY");
-    assert!(!codes("weak", &elsewhere).contains(&"shadowed"));
-    let of_another = location("weak", "a", "n2", "100") + &location("strong", "b", "n2", "INFINITY");
-    assert!(!codes("weak", &of_another).contains(&"shadowed"));
+    let weak = |node: &str| location("weak", "a", node, "100");
+    let strong = |rsc: &str, node: &str| location("strong", rsc, node, "INFINITY");
+    assert_eq!(codes("weak", &(weak("n1") + &strong("a", "n1"))), ["shadowed"]);
+    assert_eq!(told("shadowed", [weak("n1"), strong("a", "n1")]), ["weak"]);
+    assert_eq!(told("shadowed", [weak("n2"), strong("a", "n1")]), NONE);
+    assert_eq!(told("shadowed", [weak("n2"), strong("b", "n2")]), NONE);
 }
 
 #[test]
 fn shadowed_colocation() {
-    let two = colocation("weak", "a", "b", "500") + &colocation("strong", "a", "b", "INFINITY");
-    assert_eq!(codes("weak", &two), ["shadowed"]);
-    let turned = colocation("weak", "b", "a", "500") + &colocation("strong", "a", "b", "INFINITY");
-    assert!(!codes("weak", &turned).contains(&"shadowed"));
+    let strong = colocation("strong", "a", "b", "INFINITY");
+    assert_eq!(told("shadowed", [colocation("weak", "a", "b", "500"), strong.clone()]), ["weak"]);
+    assert_eq!(told("shadowed", [colocation("weak", "b", "a", "500"), strong]), NONE);
 }
 
 #[test]
 fn shadowed_order() {
-    let two = order("strong", "a", "b", "Mandatory") + &order("weak", "a", "b", "Optional");
-    assert_eq!(codes("weak", &two), ["shadowed"]);
-    assert!(!codes("strong", &two).contains(&"shadowed"));
+    let weak = order("weak", "a", "b", "Optional");
+    let strong = |then: &str| order("strong", "a", then, "Mandatory");
+    assert_eq!(codes("weak", &(strong("b") + &weak)), ["shadowed"]);
+    assert_eq!(told("shadowed", [strong("b"), weak.clone()]), ["weak"]);
     // Read first, the weaker one takes the place of the other: it is not without effect.
-    let before = order("weak", "a", "b", "Optional") + &order("strong", "a", "b", "Mandatory");
-    assert!(!codes("weak", &before).contains(&"shadowed"));
-    let another = order("weak", "a", "b", "Optional") + &order("strong", "a", "c", "Mandatory");
-    assert!(!codes("weak", &another).contains(&"shadowed"));
+    assert_eq!(told("shadowed", [weak.clone(), strong("b")]), NONE);
+    assert_eq!(told("shadowed", [weak, strong("c")]), NONE);
+}
+
+#[test]
+fn overruled_order() {
+    // By the place in the document, not by names; with Serialize as well, and however the score is spelled.
+    let strong = |id: &str| order(id, "a", "b", "Mandatory");
+    for (weak, id) in [("Optional", "z"), ("Serialize", "0")] {
+        let weak = order("weak", "a", "b", weak);
+        assert_eq!(codes(id, &(weak.clone() + &strong(id))), ["overruled"]);
+        assert_eq!(told("overruled", [weak.clone(), strong(id)]), [id]);
+        assert_eq!(told("overruled", [strong(id), weak]), NONE);
+    }
+    let scored = |id: &str, score: &str| format!("<rsc_order id='{id}' first='a' then='b' score='{score}'/>");
+    assert_eq!(told("overruled", [scored("weak", "0"), scored("s", "1")]), ["s"]);
+    // As strict as the other, or of other actions.
+    assert_eq!(told("overruled", [strong("one"), strong("other")]), NONE);
+    assert_eq!(
+        told("overruled", [order("weak", "a", "b", "Optional"), order("s", "a", "c", "Mandatory")]),
+        NONE
+    );
+    assert_eq!(told("overruled", [order("weak", "b", "a", "Optional"), strong("s")]), NONE);
+}
+
+#[test]
+fn overruled_where_the_other_goes_along_anyway() {
+    // Stopped, a takes b with it; where it is started anew in its place, the order alone would.
+    let weak = order("weak", "a", "b", "Optional");
+    let with = colocation("with", "b", "a", "INFINITY");
+    let all = weak + &order("s", "a", "b", "Mandatory") + &with;
+    assert_eq!(codes("s", &all), ["overruled"]);
+    assert_eq!(codes("weak", &all), ["no-effect-now"]);
+}
+
+#[test]
+fn overruled_order_of_sets() {
+    let set = |id: &str, kind: &str| {
+        let refs = ["a", "b", "c"].map(|r| format!("<resource_ref id='{r}'/>")).concat();
+        format!(
+            "<rsc_order id='{id}' kind='{kind}'><resource_set id='{id}-s'>{refs}</resource_set></rsc_order>"
+        )
+    };
+    assert_eq!(told("overruled", [order("weak", "b", "c", "Optional"), set("s", "Mandatory")]), ["s"]);
+    assert_eq!(told("overruled", [set("weak", "Optional"), order("s", "a", "b", "Mandatory")]), ["s"]);
+    assert_eq!(told("overruled", [set("s", "Mandatory"), set("weak", "Optional")]), NONE);
+    // In a set, a comes before c by way of b only.
+    assert_eq!(told("overruled", [set("weak", "Optional"), order("s", "a", "c", "Mandatory")]), NONE);
+    // Removing the set would lose what it says of a and b: the place helps.
+    let remedy = |constraints: [String; 2]| {
+        let all = said(&document("", "", &constraints.concat()));
+        all.into_iter().flat_map(|(_, lints)| lints).find(|(code, _)| *code == "overruled").unwrap().1
+    };
+    let place = remedy([set("weak", "Optional"), order("s", "a", "b", "Mandatory")]);
+    assert!(place.contains("write this one before weak"), "{place}");
+    let command = remedy([order("weak", "b", "c", "Optional"), set("s", "Mandatory")]);
+    assert!(command.contains("cibadmin --delete --xml-text '<rsc_order id=\"weak\"/>'"), "{command}");
+}
+
+#[test]
+fn overruled_on_one_side() {
+    let start = "<rsc_order id='weak' first='a' then='b' kind='Optional' symmetrical='false'/>".to_owned();
+    let all = said(&document("", "", &(start + &order("s", "a", "b", "Mandatory"))));
+    let (_, lints) = all.into_iter().next_back().unwrap();
+    let (_, text) = lints.into_iter().find(|(code, _)| *code == "overruled").unwrap();
+    assert!(text.contains("\"start a, then start b\"") && !text.contains("stop b"), "{text}");
 }
 
 #[test]
@@ -197,29 +263,24 @@ fn left_over() {
 
 #[test]
 fn circular_order() {
-    let circle = order("x", "a", "b", "Mandatory") + &order("y", "b", "a", "Mandatory");
-    assert_eq!(codes("x", &circle), ["circular"]);
-    assert_eq!(codes("y", &circle), ["circular"]);
-    let loose = order("x", "a", "b", "Mandatory") + &order("y", "b", "a", "Optional");
-    assert!(!codes("x", &loose).contains(&"circular"));
-    assert!(!codes("y", &loose).contains(&"circular"));
-    let chain = order("x", "a", "b", "Mandatory") + &order("y", "b", "c", "Mandatory");
-    assert!(!codes("x", &chain).contains(&"circular"));
+    let must = |id: &str, first: &str, then: &str| order(id, first, then, "Mandatory");
+    assert_eq!(codes("x", &(must("x", "a", "b") + &must("y", "b", "a"))), ["circular"]);
+    assert_eq!(told("circular", [must("x", "a", "b"), must("y", "b", "a")]), ["x", "y"]);
+    assert_eq!(told("circular", [must("x", "a", "b"), order("y", "b", "a", "Optional")]), NONE);
+    assert_eq!(told("circular", [must("x", "a", "b"), must("y", "b", "c")]), NONE);
 }
 
 #[test]
 fn circular_colocation() {
-    let circle = colocation("x", "a", "b", "INFINITY") + &colocation("y", "b", "a", "INFINITY");
-    assert_eq!(codes("x", &circle), ["circular"]);
-    let loose = colocation("x", "a", "b", "INFINITY") + &colocation("y", "b", "a", "500");
-    assert!(!codes("x", &loose).contains(&"circular"));
-    let chain = colocation("x", "a", "b", "INFINITY") + &colocation("y", "b", "c", "INFINITY");
-    assert!(!codes("x", &chain).contains(&"circular"));
+    let must = |id: &str, rsc: &str, with: &str| colocation(id, rsc, with, "INFINITY");
+    assert_eq!(codes("x", &(must("x", "a", "b") + &must("y", "b", "a"))), ["circular"]);
+    assert_eq!(told("circular", [must("x", "a", "b"), colocation("y", "b", "a", "500")]), NONE);
+    assert_eq!(told("circular", [must("x", "a", "b"), must("y", "b", "c")]), NONE);
 }
 
 #[test]
 fn unknown_names_are_ignored() {
-    assert!(codes("l", &location("l", "a", "n3", "100")).contains(&"ignored"));
-    assert!(codes("o", &order("o", "a", "nobody", "Mandatory")).contains(&"ignored"));
-    assert!(!codes("l", &location("l", "a", "n2", "100")).contains(&"ignored"));
+    let ignored = [location("l", "a", "n3", "100"), order("o", "a", "nobody", "Mandatory")];
+    assert_eq!(told("ignored", ignored), ["l", "o"]);
+    assert_eq!(told("ignored", [location("l", "a", "n2", "100")]), NONE);
 }

@@ -42,6 +42,8 @@ pub(super) struct OrderPair {
     pub then_task: Task,
     pub optional: bool,
     pub inverse: bool,
+    /// What it asks of both, beyond the order where both happen.
+    pub demands: EdgeFlags,
 }
 
 /// Every constraint, or those that concern a resource (or what is in it, or around it).
@@ -251,6 +253,7 @@ impl Scene {
                     then_task,
                     optional: !o.flags.any(strong),
                     inverse: o.flags.any(EdgeFlags::I_FIRST),
+                    demands: o.flags.without(EdgeFlags::OPT | EdgeFlags::SERIALIZE),
                 }
             });
             all.insert(e.id().unwrap_or_default().to_owned(), made.collect());
@@ -259,14 +262,18 @@ impl Scene {
     }
 
     fn order_fact(&self, p: &OrderPair) -> Fact {
-        let side = |r: Option<ResourceIx>, task: &Task| match r {
-            Some(r) => format!("{} {}", task.as_str(), self.id(r)),
-            None => "one of them".to_owned(),
-        };
         let kind = if p.optional { " (where both happen)" } else { "" };
-        let text = format!("{}, then {}{kind}", side(p.first, &p.first_task), side(p.then, &p.then_task));
-        Fact::new("order", text).with("optional", p.optional)
+        Fact::new("order", format!("{}{kind}", order_text(self, p))).with("optional", p.optional)
     }
+}
+
+/// `start db, then start web`
+pub(super) fn order_text(scene: &Scene, p: &OrderPair) -> String {
+    let side = |r: Option<ResourceIx>, task: &Task| match r {
+        Some(r) => format!("{} {}", task.as_str(), scene.id(r)),
+        None => "one of them".to_owned(),
+    };
+    format!("{}, then {}", side(p.first, &p.first_task), side(p.then, &p.then_task))
 }
 
 impl Reading {

@@ -1,9 +1,13 @@
 //! Changes of a CIB that an explanation tries out on a copy.
 
-use cib::Element;
+use cib::{Cib, Element};
 
+use super::scene::Scene;
+use crate::policy::ix::{NodeIx, ResourceIx};
 use crate::policy::simulator::inject;
+use crate::policy::state::Role;
 use crate::policy::state::failcount::base_name;
+use crate::policy::values;
 
 /// The element of this id below `root`, whatever its name.
 pub fn find_mut<'a>(root: &'a mut Element, id: &str) -> Option<&'a mut Element> {
@@ -38,6 +42,15 @@ pub fn remove_constraint(root: &mut Element, id: &str) -> bool {
     let before = list.nodes().len();
     list.retain_children(|e| e.id() != Some(id));
     list.nodes().len() != before
+}
+
+/// Moves a constraint to the place before another one.
+pub fn move_constraint(root: &mut Element, id: &str, before: &str) {
+    let Some(list) = section(root, &["configuration", "constraints"]) else { return };
+    let place = |list: &Element, id: &str| list.nodes().position(|e| e.id() == Some(id));
+    let Some(moved) = place(list, id).and_then(|at| list.remove_node(at)) else { return };
+    let at = place(list, before).unwrap_or(list.nodes().len());
+    list.insert_node(at, moved);
 }
 
 /// Adds a constraint.
@@ -206,6 +219,31 @@ pub fn cleanup(root: &mut Element, resource: &str, node: &str) -> bool {
     }
     list.retain_children(|h| h.children().next().is_some());
     any
+}
+
+impl Scene {
+    /// Has the history of a CIB of this scene say that the monitor of a resource failed on a node, with this result.
+    pub(super) fn fail_monitor(&self, cib: &mut Cib, leaf: ResourceIx, at: NodeIx, rc: i32) {
+        let rsc = &self.st()[leaf];
+        let fits = |op: &&Element| {
+            op.attr("name") == Some("monitor")
+                && op.attr("role").is_none_or(|r| match Role::parse(r) {
+                    Role::Started => rsc.role <= Role::Unpromoted,
+                    r => r == rsc.role,
+                })
+        };
+        let interval = rsc
+            .ops
+            .iter()
+            .filter(fits)
+            .map(|op| values::interval_ms(op.attr("interval")))
+            .find(|ms| *ms > 0)
+            .unwrap_or(10_000);
+        let spec = format!("{}_monitor_{interval}@{}={rc}", rsc.name_in_history(), self.node(at));
+        let injections = inject::Injections { operations: vec![spec], ..inject::Injections::default() };
+        let find = |_: &str| Some(rsc.xml.clone());
+        inject::apply(cib, &injections, self.situation.now, &find, &mut |_| {});
+    }
 }
 
 /// Lets go of the shutdown locks of a resource.

@@ -310,12 +310,48 @@ impl<'a> Trial<'a> {
             let gone: BTreeSet<&str> = ids.iter().copied().collect();
             list.retain_children(|e| !e.id().is_some_and(|id| gone.contains(id)));
         }
-        // Constraints are not read before the state is made: what was read is the same without them.
+        self.of(document)
+    }
+
+    /// The plan with other constraints, or in another order.
+    fn of(&mut self, document: Element) -> (Plan, Vec<(ResourceIx, Option<NodeIx>)>) {
+        // Constraints are not read before the state is made: what was read is the same with others.
         let mut state = self.start.clone();
         state.root = document;
         let mut course = Course::default();
         self.plans += 1;
         (plan_state(state, &mut course), course.0)
+    }
+
+    /// Those of some constraints, each of another neighbourhood, with which `edit` does something that matters.
+    pub(super) fn differing<'b>(
+        &mut self,
+        ids: &[&'b str],
+        edit: &dyn Fn(&mut Element, &[&str]),
+    ) -> BTreeSet<&'b str> {
+        let mut document = self.cib.root().clone();
+        edit(&mut document, ids);
+        let (plan, course) = self.of(document);
+        let now = parts(&plan, self.homes);
+        if now == self.parts {
+            return BTreeSet::new();
+        }
+        if ids.len() <= 1 {
+            return ids.iter().copied().collect();
+        }
+        let changed = |home: &Option<ResourceIx>| now.get(home) != self.parts.get(home);
+        let theirs: BTreeSet<_> = ids.iter().map(|id| self.homes.home(id)).collect();
+        let leaks = now
+            .keys()
+            .chain(self.parts.keys())
+            .any(|home| (home.is_none() || !theirs.contains(home)) && changed(home));
+        if leaks || !(self.by_name || course == self.course) {
+            let (one, other) = ids.split_at(ids.len() / 2);
+            let mut found = self.differing(one, edit);
+            found.extend(self.differing(other, edit));
+            return found;
+        }
+        ids.iter().copied().filter(|id| changed(&self.homes.home(id))).collect()
     }
 
     /// Whether nothing is different without all of them.

@@ -12,6 +12,7 @@ use super::edit;
 use super::effect::{Neighbourhoods, Trial};
 use super::fact::Fact;
 use super::outcome::{self, Outcome};
+use super::overruled::overruled;
 use super::scene::Scene;
 use super::strength::Strength;
 use super::words;
@@ -61,10 +62,13 @@ pub(super) fn lint(
         constraints.iter().zip(&out).filter(|(_, facts)| !said(facts)).filter_map(|(e, _)| e.id()).collect();
     let found = effects(scene, &homes, &open, all.len());
     let propped = propped(scene, &homes, &strength, &found.never);
+    let overruled = overruled(scene, &homes, all, &open, orders, || situations(scene, all.len()));
     for (e, facts) in constraints.iter().zip(&mut out) {
         let id = e.id().unwrap_or_default();
-        if found.never.contains(id) {
-            if !propped.contains(id) {
+        if let Some(fact) = overruled.facts.get(id) {
+            facts.push(fact.clone());
+        } else if found.never.contains(id) {
+            if !propped.contains(id) && !overruled.by.contains(id) {
                 facts.push(useless(id, &strength, found.situations));
             }
         } else if found.now.contains(id) {

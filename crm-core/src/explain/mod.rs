@@ -15,6 +15,7 @@ mod fact;
 mod general;
 mod lint;
 pub mod outcome;
+mod overruled;
 mod reasons;
 mod remedy;
 mod room;

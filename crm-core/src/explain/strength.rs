@@ -117,10 +117,12 @@ impl Strength {
             }
             (Said::Order(mine), Said::Order(theirs)) => {
                 let ends = |p: &OrderPair| (p.first, p.first_task.clone(), p.then, p.then_task.clone());
+                // Of two orderings of the same actions the first counts: a later one covers what asks the same.
+                let covers = |t: &OrderPair, m: &OrderPair| {
+                    (m.optional || !t.optional) && (by < at || t.demands == m.demands)
+                };
                 let covered = !mine.is_empty()
-                    && mine
-                        .iter()
-                        .all(|m| theirs.iter().any(|t| ends(t) == ends(m) && (m.optional || !t.optional)));
+                    && mine.iter().all(|m| theirs.iter().any(|t| ends(t) == ends(m) && covers(t, m)));
                 (covered.then_some(mine == theirs)?, "it orders the same resources, and as strictly")
             }
             (Said::Ticket(mine), Said::Ticket(theirs)) => {

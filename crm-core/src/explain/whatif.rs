@@ -14,7 +14,7 @@ use crate::policy::graph::ActionKind;
 use crate::policy::ix::{NodeIx, ResourceIx};
 use crate::policy::simulate::{self, Failure};
 use crate::policy::simulator::inject;
-use crate::policy::state::{NodeKind, Role};
+use crate::policy::state::NodeKind;
 use crate::policy::{Plan, Situation};
 
 /// Transitions in thought, at most: a cluster that has not come to rest by then never will.
@@ -289,32 +289,9 @@ impl Run {
             let place = node.map_or_else(String::new, |n| format!(" on {n}"));
             return Err(WhatIfError::NotRunning { resource: resource.to_owned(), place });
         };
-        let st = scene.st();
-        let role = st[leaf].role;
-        let fits = |op: &&Element| {
-            op.attr("name") == Some("monitor")
-                && op.attr("role").is_none_or(|r| match Role::parse(r) {
-                    Role::Started => role <= Role::Unpromoted,
-                    r => r == role,
-                })
-        };
-        let interval = st[leaf]
-            .ops
-            .iter()
-            .filter(fits)
-            .map(|op| crate::policy::values::interval_ms(op.attr("interval")))
-            .find(|ms| *ms > 0)
-            .unwrap_or(10_000);
-        let name = st[leaf].name_in_history().to_owned();
-        let node = scene.node(at).to_owned();
+        let node = scene.node(at);
         self.out.assumed.push(format!("the monitor of {} on {node} fails with rc {rc}", scene.id(leaf)));
-        let injections = inject::Injections {
-            operations: vec![format!("{name}_monitor_{interval}@{node}={rc}")],
-            ..inject::Injections::default()
-        };
-        let agent = st[leaf].xml.clone();
-        let find = |_: &str| Some(agent.clone());
-        inject::apply(&mut self.cib, &injections, self.situation.now, &find, &mut |_| {});
+        scene.fail_monitor(&mut self.cib, leaf, at, rc);
         Ok(())
     }
 

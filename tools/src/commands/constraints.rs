@@ -9,10 +9,12 @@ use crate::exit;
 use crate::planned::{Failure, Input, answer};
 
 /// Read the constraints aloud: each as one sentence, below it the pairs that the planner makes of it, and
-/// after "!" what is wrong with it: contradictory, circular, shadowed by a stronger one, left over from
-/// crm_resource --move or --ban, without effect. Each is proved by planning without the constraint (and, at
-/// the same time, without others that have nothing to do with it), for the present state, for everything
-/// stopped, and with each node in standby. Nothing is changed.
+/// after "!" what is wrong with it: contradictory, circular, shadowed by a stronger one, overruled by a
+/// weaker one that stands before it, left over from crm_resource --move or --ban, without effect. Each is
+/// proved by planning without the constraint (and, at the same time, without others that have nothing to do
+/// with it), for the present state, for everything stopped, and with each node in standby; an overruled
+/// ordering is moved before the other, with the first of both resources stopped, or failed. Nothing is
+/// changed.
 #[derive(Parser)]
 #[command(
     name = "everbeat constraints",
@@ -23,8 +25,8 @@ use crate::planned::{Failure, Input, answer};
 struct Arguments {
     /// Only those that concern this resource, what is in it, or what it is in.
     resource: Option<String>,
-    /// Exit with 1 where a constraint is contradictory, circular, ignored, shadowed, left over or without
-    /// any effect.
+    /// Exit with 1 where a constraint is contradictory, circular, ignored, shadowed, overruled, left over
+    /// or without any effect.
     #[arg(short = 'c', long)]
     check: bool,
     #[command(flatten)]
