@@ -16,6 +16,7 @@ pub mod nodes;
 pub mod options;
 pub mod reference;
 pub mod resources;
+mod results;
 pub mod rules;
 pub mod session;
 pub mod shrink;
