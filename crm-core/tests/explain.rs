@@ -37,6 +37,18 @@ const SITUATIONS: &[(&str, &str)] = &[
     ("a live migration", "migration-live"),
     ("a migration that cannot be live", "migration-needs-a-restart"),
     ("a migration that failed", "migration-failed"),
+    ("a bundle with a banned host", "bundle-banned-from-one-host"),
+    ("a guest node whose host is in standby", "guest-node-whose-host-is-in-standby"),
+    ("a promoted role that moves because of a failed monitor", "promoted-role-moves-after-a-failure"),
+    ("a rule whose date has passed", "rule-whose-date-has-passed"),
+    ("a full node whose room another one takes", "utilization-takes-the-place-of-another"),
+    ("a ticket lost with loss-policy=fence", "ticket-lost-with-fencing"),
+    ("quorum lost with no-quorum-policy=demote", "quorum-lost-and-demoted"),
+    ("a failure with on-fail=standby", "failure-that-puts-a-node-in-standby"),
+    ("a failure with on-fail=fence", "failure-that-fences-a-node"),
+    ("a failure with on-fail=block", "failure-that-blocks"),
+    ("a failure with a failure-timeout", "failure-that-is-forgotten-in-time"),
+    ("an ordering without effect because of its place", "lint-overruled"),
 ];
 
 fn dir() -> PathBuf {
@@ -145,7 +157,7 @@ fn situations_are_explained() {
             wrong.push(format!("{}:\n{got}", expected.display()));
         }
     }
-    assert!(files.len() >= 76, "{} cases", files.len());
+    assert!(files.len() >= 92, "{} cases", files.len());
     for (situation, case) in SITUATIONS {
         assert!(dir().join(case).with_extension("xml").is_file(), "no case for {situation}");
     }

@@ -262,6 +262,31 @@ fn left_over() {
 }
 
 #[test]
+fn expired() {
+    let date = |operation: &str, end: &str| {
+        format!("<date_expression id='d-{operation}-{}' operation='{operation}' {end}/>", end.len())
+    };
+    let rule = |id: &str, more: &str, parts: &str| {
+        format!(
+            "<rsc_location id='{id}' rsc='a'><rule id='{id}-r' score='100' {more}>{parts}</rule></rsc_location>"
+        )
+    };
+    let node = "<expression id='e' attribute='#uname' operation='eq' value='n2'/>";
+    let (past, future) = ("end='2023-11-10'", "end='2033-11-10'");
+    let over = date("lt", past);
+    assert_eq!(codes("l", &rule("l", "", &(node.to_owned() + &over))), ["expired"]);
+    assert_eq!(told("expired", [rule("l", "", &date("in_range", past))]), ["l"]);
+    // It may come again, or is still to come, or says something at other times as well.
+    assert_eq!(told("expired", [rule("l", "", &date("lt", future))]), NONE);
+    assert_eq!(told("expired", [rule("l", "", &date("gt", "start='2023-11-10'"))]), NONE);
+    assert_eq!(told("expired", [rule("l", "boolean-op='or'", &(node.to_owned() + &over))]), NONE);
+    assert_eq!(told("expired", [rule("l", "", node)]), NONE);
+    // All of several.
+    let both = date("lt", past) + &date("in_range", past);
+    assert_eq!(told("expired", [rule("l", "boolean-op='or'", &both)]), ["l"]);
+}
+
+#[test]
 fn circular_order() {
     let must = |id: &str, first: &str, then: &str| order(id, first, then, "Mandatory");
     assert_eq!(codes("x", &(must("x", "a", "b") + &must("y", "b", "a"))), ["circular"]);

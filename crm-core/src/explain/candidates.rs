@@ -236,7 +236,11 @@ impl List<'_> {
                     true => format!("end the standby of ticket {name}"),
                     false => format!("grant ticket {name}"),
                 };
-                self.add(2, "grant-ticket", &format!("ticket {name}"), text, None, move |root| {
+                let state = format!("<ticket_state id=\"{name}\" granted=\"true\" standby=\"false\"/>");
+                let command = format!(
+                    "cibadmin --modify --allow-create -o status --xml-text '<status><tickets>{state}</tickets></status>'"
+                );
+                self.add(2, "grant-ticket", &format!("ticket {name}"), text, Some(command), move |root| {
                     edit::grant(root, &name);
                     true
                 });

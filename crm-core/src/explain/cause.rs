@@ -55,6 +55,12 @@ impl Cause {
     }
 }
 
+/// The reference's reason for fencing a node where something runs without its ticket.
+const LOST_TICKET: &str = "deadman ticket was lost";
+
+/// The reference's reason for a restart with other parameters.
+const OTHER_PARAMETERS: &str = "resource definition change";
+
 impl Scene {
     /// Every change of the plan with its causes; only those of a resource (and what is in it), if one is given.
     pub fn causes(&self, of: Option<ResourceIx>) -> Vec<Cause> {
@@ -111,9 +117,30 @@ impl Scene {
             None if reason == "peer is no longer part of the cluster" => {
                 format!("{} is no longer part of the cluster and did not leave it cleanly", self.node(n))
             }
+            None if reason == LOST_TICKET => self.ticket_that_fences(n).unwrap_or_else(|| reason.to_owned()),
             None => reason.to_owned(),
         };
         Fact::new("fencing", text).with("reason", reason)
+    }
+
+    /// The ticket that something on this node would need.
+    fn ticket_that_fences(&self, n: NodeIx) -> Option<String> {
+        let st = self.st();
+        let constraints = self.constraint_elements();
+        st.ticket_uses.iter().find_map(|u| {
+            let lost = st.tickets.get(&u.ticket).is_none_or(|t| !t.granted);
+            let here = leaves(st, u.resource).into_iter().any(|l| st[l].running_on.contains(&n));
+            let e = constraints.iter().find(|e| e.id() == Some(&u.constraint))?;
+            let fences = e.attr("loss-policy") == Some("fence");
+            (lost && here && fences).then(|| {
+                format!(
+                    "{} runs there, which may run only with ticket {}, and that is not granted (loss-policy=fence, constraint {})",
+                    self.id(u.resource),
+                    u.ticket,
+                    u.constraint
+                )
+            })
+        })
     }
 
     pub(super) fn cause(&self, change: &ResourceChange) -> Cause {
@@ -224,7 +251,16 @@ impl Scene {
         if let Some(facts) = self.by_another(r, seen).or_else(|| self.by_its_node(change, seen)) {
             return facts;
         }
-        change.reason.iter().map(|reason| Fact::new("reason", reason.clone())).collect()
+        let reason = change.reason.iter().map(|reason| {
+            Fact::new(
+                "reason",
+                match reason.as_str() {
+                    OTHER_PARAMETERS => "its parameters are no longer those it was started with".to_owned(),
+                    reason => reason.to_owned(),
+                },
+            )
+        });
+        reason.collect()
     }
 
     /// A failure of the resource itself on the node where it is.
@@ -361,7 +397,8 @@ impl Scene {
         let text = match fact.text.split_once(' ') {
             Some(("it", rest)) => format!("{name} {rest}"),
             Some(("its", rest)) => format!("{name}'s {rest}"),
-            _ if fact.text.contains(name) => fact.text.clone(),
+            // What is so of a node is so for whatever runs there.
+            _ if fact.text.contains(name) || fact.code.starts_with("node-") => fact.text.clone(),
             _ => format!("for {name}, {}", fact.text),
         };
         Fact { text, ..fact }

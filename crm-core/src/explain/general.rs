@@ -308,7 +308,14 @@ impl Scene {
         let why = self.why_down(other, seen);
         match why {
             Some(why) => fact(format!("{base}, and {} cannot: {}", self.id(other), why.text)),
-            None => fact(format!("{base}, and that cannot happen now")),
+            None => {
+                // Where it is, nothing may be done to it.
+                let blocked = leaves(st, other).into_iter().find(|l| st[*l].flags.blocked);
+                match blocked.and_then(|l| self.general(l).into_iter().next()) {
+                    Some(why) => fact(format!("{base}, and {}", self.named(other, why).text)),
+                    None => fact(format!("{base}, and that cannot happen now")),
+                }
+            }
         }
     }
 

@@ -54,7 +54,7 @@ pub(super) fn lint(
                     .with("node", node),
             );
         }
-        facts.extend(leftover(scene, e));
+        facts.extend(leftover(scene, e).or_else(|| expired(scene, e)));
         facts.extend(cycles.get(id).cloned());
     }
     let said = |facts: &[Fact]| facts.iter().any(|f| matches!(f.code, "ignored" | "circular"));
@@ -68,7 +68,10 @@ pub(super) fn lint(
         if let Some(fact) = overruled.facts.get(id) {
             facts.push(fact.clone());
         } else if found.never.contains(id) {
-            if !propped.contains(id) && !overruled.by.contains(id) {
+            if facts.iter().all(|f| f.code != "expired")
+                && !propped.contains(id)
+                && !overruled.by.contains(id)
+            {
                 facts.push(useless(id, &strength, found.situations));
             }
         } else if found.now.contains(id) {
@@ -270,6 +273,36 @@ fn leftover(scene: &Scene, e: &Element) -> Option<Fact> {
         )
         .with("expired", expired),
     )
+}
+
+/// Every rule of it is bound to a time that is over.
+fn expired(scene: &Scene, e: &Element) -> Option<Fact> {
+    let ends: Option<Vec<&str>> = e.children_named("rule").map(|rule| over(scene, rule)).collect();
+    let end = ends?.into_iter().next_back()?;
+    let id = e.id().unwrap_or_default();
+    let command = format!("cibadmin --delete --xml-text '<{} id=\"{id}\"/>'", e.name());
+    let text =
+        format!("its time is over: it ended at {end}, and it will never say anything again ({command})");
+    Some(Fact::new("expired", text).with("end", end))
+}
+
+/// When the time of a rule ended, if it can never be true again.
+fn over<'a>(scene: &Scene, rule: &'a Element) -> Option<&'a str> {
+    let st = scene.st();
+    let past = |e: &'a Element| match e.name() {
+        "rule" => over(scene, e),
+        "date_expression" if matches!(e.attr("operation"), Some("lt" | "in_range")) => {
+            let end = e.attr("end")?;
+            let at = dates::parse(end, st.moment())?;
+            (at.epoch <= st.now).then_some(end)
+        }
+        _ => None,
+    };
+    let mut parts = rule.children().map(past);
+    match rule.attr("boolean-op") {
+        Some("or") => parts.collect::<Option<Vec<_>>>()?.into_iter().next_back(),
+        _ => parts.find_map(|end| end),
+    }
 }
 
 /// A constraint without effect: shadowed by a stronger one, or simply without.

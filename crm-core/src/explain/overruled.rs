@@ -227,13 +227,14 @@ fn fact(
         false => format!("write this one before {by}"),
     };
     let pairs: Vec<String> = found.pairs.iter().map(|p| order_text(scene, p)).collect();
-    let (verbs, are) = match found.by.len() {
-        1 => ("stands before it and orders", "it makes"),
-        _ => ("stand before it and order", "they make"),
+    let verbs = match found.by.len() {
+        1 => "stands before it and orders",
+        _ => "stand before it and order",
     };
+    let quoted: Vec<String> = pairs.iter().map(|pair| format!("\"{pair}\"")).collect();
     let text = format!(
-        "{by} {verbs} the same less strictly: of two orderings of the same actions only the first counts, so \"{}\" is no stricter than {are} it; {remedy}",
-        pairs.join("\", \""),
+        "{by} {verbs} the same less strictly: of two orderings of the same actions only the first counts, so this one has no effect on {}; {remedy}",
+        words::list(&quoted),
     );
     Fact::new("overruled", text)
         .with("by", Tree::texts("constraint", &found.by))

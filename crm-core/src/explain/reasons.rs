@@ -28,7 +28,8 @@ impl Scene {
         } else if node.shutdown {
             Fact::new("node-shutdown", format!("{name} is shutting down"))
         } else if node.standby_onfail {
-            Fact::new("node-standby", format!("{name} is in standby because of a failure (on-fail=standby)"))
+            let why = self.standby_failure(n).unwrap_or_else(|| "a failure".to_owned());
+            Fact::new("node-standby", format!("{name} is in standby after {why} (on-fail=standby)"))
         } else if node.standby {
             Fact::new("node-standby", format!("{name} is in standby"))
         } else {
@@ -387,6 +388,22 @@ impl Scene {
         Fact::new("failure", text).with("tag", tag)
     }
 
+    /// The failure that asks for the standby of a node.
+    fn standby_failure(&self, n: NodeIx) -> Option<String> {
+        let st = self.st();
+        let primitives = super::outcome::all(st).filter(|r| st[*r].is_primitive());
+        primitives.into_iter().find_map(|r| {
+            let (op, _) = self.failed_op(r, Some(n))?;
+            let asks = |o: &cib::Element| {
+                o.attr("name") == op.attr("operation") && o.attr("on-fail") == Some("standby")
+            };
+            st[r].ops.iter().any(asks).then(|| {
+                let failure = words::failure(st, op, self.node(n));
+                failure.replacen("its", &format!("{}'s", self.id(r)), 1)
+            })
+        })
+    }
+
     fn no_room(&self, r: ResourceIx, n: NodeIx) -> Fact {
         let st = self.st();
         let node = self.node(n);
@@ -395,7 +412,8 @@ impl Scene {
         for (name, need) in &st[r].utilization {
             let (need, left) = (number(Some(need)), number(st[n].utilization.get(name)));
             if need > left {
-                short.push(format!("it needs {need} {name} and {node} has {left} left"));
+                let taken = self.taken(r, n, name);
+                short.push(format!("it needs {need} {name} and {node} has {left} left{taken}"));
             }
         }
         if short.is_empty() {
@@ -405,6 +423,37 @@ impl Scene {
         }
         Fact::new("utilization", format!("not enough capacity: {}", short.join("; ")))
             .with("strategy", format!("{:?}", st.options.placement).to_lowercase())
+    }
+
+    /// Who has what a node offers: those that take most.
+    fn taken(&self, r: ResourceIx, n: NodeIx, name: &str) -> String {
+        const SHOWN: usize = 3;
+        let st = self.st();
+        let need = |o: ResourceIx| {
+            st[o].utilization.get(name).map_or(0, |text| crate::policy::values::scan_or(text, 0))
+        };
+        let mut takers: Vec<(i64, ResourceIx)> = super::outcome::all(st)
+            .filter(|o| *o != r && st[*o].is_primitive() && st[*o].assigned_node() == Some(n))
+            .map(|o| (need(o), o))
+            .filter(|(need, _)| *need > 0)
+            .collect();
+        takers.sort_by_key(|(need, _)| std::cmp::Reverse(*need));
+        let mut texts: Vec<String> = takers
+            .iter()
+            .take(SHOWN)
+            .enumerate()
+            .map(|(at, (need, o))| match at {
+                0 => format!("{} takes {need}", self.id(*o)),
+                _ => format!("{} {need}", self.id(*o)),
+            })
+            .collect();
+        let rest = takers.iter().skip(SHOWN).map(|(need, _)| *need);
+        let others = takers.len().saturating_sub(SHOWN);
+        if others > 0 {
+            let others = i64::try_from(others).unwrap_or(i64::MAX);
+            texts.push(format!("{} {}", words::count(others, "other", "others"), rest.sum::<i64>()));
+        }
+        if texts.is_empty() { String::new() } else { format!(" ({})", words::list(&texts)) }
     }
 
     fn clone_limit(&self, r: ResourceIx, n: NodeIx) -> Fact {
@@ -496,6 +545,13 @@ impl Scene {
                 words::count(count, "failure", "failures")
             )
         };
+        let forgotten = failed.and_then(|(l, op)| {
+            let at = crate::policy::values::scan_or(op.attr("last-rc-change")?, 0);
+            let end = at.checked_add(st[l].failure_timeout)?;
+            (at > 0 && st[l].failure_timeout > 0 && end > st.now)
+                .then(|| format!(", forgotten at {} (failure-timeout)", words::time(st, end)))
+        });
+        let why = why + &forgotten.unwrap_or_default();
         let text = match last {
             Some(last) => format!("{last}{why}"),
             None => format!("it failed on {node}{why}"),

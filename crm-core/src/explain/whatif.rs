@@ -1,6 +1,8 @@
 //! What if: changes are made on a copy, plans are made and carried out in thought until nothing is left to
 //! do. Nothing is touched.
 
+use std::collections::BTreeSet;
+
 use cib::{Cib, Element};
 
 use super::cause::Cause;
@@ -114,6 +116,7 @@ pub fn what_if(cib: &Cib, situation: &Situation, changes: &[Change]) -> Result<W
         cib: cib.clone(),
         situation: situation.clone(),
         failures: Vec::new(),
+        stopped: BTreeSet::new(),
         out: WhatIf {
             assumed: Vec::new(),
             notes: Vec::new(),
@@ -148,6 +151,8 @@ struct Run {
     cib: Cib,
     situation: Situation,
     failures: Vec<Failure>,
+    /// Resources whose stop was executed somewhere.
+    stopped: BTreeSet<String>,
     out: WhatIf,
 }
 
@@ -378,6 +383,11 @@ impl Run {
                             step.fenced.extend(action.on_node.as_ref().map(ToString::to_string));
                         }
                     }
+                    simulate::Event::Ran(action)
+                        if action.kind == ActionKind::Resource && action.operation == "stop" =>
+                    {
+                        self.stopped.extend(action.resource.as_ref().map(|r| r.id.to_string()));
+                    }
                     _ => {}
                 }
             }
@@ -400,7 +410,7 @@ impl Run {
         let before = Outcome::of(&present.plan);
         let after = Outcome::alive(&end.plan);
         self.unfenced(&end);
-        self.out.results = differences(&before, &after, &std::collections::BTreeSet::new());
+        self.out.results = differences(&before, &after, &BTreeSet::new());
         for (id, places) in &before.places {
             if !places.is_empty() && after.places.get(id).is_none_or(Vec::is_empty) {
                 self.out.down.push(id.clone());
@@ -415,7 +425,9 @@ impl Run {
         let gone = |node: &str| end.st().node_by_name(node).is_some_and(|n| !end.st()[n].online);
         for id in &self.out.down {
             let nodes = before.nodes(id);
-            if !nodes.is_empty() && nodes.iter().all(|n| gone(n)) {
+            // What was stopped before its node went is not lost with it.
+            let stopped = self.stopped.contains(id);
+            if !nodes.is_empty() && !stopped && nodes.iter().all(|n| gone(n)) {
                 let on = words::list(&nodes);
                 for result in &mut self.out.results {
                     if *result == format!("{id} would stop on {on}") {
@@ -434,10 +446,10 @@ impl Run {
             .filter(|(id, _)| before.places.get(id) == after.places.get(id))
             .collect();
         let mut ids: Vec<&String> = restarted.iter().map(|(id, _)| id).collect();
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         ids.retain(|id| seen.insert(*id));
         for id in ids {
-            let nodes: std::collections::BTreeSet<&str> =
+            let nodes: BTreeSet<&str> =
                 restarted.iter().filter(|(of, _)| of == id).map(|(_, node)| node.as_str()).collect();
             let on = words::list(&nodes.into_iter().collect::<Vec<_>>());
             self.out.results.push(format!("{id} would be restarted on {on}"));

@@ -1,5 +1,7 @@
 //! Why a resource is where it is, and why not elsewhere.
 
+use std::collections::BTreeSet;
+
 use super::cause::Cause;
 use super::fact::Fact;
 use super::outcome::leaves;
@@ -7,7 +9,11 @@ use super::remedy::Remedy;
 use super::scene::Scene;
 use super::words;
 use crate::policy::ix::{NodeIx, ResourceIx};
+use crate::policy::state::options::QuorumPolicy;
 use crate::policy::state::{Role, Variant};
+
+/// Where nothing more is known about an instance that is not promoted.
+const NO_REASON: &str = "its planned role does not allow it";
 
 /// A resource on a node: the node's name and the role.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -354,15 +360,19 @@ impl Scene {
         let st = self.st();
         let max = st[clone].clone_info().map_or(0, |c| c.promoted_max);
         let mut facts = Vec::new();
-        let mut chosen = 0;
+        let becomes = |i: ResourceIx| self.after(i).iter().any(|(_, role)| *role == Role::Promoted);
+        let chosen = i32::try_from(st[clone].children.iter().filter(|i| becomes(**i)).count());
         for i in st[clone].children.iter().copied() {
             let Some(a) = st.planned_node(i) else { continue };
             let node = self.node(a.node);
             let score = st[i].sort_index;
-            let promoted = self.after(i).iter().any(|(_, role)| *role == Role::Promoted);
+            let promoted = becomes(i);
             let text = if promoted {
-                chosen += 1;
-                format!("the instance on {node} is promoted, its promotion score is {}", words::score(score))
+                format!(
+                    "the instance on {node} is promoted, its promotion score is {}{}",
+                    words::score(score),
+                    self.wished_promoted(i, a.node)
+                )
             } else if score < 0 {
                 let own = st.promotion_score(i, a.node);
                 match own {
@@ -378,13 +388,22 @@ impl Scene {
                         self.why_not_promoted(i, a.node)
                     ),
                 }
-            } else if chosen >= max {
+            } else if max > 0 && chosen.is_ok_and(|chosen| chosen >= max) {
                 format!(
                     "the instance on {node} is not promoted: its promotion score is {}, and only {max} may be (promoted-max)",
                     words::score(score)
                 )
             } else {
-                format!("the instance on {node} is not promoted (promotion score {})", words::score(score))
+                match self.why_not_promoted(i, a.node) {
+                    why if why == NO_REASON => format!(
+                        "the instance on {node} is not promoted (promotion score {})",
+                        words::score(score)
+                    ),
+                    why => format!(
+                        "the instance on {node} is not promoted (promotion score {}): {why}",
+                        words::score(score)
+                    ),
+                }
             };
             let code = if promoted { "promoted" } else { "not-promoted" };
             facts.push(Fact::new(code, text).with("node", node).with("promotion-score", words::score(score)));
@@ -392,10 +411,28 @@ impl Scene {
         facts
     }
 
+    /// The constraints that wish an instance to be promoted on a node.
+    fn wished_promoted(&self, i: ResourceIx, n: NodeIx) -> String {
+        let st = self.st();
+        let own = st[i].locations.iter().chain(&st[st.top_of(i)].locations).map(|ix| &st[*ix]);
+        let mut wishes: Vec<String> = own
+            .filter(|l| l.role == Role::Promoted && !l.health)
+            .flat_map(|l| l.nodes.iter().filter(|(m, s)| *m == n && *s > 0).map(move |(_, s)| (l, *s)))
+            .map(|(l, score)| format!("{} from constraint {}", words::signed(score), l.id))
+            .collect();
+        let mut seen = BTreeSet::new();
+        wishes.retain(|wish| seen.insert(wish.clone()));
+        if wishes.is_empty() { String::new() } else { format!(" ({})", words::list(&wishes)) }
+    }
+
     /// What pushes a promotion score below 0.
     pub(super) fn why_not_promoted(&self, i: ResourceIx, n: NodeIx) -> String {
         let st = self.st();
         let clone = st.top_of(i);
+        if !st.quorum && st.options.no_quorum_policy == QuorumPolicy::Demote {
+            return "this part of the cluster has no quorum, and no-quorum-policy=demote lets nobody be promoted"
+                .to_owned();
+        }
         for u in &st.ticket_uses {
             let lost = st.tickets.get(&u.ticket).is_some_and(|t| !t.granted || t.standby);
             if u.resource == clone && u.role == Role::Promoted && lost {
@@ -419,7 +456,7 @@ impl Scene {
         let with = st[i].this_with.iter().map(|c| &st[*c]).find(|c| c.dependent_role == Role::Promoted);
         match with {
             Some(c) => format!("the promoted role must be with {} (constraint {})", self.id(c.primary), c.id),
-            None => "its planned role does not allow it".to_owned(),
+            None => NO_REASON.to_owned(),
         }
     }
 }
