@@ -26,14 +26,14 @@ use super::outcome::{self, Outcome};
 use super::scene::Scene;
 use crate::policy::ix::{ActionIx, NodeIx, ResourceIx};
 use crate::policy::ledger::{Change, Ledger, Source};
-use crate::policy::plan::plan_state;
+use crate::policy::plan::{plan_state, plan_state_if};
 use crate::policy::state::build::build;
 use crate::policy::state::{Placement, State};
 use crate::policy::{Plan, Situation};
 
 /// Notes who was assigned where, in order.
 #[derive(Debug, Default)]
-struct Course(Vec<(ResourceIx, Option<NodeIx>)>);
+struct Course(Assigned);
 
 impl Ledger for Course {
     const KEEPS: bool = false;
@@ -233,6 +233,9 @@ impl Neighbourhoods {
     }
 }
 
+/// Who was assigned where, in order.
+type Assigned = Vec<(ResourceIx, Option<NodeIx>)>;
+
 /// What a plan comes to, neighbourhood by neighbourhood: two digests of each line, sorted.
 type Parts = BTreeMap<Option<ResourceIx>, Vec<(u64, u64)>>;
 
@@ -283,7 +286,7 @@ pub(super) struct Trial<'a> {
     start: State,
     pub plan: Plan,
     homes: &'a Neighbourhoods,
-    course: Vec<(ResourceIx, Option<NodeIx>)>,
+    course: Assigned,
     parts: Parts,
     /// Nodes are chosen without regard to what they have already.
     by_name: bool,
@@ -303,24 +306,44 @@ impl<'a> Trial<'a> {
     }
 
     /// The plan without some constraints, and in which order it assigned what.
-    pub(super) fn without(&mut self, ids: &[&str]) -> (Plan, Vec<(ResourceIx, Option<NodeIx>)>) {
+    pub(super) fn without(&mut self, ids: &[&str]) -> (Plan, Assigned) {
+        let document = self.document_without(ids);
+        self.of(document)
+    }
+
+    fn document_without(&self, ids: &[&str]) -> Element {
         let mut document = self.cib.root().clone();
         let list = document.child_mut("configuration").and_then(|c| c.child_mut("constraints"));
         if let Some(list) = list {
             let gone: BTreeSet<&str> = ids.iter().copied().collect();
             list.retain_children(|e| !e.id().is_some_and(|id| gone.contains(id)));
         }
-        self.of(document)
+        document
     }
 
     /// The plan with other constraints, or in another order.
-    fn of(&mut self, document: Element) -> (Plan, Vec<(ResourceIx, Option<NodeIx>)>) {
+    fn of(&mut self, document: Element) -> (Plan, Assigned) {
+        let state = self.state_of(document);
+        let mut course = Course::default();
+        (plan_state(state, &mut course), course.0)
+    }
+
+    fn state_of(&mut self, document: Element) -> State {
         // Constraints are not read before the state is made: what was read is the same with others.
         let mut state = self.start.clone();
         state.root = document;
-        let mut course = Course::default();
         self.plans += 1;
-        (plan_state(state, &mut course), course.0)
+        state
+    }
+
+    /// [`Trial::without`] for several constraints: without a plan where the assignment says all there is to know, which
+    /// is where it differs and nodes are chosen for what they have already.
+    fn without_several(&mut self, ids: &[&str]) -> (Option<Plan>, Assigned) {
+        let state = self.state_of(self.document_without(ids));
+        let mut course = Course::default();
+        let (by_name, before) = (self.by_name, &self.course);
+        let plan = plan_state_if(state, &mut course, |now| by_name || now.0 == *before);
+        (plan, course.0)
     }
 
     /// Those of some constraints, each of another neighbourhood, with which `edit` does something that matters.
@@ -370,42 +393,24 @@ impl<'a> Trial<'a> {
     }
 
     fn idle_of_layer<'b>(&mut self, mut layer: Vec<&'b str>, idle: &mut BTreeSet<&'b str>) {
-        while !layer.is_empty() {
-            let (plan, course) = self.without(&layer);
-            let now = parts(&plan, self.homes);
-            if let [one] = layer.as_slice() {
-                if now == self.parts {
-                    idle.insert(one);
+        while let [first, rest @ ..] = layer.as_slice() {
+            if rest.is_empty() {
+                if self.same_without(&layer) {
+                    idle.insert(first);
                 }
                 return;
             }
-            let mut by_home: BTreeMap<Option<ResourceIx>, Vec<&'b str>> = BTreeMap::new();
-            layer.iter().for_each(|id| by_home.entry(self.homes.home(id)).or_default().push(id));
-            let changed = |home: &Option<ResourceIx>| now.get(home) != self.parts.get(home);
-            let leaks = now
-                .keys()
-                .chain(self.parts.keys())
-                .any(|home| (home.is_none() || !by_home.contains_key(home)) && changed(home));
-            let same_course = self.by_name || course == self.course;
-            if same_course && !leaks {
-                let (mut one, mut other) = (Vec::new(), Vec::new());
-                for (home, ids) in by_home {
-                    if !changed(&home) {
-                        idle.extend(ids);
-                    } else if ids.len() > 1 {
-                        // Some of them.
-                        let (a, b) = ids.split_at(ids.len() / 2);
-                        one.extend_from_slice(a);
-                        other.extend_from_slice(b);
-                    }
-                }
-                self.idle_of_layer(one, idle);
-                self.idle_of_layer(other, idle);
+            let (plan, course) = self.without_several(&layer);
+            let now = plan.map(|plan| parts(&plan, self.homes));
+            if let Some(parts) = now
+                && let Some(doubtful) = self.settled(&layer, &parts, idle)
+            {
+                doubtful.into_iter().for_each(|some| self.idle_of_layer(some, idle));
                 return;
             }
-            let first = self.course.iter().zip(&course).find(|(a, b)| a != b).map(|(a, b)| (a.0, b.0));
-            let culprit = first
-                .filter(|(a, b)| a == b && !same_course)
+            let parting = self.course.iter().zip(&course).find(|(a, b)| a != b).map(|(a, b)| (a.0, b.0));
+            let culprit = parting
+                .filter(|(a, b)| a == b && !self.by_name)
                 .and_then(|(r, _)| self.homes.placed.of(r))
                 .map(Turn::Places);
             let before = layer.len();
@@ -415,6 +420,37 @@ impl<'a> Trial<'a> {
                 self.idle_of_layer(second, idle);
             }
         }
+    }
+
+    /// Where nothing is different but in the neighbourhoods of a layer: those whose neighbourhood is the same are idle, the
+    /// others are left to ask again, of several in one neighbourhood a half each time.
+    fn settled<'b>(
+        &self,
+        layer: &[&'b str],
+        now: &Parts,
+        idle: &mut BTreeSet<&'b str>,
+    ) -> Option<[Vec<&'b str>; 2]> {
+        let mut by_home: BTreeMap<Option<ResourceIx>, Vec<&'b str>> = BTreeMap::new();
+        layer.iter().for_each(|id| by_home.entry(self.homes.home(id)).or_default().push(id));
+        let changed = |home: &Option<ResourceIx>| now.get(home) != self.parts.get(home);
+        let leaks = now
+            .keys()
+            .chain(self.parts.keys())
+            .any(|home| (home.is_none() || !by_home.contains_key(home)) && changed(home));
+        if leaks {
+            return None;
+        }
+        let (mut one, mut other) = (Vec::new(), Vec::new());
+        for (home, ids) in by_home {
+            if !changed(&home) {
+                idle.extend(ids);
+            } else if ids.len() > 1 {
+                let (a, b) = ids.split_at(ids.len() / 2);
+                one.extend_from_slice(a);
+                other.extend_from_slice(b);
+            }
+        }
+        Some([one, other])
     }
 }
 

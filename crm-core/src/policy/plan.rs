@@ -50,13 +50,26 @@ pub fn plan_with<L: Ledger>(cib: &Cib, situation: &Situation, ledger: &mut L) ->
 }
 
 /// Plans from a state that has been read already.
-pub fn plan_state<L: Ledger>(mut state: State, ledger: &mut L) -> Plan {
+pub fn plan_state<L: Ledger>(state: State, ledger: &mut L) -> Plan {
+    let plan = plan_state_if(state, ledger, |_| true);
+    plan.expect("only who asks for less gets none")
+}
+
+/// [`plan_state`], which ends without a plan if `go_on` says no when all resources are assigned to nodes.
+pub fn plan_state_if<L: Ledger>(
+    mut state: State,
+    ledger: &mut L,
+    go_on: impl FnOnce(&L) -> bool + Send,
+) -> Option<Plan> {
     deep(move || {
         placement::prepare(&mut state, ledger);
         let mut work = Work::new(&mut state);
         work.before_assignment();
         let before = std::mem::take(&mut work.st.remarks);
         placement::assign(work.st, ledger);
+        if !go_on(ledger) {
+            return None;
+        }
         work.after_assignment();
         let summary = work.summary();
         let graph = work.graph();
@@ -64,7 +77,7 @@ pub fn plan_state<L: Ledger>(mut state: State, ledger: &mut L) -> Plan {
         let scores = std::mem::take(&mut state.score_lines);
         let complaints = std::mem::take(&mut state.complaints).into_vec();
         let remarks = (before, std::mem::take(&mut state.remarks));
-        Plan { remarks, graph, summary, complaints, scores, state, actions }
+        Some(Plan { remarks, graph, summary, complaints, scores, state, actions })
     })
 }
 
