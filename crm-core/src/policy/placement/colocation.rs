@@ -137,7 +137,7 @@ impl<L: Ledger> Placer<'_, L> {
             .with_attr("id", name)
             .with_attr("sequential", sequential.to_string());
         if let Some(role) = role {
-            set.set_attr("role", role.to_owned());
+            set.set_attr("role", role);
         }
         self.s.set(&set, names)
     }
