@@ -151,8 +151,8 @@ struct Run {
     cib: Cib,
     situation: Situation,
     failures: Vec<Failure>,
-    /// Resources whose stop was executed somewhere.
-    stopped: BTreeSet<String>,
+    /// Stops that were executed: which resource, on which node.
+    stopped: BTreeSet<(String, String)>,
     out: WhatIf,
 }
 
@@ -386,7 +386,9 @@ impl Run {
                     simulate::Event::Ran(action)
                         if action.kind == ActionKind::Resource && action.operation == "stop" =>
                     {
-                        self.stopped.extend(action.resource.as_ref().map(|r| r.id.to_string()));
+                        let resource = action.resource.as_ref().map(|r| r.id.to_string());
+                        let node = action.on_node.as_ref().map(ToString::to_string);
+                        self.stopped.extend(resource.zip(node));
                     }
                     _ => {}
                 }
@@ -426,7 +428,7 @@ impl Run {
         for id in &self.out.down {
             let nodes = before.nodes(id);
             // What was stopped before its node went is not lost with it.
-            let stopped = self.stopped.contains(id);
+            let stopped = self.stopped.iter().any(|(r, n)| r == id && nodes.contains(&n.as_str()));
             if !nodes.is_empty() && !stopped && nodes.iter().all(|n| gone(n)) {
                 let on = words::list(&nodes);
                 for result in &mut self.out.results {
