@@ -51,6 +51,8 @@ struct Job {
     /// When the first attempt began.
     began: Option<Duration>,
     expires: Duration,
+    /// Nobody wants it any more: nothing follows what the agent does at this moment.
+    given_up: Option<String>,
 }
 
 /// A call of the agent.
@@ -111,16 +113,24 @@ impl Jobs {
         let patience = device.timeout(&order.action, order.timeout).mul_f64(PATIENCE);
         let expires = now + delay + patience;
         self.next += 1;
-        self.jobs.insert(self.next, Job { device, order, delay, phase, attempts: 0, began: None, expires });
+        self.jobs.insert(
+            self.next,
+            Job { device, order, delay, phase, attempts: 0, began: None, expires, given_up: None },
+        );
         self.wake(now, out)
     }
 
-    /// Gives up what was ordered by a node that is not `wanted` and is not running. Whoever still waits for the
-    /// answer can ask another node.
-    pub(super) fn forget(&mut self, wanted: impl Fn(&NodeId) -> bool, reason: &str) -> Vec<Answer> {
-        let unwanted = |job: &Job| matches!(job.phase, Phase::Due(..)) && !wanted(&job.order.from);
-        let numbers: Vec<u64> = self.jobs.iter().filter(|(_, job)| unwanted(job)).map(|(n, _)| *n).collect();
-        numbers.into_iter().filter_map(|number| self.end(number, FAILED, reason)).collect()
+    /// Gives up orders that are not `wanted` any more: what is not running at once, what is after this call of the
+    /// agent. Whoever still waits for the answer can ask another node.
+    pub(super) fn forget(&mut self, wanted: impl Fn(&Order) -> bool, reason: &str) -> Vec<Answer> {
+        let mut waiting = Vec::new();
+        for (number, job) in self.jobs.iter_mut().filter(|(_, job)| !wanted(&job.order)) {
+            match job.phase {
+                Phase::Due(..) => waiting.push(*number),
+                Phase::Running(_) => job.given_up = Some(reason.to_owned()),
+            }
+        }
+        waiting.into_iter().filter_map(|number| self.end(number, FAILED, reason)).collect()
     }
 
     /// Ends an order with this answer.
@@ -189,6 +199,11 @@ impl Jobs {
         let Phase::Running(step) = job.phase else { return None };
         let good = matches!(outcome.end, End::Code(0));
         let act = Phase::Due(Step::Act, now + job.delay);
+        if step != Step::Act
+            && let Some(reason) = job.given_up.take()
+        {
+            return self.end(number, FAILED, reason);
+        }
         let refusal = match step {
             Step::List if good => {
                 let output = String::from_utf8_lossy(&outcome.stdout);
@@ -236,8 +251,9 @@ impl Jobs {
         }
         let limit = job.device.timeout(&job.order.action, job.order.timeout);
         let passed = now.saturating_sub(job.began.unwrap_or(now));
-        let again =
-            job.attempts < job.device.attempts(&job.order.action) && passed < limit.mul_f64(LATEST_RETRY);
+        let again = job.given_up.is_none()
+            && job.attempts < job.device.attempts(&job.order.action)
+            && passed < limit.mul_f64(LATEST_RETRY);
         if answered.is_some_and(|code| code != 0) && again {
             job.phase = Phase::Due(Step::Act, now + PAUSE);
             job.expires = now + limit;

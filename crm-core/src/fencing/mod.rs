@@ -221,9 +221,12 @@ impl Fencing {
                 }
             }
         }
+        // Who was away when it was ordered and is a member again is there to answer for itself: it is planned for anew.
+        let back = members.as_ref().map(|m| self.back(m)).unwrap_or_default();
+        let is_back = |target: &str| back.iter().any(|name| name.eq_ignore_ascii_case(target));
         if let Some(members) = &members {
             // A DC that is one no more has given up what it asked for, and waits for no answer.
-            self.jobs.forget(|from| *from == members.dc, LEFT_BEHIND);
+            self.jobs.forget(|order| order.from == members.dc && !is_back(&order.target), LEFT_BEHIND);
             self.tell_history(members, out);
         }
         let was_dc = self.members.as_ref().is_some_and(|m| m.dc == self.id);
@@ -244,6 +247,22 @@ impl Fencing {
         for (id, node) in gone {
             self.result(now, id, FAILED, &format!("{node} left the membership"), out);
         }
+        let spared: Vec<u64> =
+            self.operations.iter().filter(|(_, o)| is_back(&o.target)).map(|(id, _)| *id).collect();
+        for id in spared {
+            if let Some(operation) = self.operations.get_mut(&id) {
+                operation.reason = format!("{} is a member again", operation.target);
+                operation.rc = FAILED;
+            }
+            self.finish(now, id, out);
+        }
+    }
+
+    /// The members that were none in the view before, or in another start. At the first view nobody has come back.
+    fn back(&self, members: &Members) -> Vec<String> {
+        let before = |(name, inc): &(&String, &Incarnation)| self.told.get(*name) == Some(inc);
+        let new = members.incs.iter().filter(|member| !self.told.is_empty() && !before(member));
+        new.map(|(name, _)| name.clone()).collect()
     }
 
     fn conclude(&mut self, requesters: Vec<Requester>, record: FenceRecord, out: &mut Vec<FencingAction>) {

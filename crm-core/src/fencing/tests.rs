@@ -50,6 +50,21 @@ impl Cluster {
         cluster
     }
 
+    /// All but `away` have a view of those; numbers from 1.
+    fn view(&mut self, away: Option<u8>) {
+        let numbers: Vec<u8> = (1..=3u8).filter(|n| Some(*n) != away).collect();
+        let inc = |n: u8| Incarnation { generation: 1, boot: n.into() };
+        let members = Members {
+            nodes: numbers.iter().map(|n| (format!("n{n}"), id(*n))).collect(),
+            incs: numbers.iter().map(|n| (format!("n{n}"), inc(*n))).collect(),
+            dc: id(1),
+        };
+        for n in numbers {
+            self.step(usize::from(n) - 1, FencingEvent::View(None));
+            self.step(usize::from(n) - 1, FencingEvent::View(Some(members.clone())));
+        }
+    }
+
     fn step(&mut self, node: usize, event: FencingEvent) {
         let mut queue = VecDeque::from([(node, event)]);
         while let Some((node, event)) = queue.pop_front() {
@@ -384,4 +399,42 @@ fn whoever_was_fenced_in_this_very_start_finds_out_at_the_merge() {
         cluster.step(n, FencingEvent::View(Some(members(&[1, 2, 3], &[1, 1, 1]))));
     }
     assert_eq!(cluster.fenced_myself, [2]);
+}
+
+/// Who was shot at in vain while it was away, and is a member again before the next attempt, is left alone; one that was
+/// a member all the time is not.
+#[test]
+fn who_comes_back_before_the_next_attempt_is_spared() {
+    for away in [true, false] {
+        let mut cluster = Cluster::new();
+        cluster.view(away.then_some(3));
+        cluster.fence("n3");
+        let (node, _) = cluster.exit(1, "");
+        assert_eq!(node, 0);
+        cluster.view(None);
+        assert_eq!(cluster.ended.len(), usize::from(away), "{:?}", cluster.ended);
+        if let Some(record) = cluster.ended.first() {
+            assert_eq!((record.rc, record.reason.as_str()), (FAILED, "n3 is a member again"));
+        }
+        cluster.now += Duration::from_secs(5);
+        for node in 0..3 {
+            cluster.step(node, FencingEvent::Wake);
+        }
+        assert_eq!(cluster.runs.is_empty(), away, "{:?}", cluster.runs);
+    }
+}
+
+/// The same while the agent is at work: what it does at this moment cannot be taken back, but nothing follows.
+#[test]
+fn who_comes_back_during_an_attempt_is_not_shot_at_again() {
+    let mut cluster = Cluster::new();
+    cluster.view(Some(3));
+    cluster.fence("n3");
+    cluster.view(None);
+    cluster.exit(1, "");
+    cluster.now += Duration::from_secs(5);
+    for node in 0..3 {
+        cluster.step(node, FencingEvent::Wake);
+    }
+    assert!(cluster.runs.is_empty(), "{:?}", cluster.runs);
 }
