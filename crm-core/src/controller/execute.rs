@@ -21,6 +21,8 @@ use crate::transition::Key;
 const LONGEST_START_DELAY_MS: u64 = 300_000;
 /// Answers kept for the next view: far more than a node is ever asked to do at a time.
 const UNSENT_LIMIT: usize = 1024;
+/// Starts of DCs whose orders are remembered as theirs.
+const ORDERERS: usize = 16;
 
 impl Controller {
     pub(super) fn message(
@@ -79,13 +81,33 @@ impl Controller {
         self.unsent.push(answer);
     }
 
-    /// Tells the DC what became of an order. Where there is none, the next one is told: it may be the
-    /// same, and its plan waits for the answer.
+    /// Tells who gave an order what became of it, for its plan waits for the answer. Where it is no member at this
+    /// moment it is told when it is one again: it may be the DC still, having been in another view meanwhile.
     pub(super) fn answer_order(&mut self, message: Message, out: &mut Vec<ControllerAction>) {
-        match self.view().map(|v| v.dc) {
-            Some(dc) => out.push(ControllerAction::Send { to: BusAddress::Node(dc), message }),
+        let by = match &message {
+            Message::Done { key, .. } => self.orderers.iter().find(|(uuid, _)| *uuid == key.uuid),
+            _ => None,
+        };
+        let by = by.map(|(_, by)| *by);
+        let to = self.view().and_then(|view| match by {
+            Some(by) => view.members.iter().any(|m| m.id == by).then_some(by),
+            None => Some(view.dc),
+        });
+        match to {
+            Some(to) => out.push(ControllerAction::Send { to: BusAddress::Node(to), message }),
             None => self.keep_for_the_next_view(message),
         }
+    }
+
+    /// Remembers whose plan a key belongs to.
+    fn ordered_by(&mut self, uuid: &str, from: NodeId) {
+        if self.orderers.iter().any(|(known, _)| known == uuid) {
+            return;
+        }
+        if self.orderers.len() >= ORDERERS {
+            self.orderers.remove(0);
+        }
+        self.orderers.push((uuid.to_owned(), from));
     }
 
     fn execute(
@@ -101,6 +123,7 @@ impl Controller {
             to: BusAddress::Node(from),
             message: Message::Done { key: key.clone(), ok, rc, reason: reason.to_owned() },
         };
+        self.ordered_by(&key.uuid, from);
         let stopping = matches!(action.operation.as_str(), "stop" | "demote" | "cancel" | "do_shutdown");
         if (self.suspended || self.is_cut_off() || self.storage_lost || self.foreign) && !stopping {
             out.push(done(false, rc::ERROR, "Controller cannot attempt actions at this time"));

@@ -114,6 +114,8 @@ pub struct Controller {
     cancels: BTreeMap<(String, String, u64), Key>,
     /// Answers to orders that found no view to be sent in, or no way before it ended: for the next one.
     unsent: Vec<Message>,
+    /// By the UUID in the keys of their plans: the DCs that gave orders.
+    orderers: Vec<(String, NodeId)>,
     greatest_call: u64,
     no_carrier_since: Option<Duration>,
     /// Since when quorum is about to be lost.
@@ -160,6 +162,7 @@ impl Controller {
             running: BTreeMap::new(),
             cancels: BTreeMap::new(),
             unsent: Vec::new(),
+            orderers: Vec::new(),
             greatest_call: 0,
             no_carrier_since: None,
             risk_since: None,
