@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use ccm::group::{GroupAction, GroupEvent, Outcome, View};
+use ccm::membership::quorum::Voter;
 use ccm::seam::{Incarnation, NodeId, Stamp, ViewId};
 use cib::Cib;
 
@@ -350,20 +351,18 @@ impl Checks {
     /// Whether a cluster of all machines need not have quorum: the votes of disks that forgot do not
     /// count as long as a voter is missing that may know more (R15.10).
     pub fn excused(&self, machines: &[Machine]) -> bool {
-        let Some(group) = machines.iter().find_map(Machine::group) else { return false };
-        let voters = &group.history().electorate.voters;
-        let here = |v: &&ccm::membership::quorum::Voter| {
-            (0..machines.len()).any(|i| v.is(id(i), &format!("n{}", i + 1)))
+        let voter = |v: &Voter, i: usize| v.is(id(i), &format!("n{}", i + 1));
+        let here = |v: &&Voter| (0..machines.len()).any(|i| voter(v, i));
+        let sure = |v: &&Voter| {
+            let forgot = |i: usize| self.forgotten.contains(&id(i)) && voter(v, i);
+            !(0..machines.len()).any(forgot)
         };
-        let sure = |v: &&ccm::membership::quorum::Voter| {
-            !self
-                .forgotten
-                .iter()
-                .any(|id| v.is(*id, machines.iter().find(|m| m.id() == *id).map_or("", |m| m.name())))
-        };
-        let all: u64 = voters.iter().map(|v| v.votes).sum();
-        let known: u64 = voters.iter().filter(here).filter(sure).map(|v| v.votes).sum();
-        !voters.iter().all(|v| here(&v)) && known * 2 <= all
+        machines.iter().filter_map(Machine::group).any(|group| {
+            let voters = &group.history().electorate.voters;
+            let all: u64 = voters.iter().map(|v| v.votes).sum();
+            let known: u64 = voters.iter().filter(here).filter(sure).map(|v| v.votes).sum();
+            !voters.iter().all(|v| here(&v)) && known * 2 <= all
+        })
     }
 
     /// L1: at the end everybody holds the same, with every acknowledged change exactly once in it.
