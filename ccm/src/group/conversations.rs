@@ -3,7 +3,7 @@
 //! read before they are committed.
 //!
 //! ```text
-//! nodes N [fencing] [ping] [ignore] [autojoin] [alone] [strangers] [lists]   before anything else
+//! nodes N [fencing] [ping] [pings] [ignore] [autojoin] [alone] [strangers] [lists]   before anything else
 //! start I… | crash I… | wipe I… | leave I…                 I: number of a node, or all
 //! form I…                                        runs until exactly these are active together
 //! run SECONDS
@@ -50,6 +50,12 @@ fn fencing(c: &mut GroupConfig) {
 
 fn ping(c: &mut GroupConfig) {
     c.pings = vec!["router".into()];
+}
+
+/// Ping nodes decide between halves of any size.
+fn pings(c: &mut GroupConfig) {
+    ping(c);
+    c.quorum = Policy::chain("majority:twonodes", true).unwrap();
 }
 
 fn ignore(c: &mut GroupConfig) {
@@ -392,6 +398,7 @@ fn play(script: &str) -> String {
                     Some(&"ignore") => ignore,
                     Some(&"autojoin") => autojoin,
                     Some(&"alone") => alone,
+                    Some(&"pings") => pings,
                     Some(&"strangers") => strangers,
                     Some(&"lists") => lists,
                     _ => |_| {},

@@ -282,11 +282,12 @@ pub fn verdict(
                 }
             }
             Policy::Ping => {
-                // A node alone must know that it may go on without the other (R15.7), whatever answers.
-                let known = members.len() > 1 || may_know(members, &absent, &fenced);
+                // Whatever answers: who has not met the others since its start does not go on without them (R15.7).
+                // They may have fenced it, for quorum of their own.
+                let known = may_know(members, &absent, &fenced);
                 let reached = members.iter().any(|c| c.facts.pings_reached * 2 > c.facts.pings);
                 if half && !absent_heard && reached && !known {
-                    answer.why = WAIT_FOR_ALL.into();
+                    answer.why = wait_for_all(&absent);
                 } else if half && !absent_heard && reached {
                     return Verdict {
                         writable: true,
@@ -301,7 +302,7 @@ pub fn verdict(
                     match two_nodes(members, &absent, absent_heard, &fenced) {
                         Ok(why) => return Verdict { writable: true, why: why.into(), ..answer },
                         Err(why) => {
-                            answer.why = why.into();
+                            answer.why = why;
                             answer.tie = true;
                         }
                     }
@@ -355,9 +356,9 @@ fn two_nodes(
     absent: &[&Voter],
     absent_heard: bool,
     fenced: &BTreeSet<NodeId>,
-) -> Result<&'static str, &'static str> {
+) -> Result<&'static str, String> {
     if absent_heard {
-        return Err("the other node is heard and not a member: not writing past it"); // R15.7e
+        return Err("the other node is heard and not a member: not writing past it".into()); // R15.7e
     }
     let other = absent.first().and_then(|v| v.id);
     let dead = other.is_some_and(|id| fenced.contains(&id));
@@ -366,29 +367,33 @@ fn two_nodes(
     }
     let any = |f: &dyn Fn(&Candidate<'_>) -> bool| members.iter().any(f);
     if !may_know(members, absent, fenced) {
-        return Err(WAIT_FOR_ALL);
+        return Err(wait_for_all(absent));
     }
     if other.is_some_and(|id| any(&|c| c.facts.left.contains(&id))) {
         return Ok("the other of two nodes has left");
     }
     if any(&|c| c.facts.fencing) && !any(&|c| c.facts.pings_reached > 0) {
-        return Err("the other of two nodes is not confirmed fenced");
+        return Err("the other of two nodes is not confirmed fenced".into());
     }
     if any(&|c| c.facts.pings > 0) {
         return if any(&|c| c.facts.pings_reached > 0) {
             Ok("one of two nodes, a ping node is reached")
         } else {
-            Err("no ping node is reached: this node may be the one that is cut off")
+            Err("no ping node is reached: this node may be the one that is cut off".into())
         };
     }
     if any(&|c| c.facts.carrier) {
         Ok("one of two nodes, with carrier")
     } else {
-        Err("no medium has carrier: this node is cut off")
+        Err("no medium has carrier: this node is cut off".into())
     }
 }
 
-const WAIT_FOR_ALL: &str = "waiting for the other node: it may know more (wait for all)";
+/// R15.7 for people.
+fn wait_for_all(absent: &[&Voter]) -> String {
+    let names: Vec<&str> = absent.iter().map(|v| v.name.as_str()).collect();
+    format!("waiting for {}, who may know more (wait for all)", names.join(", "))
+}
 
 /// R15.7 (a) to (d): nobody absent can know of more than these members do, or an administrator says so.
 fn may_know(members: &[Candidate<'_>], absent: &[&Voter], fenced: &BTreeSet<NodeId>) -> bool {
