@@ -164,6 +164,8 @@ pub struct Group {
     view: Option<Active>,
     /// The view whose others are known to go on without this node (R6.6).
     evicted_from: Option<ViewId>,
+    /// Nodes that were left out of the present view and are heard by a member (R7.18).
+    excluded: Vec<(NodeId, Incarnation)>,
     /// Switched to, not yet active.
     installed: Option<Install>,
     activation: Option<Activation>,
@@ -249,6 +251,7 @@ impl Group {
             parts: Parts::default(),
             view: None,
             evicted_from: None,
+            excluded: Vec::new(),
             installed: None,
             activation: None,
             pending_status: None,
@@ -450,6 +453,7 @@ impl Group {
             }
         }
         self.tell_nodes();
+        self.poll_excluded();
         self.check_lease();
         self.poll_beat();
     }

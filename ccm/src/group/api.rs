@@ -297,6 +297,12 @@ pub enum GroupEvent {
     Evicted {
         reason: String,
     },
+    /// No member hears a node any more that was left out of the present view and heard then ([`OutReason::Excluded`]):
+    /// it is settled now.
+    Silent {
+        id: NodeId,
+        inc: Incarnation,
+    },
     /// The disk failed: stop, or be fenced (R16.7).
     StorageLost {
         error: String,

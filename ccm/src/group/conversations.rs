@@ -318,6 +318,10 @@ impl Talk {
                         format!("dropped: {}", String::from_utf8_lossy(&payload))
                     }
                     GroupAction::Event(GroupEvent::Frozen | GroupEvent::Duplicate { .. }) => continue,
+                    GroupAction::Event(GroupEvent::Silent { id, .. }) => {
+                        let silent = self.net.nodes.iter().find(|n| n.id == id).unwrap();
+                        format!("{} is silent", silent.name)
+                    }
                     GroupAction::Event(GroupEvent::StatusComplete { view }) => {
                         format!("status of view {} complete", view.epoch)
                     }

@@ -246,6 +246,28 @@ impl Group {
         }
     }
 
+    /// R7.18: an excluded node that no member hears any more is as silent as one that died. The members' edges to a
+    /// node that died fall one after the other, and the first makes the view.
+    pub(super) fn poll_excluded(&mut self) {
+        let Some(view) = self.view.as_ref().filter(|_| matches!(self.phase, Phase::Active)) else { return };
+        let heard = self.edges.heard(self.now);
+        let reached = |gone: NodeId| {
+            self.edges.up(gone)
+                || heard.contains(&gone)
+                || view
+                    .members
+                    .iter()
+                    .filter_map(|m| self.edges.peer(m.id))
+                    .any(|p| p.info.edges.contains(&gone) || p.info.facts.heard.contains(&gone))
+        };
+        let (still, silent) = self.excluded.iter().copied().partition(|(gone, _)| reached(*gone));
+        self.excluded = still;
+        let silent: Vec<(NodeId, Incarnation)> = silent;
+        for (id, inc) in silent {
+            self.event(GroupEvent::Silent { id, inc });
+        }
+    }
+
     pub(super) fn break_view_if_member(&mut self, peer: NodeId, inc: Incarnation, why: &str) {
         let member = self.view.as_ref().and_then(|v| v.members.iter().find(|m| m.id == peer));
         if member.is_some_and(|m| m.inc != inc || why != "restarted") {

@@ -362,6 +362,8 @@ impl Group {
         self.active_since = self.now;
         self.digest_at = Duration::ZERO;
         let view = self.make_view(&install, before.as_ref());
+        let excluded = |o: &&Out| o.reason == OutReason::Excluded;
+        self.excluded = view.out.iter().filter(excluded).map(|o| (o.id, o.inc)).collect();
         let was_suspended = before.as_ref().is_some_and(|v| v.suspended);
         self.view = Some(Active::new(&install, self.now, self.electorate().into_owned()));
         self.phase = Phase::Active;

@@ -114,122 +114,12 @@ impl Controller {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use ccm::group::{Member, Outcome, View, Visible};
-    use ccm::seam::{Incarnation, Stamp, ViewId};
+    use ccm::group::{Outcome, Visible};
     use cib::Cib;
-    use lrm::{AgentRef, CallId, OpResult, OpStatus};
 
-    use super::super::{ControllerConfig, ControllerEvent};
+    use super::super::ControllerEvent;
+    use super::super::testing::{DEADTIME, DONE, One, STAMP, id};
     use super::*;
-
-    const DEADTIME: Duration = Duration::from_secs(4);
-
-    fn id(n: u8) -> NodeId {
-        NodeId([n; 16])
-    }
-
-    fn inc(n: u8) -> Incarnation {
-        Incarnation { generation: 1, boot: u64::from(n) }
-    }
-
-    struct One {
-        controller: Controller,
-        now: Duration,
-        done: Vec<ControllerAction>,
-    }
-
-    impl One {
-        fn new(n: u8) -> Self {
-            let config = ControllerConfig {
-                id: id(n),
-                inc: inc(n),
-                name: format!("n{n}"),
-                deadtime: DEADTIME,
-                configured: 3,
-                operations: 4,
-            };
-            let controller = Controller::new(config, Cib::empty());
-            Self { controller, now: Duration::from_secs(10), done: Vec::new() }
-        }
-
-        fn give(&mut self, event: ControllerEvent) {
-            let now = Now::utc(self.now, 1_700_000_000_000_000_000);
-            self.controller.handle(now, event, &mut self.done);
-        }
-
-        /// A view of n1, the DC, and n2.
-        fn view(&mut self) {
-            let view = ViewId { epoch: 7, proposer: id(1), boot: 1 };
-            let member = |n: u8| Member {
-                id: id(n),
-                inc: inc(n),
-                name: format!("n{n}"),
-                born: ViewId::default(),
-                feature: "3.19.0".into(),
-                impaired: false,
-            };
-            self.give(ControllerEvent::View(Box::new(View {
-                id: view,
-                members: vec![member(1), member(2)],
-                joined: Vec::new(),
-                out: Vec::new(),
-                dc: id(1),
-                exclusive: true,
-                writable: true,
-                tie: false,
-                why: String::new(),
-                feature: "3.19.0".into(),
-                announce: false,
-                conflicts: Vec::new(),
-            })));
-            self.give(ControllerEvent::StatusComplete(view));
-            self.give(ControllerEvent::Voided);
-        }
-
-        /// All own changes under way have this outcome.
-        fn answer(&mut self, outcome: &Outcome) {
-            let tokens: Vec<u64> = self.controller.pending.keys().copied().collect();
-            for token in tokens {
-                self.give(ControllerEvent::Changed { token, outcome: outcome.clone() });
-            }
-        }
-
-        /// An operation that began in an earlier view has ended.
-        fn result(&mut self) {
-            self.give(ControllerEvent::Reported(OpResult {
-                call_id: CallId(3),
-                rsc: "ip".into(),
-                agent: AgentRef::from_cib("ocf", Some("heartbeat"), "Dummy").unwrap(),
-                action: "start".into(),
-                interval_ms: 0,
-                timeout_ms: 20_000,
-                rc: 0,
-                status: OpStatus::Done,
-                expected_rc: 0,
-                reason: String::new(),
-                output: String::new(),
-                exec_ms: 5,
-                queue_ms: 0,
-                started_wall_s: 1_700_000_000,
-                changed_wall_s: 1_700_000_000,
-                key: "1:1:0:01010101-0101-0101-0101-010101010101".into(),
-                params: Default::default(),
-            }));
-        }
-
-        fn plans(&self) -> usize {
-            self.done.iter().filter(|a| matches!(a, ControllerAction::Plan { .. })).count()
-        }
-
-        fn said(&self) -> usize {
-            let said = |a: &&ControllerAction| matches!(a, ControllerAction::Send { to, message: Message::Written } if *to == BusAddress::Node(id(1)));
-            self.done.iter().filter(said).count()
-        }
-    }
-
-    const DONE: Outcome =
-        Outcome::Done { stamp: STAMP, version: cib::Version::new(0, 1, 1), without_quorum: false };
-    const STAMP: Stamp = Stamp { view: ViewId { epoch: 7, proposer: NodeId([1; 16]), boot: 1 }, n: 1 };
 
     /// What a member began or ended while there was no view is written before anything is planned: else the
     /// plan could start elsewhere what it has just started.

@@ -304,12 +304,16 @@ impl Controller {
         }
         self.write_status(recorded.update, &writes, out);
         self.delete_ops(&result.rsc, &recorded.removed, out);
-        if !is_recorded(&result.action)
-            && let Some(running) = running
-        {
-            // A notification that fails changes nothing (specification `agents.md` §1.8).
-            let (rc, reason) = (result.rc, result.reason.clone());
-            self.answer_order(Message::Done { key: running.key, ok: true, rc, reason }, out);
+        if let Some(running) = running {
+            if !is_recorded(&result.action) {
+                // A notification that fails changes nothing (specification `agents.md` §1.8).
+                let (rc, reason) = (result.rc, result.reason.clone());
+                self.answer_order(Message::Done { key: running.key, ok: true, rc, reason }, out);
+            } else if result.interval_ms == 0 {
+                self.answered.insert(result.rsc.clone(), vec![running.key]);
+            } else if !running.answered {
+                self.answered.entry(result.rsc.clone()).or_default().push(running.key);
+            }
         }
         self.let_go_result(now, &result, out);
     }
@@ -406,6 +410,7 @@ impl Controller {
     pub(super) fn forget(&mut self, rsc: &str, out: &mut Vec<ControllerAction>) {
         out.push(ControllerAction::Flush { rsc: rsc.to_owned() });
         self.history.forget(rsc);
+        self.answered.remove(rsc);
         let name = self.config.name.clone();
         self.forget_for(&name, rsc, out);
     }

@@ -38,6 +38,11 @@ pub enum ControllerEvent {
     /// The others are well and go on without this node (R6.6, R16.6). What it runs is theirs a dead time
     /// from now (R7.18).
     Evicted,
+    /// A node that was left out of this view while it was heard is silent now: nobody waits for it (R7.18).
+    Silent {
+        id: NodeId,
+        inc: Incarnation,
+    },
     /// The members still heard, and what else counts, do not suffice for quorum: if nothing changes,
     /// the next view will not decide.
     QuorumAtRisk(bool),

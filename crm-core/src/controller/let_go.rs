@@ -17,10 +17,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use ccm::group::Level;
-use lrm::{OpRequest, OpResult};
+use lrm::{OpRequest, OpResult, rc};
 
 use super::history::Active;
 use super::{CRMD, Controller, ControllerAction, Leaving, options};
+use crate::message::Message;
 use crate::now::Now;
 use crate::transition::Key;
 
@@ -151,7 +152,47 @@ impl Controller {
         let Some(state) = &mut self.let_go else { return };
         if result.action == "stop" && state.current.as_deref() == Some(result.rsc.as_str()) {
             state.current = None;
+            // The stop took the place of the results of what was ordered before. Had the DC not seen one, for there
+            // was no view or nobody to write it, its plan would wait for it until the time-out.
+            for key in self.answered.remove(&result.rsc).unwrap_or_default() {
+                let reason = "it was let go since".to_owned();
+                self.answer_order(Message::Done { key, ok: false, rc: rc::ERROR, reason }, out);
+            }
             self.next_let_go(out);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::testing::{DEADTIME, ORDER, One};
+    use super::super::{ControllerEvent, execute::Running};
+    use super::*;
+
+    /// The stop takes the place of the start's result: a plan that has not seen that one would wait for it.
+    #[test]
+    fn who_lets_go_tells_the_dc_that_what_it_ordered_is_over() {
+        let mut member = One::new(2);
+        member.view();
+        let key: Key = ORDER.parse().unwrap();
+        let running = Running { key: key.clone(), fatal_start: true, answered: false };
+        member.controller.running.insert("ip_start_0".into(), running);
+        member.result();
+        member.give(ControllerEvent::Carrier(false));
+        member.now += DEADTIME / 2;
+        member.give(ControllerEvent::Wake);
+        let told = |one: &One| {
+            let told = |a: &&ControllerAction| match a {
+                ControllerAction::Send { message: Message::Done { key: of, ok, .. }, .. } => {
+                    *of == key && !ok
+                }
+                _ => false,
+            };
+            one.done.iter().filter(told).count()
+        };
+        assert_eq!(told(&member), 0);
+        member.ended("stop", "3:-1:0:xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
+        assert_eq!(told(&member), 1);
     }
 }

@@ -27,6 +27,8 @@ mod let_go;
 pub mod options;
 mod requests;
 mod states;
+#[cfg(test)]
+mod testing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -98,6 +100,8 @@ pub struct Controller {
     completion: Completion,
     /// Excluded nodes have let go by then (R7.18).
     settled: Duration,
+    /// Before that, half of the votes does not fence the other half for quorum.
+    tie_until: Duration,
     /// After being cut off: who took over may be heard by then.
     hold_until: Duration,
     history: History,
@@ -110,6 +114,8 @@ pub struct Controller {
     duty: Duty,
     /// Operations of this node that were ordered and have not ended: operation key → transition key.
     running: BTreeMap<String, Running>,
+    /// Orders whose results stand in the history, by resource: the last one, and those for monitors since.
+    answered: BTreeMap<String, Vec<Key>>,
     /// Cancels that were ordered: what, and the key to confirm.
     cancels: BTreeMap<(String, String, u64), Key>,
     /// Answers to orders that found no view to be sent in, or no way before it ended: for the next one.
@@ -151,6 +157,7 @@ impl Controller {
             complete: false,
             completion: Completion::default(),
             settled: Duration::ZERO,
+            tie_until: Duration::ZERO,
             hold_until: Duration::ZERO,
             history: History::default(),
             agents: Agents::default(),
@@ -160,6 +167,7 @@ impl Controller {
             repair: None,
             duty: Duty::default(),
             running: BTreeMap::new(),
+            answered: BTreeMap::new(),
             cancels: BTreeMap::new(),
             unsent: Vec::new(),
             orderers: Vec::new(),
@@ -192,6 +200,7 @@ impl Controller {
             ControllerEvent::Evicted => {
                 self.evicted_since.get_or_insert(now.mono);
             }
+            ControllerEvent::Silent { id, inc } => self.silent(now, id, inc),
             ControllerEvent::QuorumAtRisk(risk) => {
                 self.risk_since = risk.then(|| self.risk_since.unwrap_or(now.mono));
             }
@@ -360,6 +369,33 @@ impl Controller {
 
     // --- view, lease ---------------------------------------------------------------------------
 
+    /// When everybody who left this view has let go, or is to be fenced.
+    fn settled_at(&self, now: Now, view: &View) -> Duration {
+        // A node that was started anew may still run what its former core started: it is about to join
+        // and to be probed, and nothing of it is started elsewhere before that, or before it had time to.
+        let settled = |out: &ccm::group::Out| match out.reason {
+            OutReason::Restarted => out.settled_at.max(now.mono + self.config.deadtime),
+            _ => out.settled_at,
+        };
+        view.out.iter().map(settled).max().unwrap_or_default()
+    }
+
+    /// A node that was excluded while it was heard is silent now, like one that died.
+    fn silent(&mut self, now: Now, id: NodeId, inc: Incarnation) {
+        let Some(view) = &mut self.view else { return };
+        for out in
+            view.out.iter_mut().filter(|o| o.id == id && o.inc == inc && o.reason == OutReason::Excluded)
+        {
+            (out.reason, out.settled_at) = (OutReason::Silent, now.mono);
+        }
+        let waits = |o: &ccm::group::Out| {
+            matches!(o.reason, OutReason::Excluded | OutReason::Ejected | OutReason::Restarted)
+        };
+        if !view.out.iter().any(waits) {
+            self.settled = self.settled.min(now.mono);
+        }
+    }
+
     fn enter(&mut self, now: Now, view: View, out: &mut Vec<ControllerAction>) {
         let was_dc = self.view.as_ref().is_some_and(|v| v.dc == self.config.id);
         self.frozen = false;
@@ -367,13 +403,11 @@ impl Controller {
         self.completion = Completion::new(self.owed(), now.mono + self.config.deadtime);
         // What could not be written while there was no view can be now.
         self.repair = self.repair.map(|_| now.mono);
-        // A node that was started anew may still run what its former core started: it is about to join
-        // and to be probed, and nothing of it is started elsewhere before that, or before it had time to.
-        let settled = |out: &ccm::group::Out| match out.reason {
-            OutReason::Restarted => out.settled_at.max(now.mono + self.config.deadtime),
-            _ => out.settled_at,
-        };
-        self.settled = view.out.iter().map(settled).max().unwrap_or_default();
+        self.settled = self.settled_at(now, &view);
+        // Where nobody is lost, the voters that are missing are about to come, at a start or because they have just
+        // been given their vote.
+        let wait = if view.out.is_empty() { self.config.deadtime } else { Duration::ZERO };
+        self.tie_until = now.mono + wait;
         if view.members.len() >= self.config.configured {
             self.hold_until = Duration::ZERO;
         }

@@ -75,6 +75,7 @@ impl Core {
                 out.push(CoreAction::Log { level: Level::Error, target: CCM, text });
                 ControllerEvent::Evicted
             }
+            GroupEvent::Silent { id, inc } => ControllerEvent::Silent { id, inc },
             GroupEvent::StorageLost { error } => ControllerEvent::StorageLost { error },
             GroupEvent::Duplicate { what, name, addresses: [first, second] } => {
                 let text = match what {
