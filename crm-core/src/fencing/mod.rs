@@ -226,7 +226,8 @@ impl Fencing {
         let is_back = |target: &str| back.iter().any(|name| name.eq_ignore_ascii_case(target));
         if let Some(members) = &members {
             // A DC that is one no more has given up what it asked for, and waits for no answer.
-            self.jobs.forget(|order| order.from == members.dc && !is_back(&order.target), LEFT_BEHIND);
+            let spared = |order: &local::Order| order.action != "on" && is_back(&order.target);
+            self.jobs.forget(|order| order.from == members.dc && !spared(order), LEFT_BEHIND);
             self.tell_history(members, out);
         }
         let was_dc = self.members.as_ref().is_some_and(|m| m.dc == self.id);
@@ -247,8 +248,8 @@ impl Fencing {
         for (id, node) in gone {
             self.result(now, id, FAILED, &format!("{node} left the membership"), out);
         }
-        let spared: Vec<u64> =
-            self.operations.iter().filter(|(_, o)| is_back(&o.target)).map(|(id, _)| *id).collect();
+        let spared = self.operations.iter().filter(|(_, o)| o.takes_power() && is_back(&o.target));
+        let spared: Vec<u64> = spared.map(|(id, _)| *id).collect();
         for id in spared {
             if let Some(operation) = self.operations.get_mut(&id) {
                 operation.reason = format!("{} is a member again", operation.target);

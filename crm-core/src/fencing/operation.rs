@@ -42,6 +42,12 @@ pub(super) struct Step {
 }
 
 impl Operation {
+    /// Whether what comes next is against the target: its access is given back, and the second of its power supplies
+    /// is switched on, wherever it is.
+    pub(super) fn takes_power(&self) -> bool {
+        self.steps.front().map_or(self.action.as_str(), |step| &step.action) != "on"
+    }
+
     /// As it stands while it is under way.
     pub(super) fn record(&self, origin: &str) -> FenceRecord {
         let client = match self.requesters.first() {

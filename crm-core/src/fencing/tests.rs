@@ -95,11 +95,15 @@ impl Cluster {
     }
 
     fn fence(&mut self, target: &str) {
+        self.order(target, "reboot");
+    }
+
+    fn order(&mut self, target: &str, action: &str) {
         let requester = Requester::Plan(ActionId(1));
         let event = FencingEvent::Fence {
             requester,
             target: target.into(),
-            action: "reboot".into(),
+            action: action.into(),
             timeout: Duration::from_secs(60),
             delay: Duration::ZERO,
         };
@@ -437,4 +441,16 @@ fn who_comes_back_during_an_attempt_is_not_shot_at_again() {
         cluster.step(node, FencingEvent::Wake);
     }
     assert!(cluster.runs.is_empty(), "{:?}", cluster.runs);
+}
+
+/// A node that joins while its access is given back still needs it.
+#[test]
+fn access_is_given_back_to_a_node_that_has_joined_meanwhile() {
+    let mut cluster = Cluster::new();
+    cluster.view(Some(3));
+    cluster.order("n3", "on");
+    cluster.view(None);
+    assert!(cluster.ended.is_empty(), "{:?}", cluster.ended);
+    cluster.exit(0, "");
+    assert_eq!(cluster.ended.iter().map(|record| record.rc).collect::<Vec<_>>(), [0]);
 }
