@@ -111,6 +111,22 @@ const KEPT: &[(u64, usize, Profile, World, u64, &str)] = &[
         60,
         "failures were not cleared (the administrator asked a node that had just been fenced)",
     ),
+    (
+        980_213,
+        6,
+        Profile::Stormy,
+        World::Whole,
+        60,
+        "a half that had been fenced came back, was answered by the ping nodes too, and ran what the other half ran",
+    ),
+    (
+        980_921,
+        4,
+        Profile::Hostile,
+        World::Whole,
+        60,
+        "what was let go took the place of a result that nobody had seen, and the plan waited for it",
+    ),
 ];
 
 fn settings(seed: u64, nodes: usize, profile: Profile, seconds: u64) -> Settings {

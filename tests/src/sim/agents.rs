@@ -66,6 +66,11 @@ impl Agents {
         self.jobs.keys().next().map(|(at, _)| *at)
     }
 
+    /// Whether a fence agent is at work. One whose order was given up goes on, and nobody waits for it.
+    pub fn fencing(&self) -> bool {
+        self.jobs.values().any(|running| matches!(running.job, Job::Fence { .. }))
+    }
+
     pub fn plan(&mut self, now: Duration, chance: &mut Chance, token: u64, plan: Planned) {
         let job = Running {
             exec: ExecId(token),

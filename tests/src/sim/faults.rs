@@ -107,7 +107,7 @@ impl Sim {
             })?,
             Fault::FencingDown(span) => self.resources.fencing_down = now + span,
             Fault::AskFence(i, j) => {
-                self.resources.ordered(j);
+                self.resources.ordered(self.now, j);
                 let (id, target) = (self.requests + 1, format!("n{}", j + 1));
                 self.requests = id;
                 let request = ClientRequest::Fence { target, action: "reboot".into(), timeout: DEADTIME * 4 };

@@ -237,8 +237,9 @@ impl Sim {
     /// where the policy says.
     fn settle(&mut self) -> Result<(), Violation> {
         let wait = DEADTIME * 10 + self.resources.longest();
-        for _ in 0..2 {
-            let end = self.now + DEADTIME;
+        // An agent that hangs is given up when its time is over, and that is a failure too.
+        for patience in [DEADTIME, self.resources.longest_agent()] {
+            let end = self.now + patience;
             self.until(end, &|_| false)?;
             // A fencing device that works again carries out what was ordered before: not everybody need be there, and
             // he asks one that is.
@@ -523,6 +524,7 @@ impl Sim {
             GroupEvent::Deliver { .. } => self.reach("event: bus message delivered"),
             GroupEvent::Dropped { .. } => self.reach("event: bus message reported dropped"),
             GroupEvent::Evicted { .. } => self.reach("event: evicted"),
+            GroupEvent::Silent { .. } => self.reach("event: an excluded node is silent"),
             GroupEvent::Duplicate { .. } => self.reach("event: duplicate"),
             GroupEvent::Foreign { .. } => self.reach("event: foreign"),
             GroupEvent::StorageLost { .. } => {

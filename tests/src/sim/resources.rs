@@ -35,7 +35,7 @@ pub struct Resources {
     pub fencing_down: Duration,
     kinds: BTreeMap<&'static str, Kind>,
     /// Nodes that an administrator has ordered to be fenced.
-    ordered: BTreeSet<usize>,
+    ordered: BTreeMap<usize, Duration>,
     /// Nodes whose power was taken since they were last in a view.
     powerless: BTreeSet<usize>,
     /// The last view of each node, and when it ended.
@@ -44,6 +44,9 @@ pub struct Resources {
     stopped: BTreeSet<(usize, String)>,
     demoted: BTreeSet<(usize, String)>,
 }
+
+/// What a start and a stop may take.
+const AGENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longer than this is nobody's fault that is still the reason for anything: what happened before has
 /// been noticed, and acted upon, and is over. In dead times.
@@ -68,12 +71,17 @@ impl Resources {
             checked: settings.world == World::Agreement && chance.percent(3),
             fencing_down: Duration::ZERO,
             kinds: kinds.into(),
-            ordered: BTreeSet::new(),
+            ordered: BTreeMap::new(),
             powerless: BTreeSet::new(),
             views: BTreeMap::new(),
             stopped: BTreeSet::new(),
             demoted: BTreeSet::new(),
         }
+    }
+
+    /// After so long every operation that was under way has ended.
+    pub fn longest_agent(&self) -> Duration {
+        AGENT_TIMEOUT + Duration::from_secs(1)
     }
 
     /// The longest that an agent or a fence may take.
@@ -97,11 +105,12 @@ impl Resources {
 
     fn whole(&self) -> String {
         let hosts: Vec<String> = (0..self.nodes).map(|i| format!("n{}", i + 1)).collect();
+        let limit = AGENT_TIMEOUT.as_secs();
         let op = |id: &str, extra: &str| {
             format!(
                 "<operations><op id='{id}-m' name='monitor' interval='3s' timeout='4s'/>{extra}\
-                 <op id='{id}-s' name='start' interval='0' timeout='5s'/>\
-                 <op id='{id}-p' name='stop' interval='0' timeout='5s'/></operations>"
+                 <op id='{id}-s' name='start' interval='0' timeout='{limit}s'/>\
+                 <op id='{id}-p' name='stop' interval='0' timeout='{limit}s'/></operations>"
             )
         };
         let plain = |id: &str| {
@@ -195,6 +204,7 @@ impl Resources {
         } else {
             self.demoted.remove(&this) || had == Some(true)
         };
+        let again = again || self.moved(i, rsc, action);
         // What was begun in the very step that ended the view was begun in it.
         let view = self.views.get(&i).filter(|(_, ended)| ended.is_none_or(|at| at == now)).map(|(v, _)| v);
         match view {
@@ -226,6 +236,19 @@ impl Resources {
         }
     }
 
+    /// Whether what begins here was ended at another member of the same view: `freeze` lets a side go on with what it
+    /// runs, and that is to move it too, off a node that leaves for example (Pacemaker 2.1.5 behaviour).
+    fn moved(&mut self, to: usize, rsc: &str, action: &str) -> bool {
+        if self.policy != "freeze" {
+            return false;
+        }
+        let here = self.views.get(&to).map(|(view, _)| view.id);
+        let ended = if action == "start" { &mut self.stopped } else { &mut self.demoted };
+        let same_view = |i: &usize| self.views.get(i).map(|(view, _)| view.id) == here;
+        let from = ended.iter().find(|(i, name)| name == rsc && same_view(i)).cloned();
+        from.is_some_and(|from| ended.remove(&from))
+    }
+
     /// Half of the votes that has fenced more of them has quorum; the view that says so comes next.
     fn has_fenced_enough(&self, machines: &[Machine], i: usize, view: &View) -> bool {
         let Some(group) = machines.get(i).and_then(Machine::group) else { return false };
@@ -242,6 +265,7 @@ impl Resources {
     /// The fencing device took the power of a machine.
     pub fn power_taken(&mut self, target: usize) {
         self.powerless.insert(target);
+        self.ordered.remove(&target);
     }
 
     /// A view began at a node.
@@ -259,9 +283,9 @@ impl Resources {
         }
     }
 
-    /// An administrator wants it off.
-    pub fn ordered(&mut self, target: usize) {
-        self.ordered.insert(target);
+    /// An administrator wants it off: one attempt after the other, until it is or the order has timed out.
+    pub fn ordered(&mut self, now: Duration, target: usize) {
+        self.ordered.insert(target, now);
     }
 
     /// S5: a fence agent on machine `by` begins to take the power of `target`.
@@ -276,7 +300,7 @@ impl Resources {
         by: usize,
         target: usize,
     ) -> Result<(), Violation> {
-        if self.ordered.remove(&target) {
+        if self.ordered.get(&target).is_some_and(|at| now <= *at + self.longest()) {
             return Ok(());
         }
         let Some(victim) = machines.get(target).filter(|m| m.running()) else { return Ok(()) };
@@ -312,6 +336,9 @@ impl Resources {
         let idle = machines.iter().filter_map(Machine::core).any(|c| c.controller().state() == "S_IDLE");
         if !idle {
             return Some("the DC is not idle".to_owned());
+        }
+        if machines.iter().any(|m| m.agents.fencing()) {
+            return Some("a fence agent is at work".to_owned());
         }
         for (name, kind) in &self.kinds {
             let active = machines.iter().filter(|m| m.agents.active.contains_key(*name)).count();
