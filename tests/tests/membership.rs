@@ -87,6 +87,13 @@ fn nodes_are_added_and_taken_out_at_run_time() {
     assert!(text.contains("no node is called delta"), "{text}");
     assert_eq!(good(&site, "alpha", "crm_node -q").trim(), "1");
     assert!(!good(&site, "alpha", "cibadmin -Q -o nodes").contains("gamma"));
+    // It is told so by those it still takes for its cluster, until it is added again.
+    let _gamma = site.start("gamma").unwrap();
+    logged(&site, "gamma", "taken out");
+    members(&site, "alpha", &["alpha", "beta"]);
+    good(&site, "alpha", "hb_addnode gamma");
+    members(&site, "gamma", &["alpha", "beta", "gamma"]);
+    members(&site, "alpha", &["alpha", "beta", "gamma"]);
 }
 
 /// A document put in force on a stopped node wins when it comes back; what the others had is kept, shown,
