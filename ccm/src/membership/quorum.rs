@@ -218,110 +218,145 @@ pub fn verdict(
     promisers_verified: bool,
     all_promised: bool,
 ) -> Verdict {
-    let total = electorate.votes();
-    // R15.10: where anybody is verified, only the verified count, unless nobody is missing.
-    let counts = |c: &Candidate| {
-        all_promised || !promisers_verified || c.verified || sabotage::out(Rule::VerifiedVotes)
-    };
-    let votes: u64 = members
-        .iter()
-        .filter(|c| counts(c))
-        .filter_map(|c| electorate.voter(c.id, c.name))
-        .map(|v| v.votes)
-        .sum();
-    let mut answer = Verdict { votes, ..Verdict::default() };
-    let absent: Vec<_> = electorate
-        .voters
-        .iter()
-        .filter(|v| v.votes > 0 && !members.iter().any(|c| v.is(c.id, c.name)))
-        .collect();
-    let fenced: BTreeSet<NodeId> = members.iter().flat_map(|c| c.facts.fenced.iter().copied()).collect();
-    let absent_heard =
-        absent.iter().any(|v| v.id.is_some_and(|id| members.iter().any(|c| c.facts.heard.contains(&id))));
-    let half = total > 0 && votes * 2 == total;
+    let every = all_promised || !promisers_verified || sabotage::out(Rule::VerifiedVotes);
+    let question = Question::new(chain, electorate, members, every);
+    let mut answer = Verdict { votes: question.votes, ..Verdict::default() };
     for policy in chain {
-        match policy {
-            Policy::Majority => {
-                if votes * 2 > total || (half && sabotage::out(Rule::MoreThanHalf)) {
-                    return Verdict {
-                        exclusive: true,
-                        writable: true,
-                        why: format!("{votes} of {total} votes"),
-                        ..answer
-                    };
-                }
-                answer.why = format!("{votes} of {total} votes are no majority");
-                let silent: Vec<&str> = members
-                    .iter()
-                    .filter(|c| !counts(c) && electorate.voter(c.id, c.name).is_some())
-                    .map(|c| c.name)
-                    .collect();
-                if !silent.is_empty() {
-                    answer.why += &forgot(&silent, &absent);
-                }
-                answer.tie = half;
-            }
-            Policy::TieNode(name) => {
-                if half && members.iter().any(|c| c.name.eq_ignore_ascii_case(name)) {
-                    return Verdict {
-                        exclusive: true,
-                        writable: true,
-                        why: format!("half of the votes and the tie node {name}"),
-                        ..answer
-                    };
-                }
-            }
-            Policy::Fenced => {
-                let voting = |c: &&Candidate<'_>| {
-                    counts(c) && electorate.voter(c.id, c.name).is_some_and(|v| v.votes > 0)
-                };
-                let current = members.iter().filter(voting).all(|c| has_met(c, &absent));
-                let linked = votes * 2 >= total && current && !tie_is_away(chain, members);
-                if !absent_heard && let Some(why) = by_fencing((votes, total), &absent, &fenced, linked) {
-                    return Verdict { exclusive: linked, writable: true, why, ..answer };
-                }
-            }
-            Policy::Ping => {
-                // Whatever answers: who has not met the others since its start does not go on without them (R15.7).
-                // They may have fenced it, for quorum of their own.
-                let known = may_know(members, &absent, &fenced);
-                let reached = members.iter().any(|c| c.facts.pings_reached * 2 > c.facts.pings);
-                if half && !absent_heard && reached && !known {
-                    answer.why = wait_for_all(&absent);
-                } else if half && !absent_heard && reached {
-                    return Verdict {
-                        writable: true,
-                        why: "half of the votes and most ping nodes".into(),
-                        ..answer
-                    };
-                }
-            }
-            Policy::TwoNodes => {
-                let two = electorate.voters.iter().filter(|v| v.votes > 0).count() == 2;
-                if two && absent.len() == 1 && votes > 0 {
-                    match two_nodes(members, &absent, absent_heard, &fenced) {
-                        Ok(why) => return Verdict { writable: true, why: why.into(), ..answer },
-                        Err(why) => {
-                            answer.why = why;
-                            answer.tie = true;
-                        }
-                    }
-                }
-            }
-            Policy::Ignore => {
-                if absent_heard {
-                    answer.why = "an absent voter is still heard".into();
-                } else {
-                    return Verdict {
-                        writable: true,
-                        why: "quorum is not asked for by policy".into(),
-                        ..answer
-                    };
-                }
-            }
+        let yes = match policy {
+            Policy::Majority => question.majority(&mut answer),
+            Policy::TieNode(name) => question.tie_node(name),
+            Policy::Fenced => question.fenced(),
+            Policy::Ping => question.ping(&mut answer),
+            Policy::TwoNodes => question.two_nodes(&mut answer),
+            Policy::Ignore => question.ignore(&mut answer),
+        };
+        if let Some(Yes { exclusive, why }) = yes {
+            return Verdict { exclusive, writable: true, why, ..answer };
         }
     }
     answer
+}
+
+/// A policy says that the members may write.
+struct Yes {
+    exclusive: bool,
+    why: String,
+}
+
+/// What the policies are asked about: a set of members, and who is missing.
+struct Question<'a> {
+    chain: &'a [Policy],
+    electorate: &'a Electorate,
+    members: &'a [Candidate<'a>],
+    /// Every vote counts; else those of verified nodes (R15.10).
+    every: bool,
+    votes: u64,
+    total: u64,
+    absent: Vec<&'a Voter>,
+    absent_heard: bool,
+    /// Confirmed by any of the members.
+    dead: BTreeSet<NodeId>,
+}
+
+impl<'a> Question<'a> {
+    fn new(
+        chain: &'a [Policy],
+        electorate: &'a Electorate,
+        members: &'a [Candidate<'a>],
+        every: bool,
+    ) -> Self {
+        let is_absent = |v: &&Voter| v.votes > 0 && !members.iter().any(|c| v.is(c.id, c.name));
+        let absent: Vec<&Voter> = electorate.voters.iter().filter(is_absent).collect();
+        let hears = |id: NodeId| members.iter().any(|c| c.facts.heard.contains(&id));
+        let absent_heard = absent.iter().any(|v| v.id.is_some_and(hears));
+        let dead = members.iter().flat_map(|c| c.facts.fenced.iter().copied()).collect();
+        let total = electorate.votes();
+        let mut question =
+            Self { chain, electorate, members, every, votes: 0, total, absent, absent_heard, dead };
+        let counted = members.iter().filter(|c| question.counts(c));
+        question.votes = counted.filter_map(|c| electorate.voter(c.id, c.name)).map(|v| v.votes).sum();
+        question
+    }
+
+    /// R15.10: where anybody is verified, only the verified count, unless nobody is missing.
+    fn counts(&self, c: &Candidate<'_>) -> bool {
+        self.every || c.verified
+    }
+
+    fn half(&self) -> bool {
+        self.total > 0 && self.votes * 2 == self.total
+    }
+
+    fn majority(&self, answer: &mut Verdict) -> Option<Yes> {
+        let (votes, total) = (self.votes, self.total);
+        if votes * 2 > total || (self.half() && sabotage::out(Rule::MoreThanHalf)) {
+            return Some(Yes { exclusive: true, why: format!("{votes} of {total} votes") });
+        }
+        answer.why = format!("{votes} of {total} votes are no majority");
+        let voter = |c: &&Candidate<'_>| self.electorate.voter(c.id, c.name).is_some();
+        let silent = self.members.iter().filter(|c| !self.counts(c)).filter(voter);
+        let silent: Vec<&str> = silent.map(|c| c.name).collect();
+        if !silent.is_empty() {
+            answer.why += &forgot(&silent, &self.absent);
+        }
+        answer.tie = self.half();
+        None
+    }
+
+    fn tie_node(&self, name: &str) -> Option<Yes> {
+        let there = self.members.iter().any(|c| c.name.eq_ignore_ascii_case(name));
+        (self.half() && there)
+            .then(|| Yes { exclusive: true, why: format!("half of the votes and the tie node {name}") })
+    }
+
+    fn fenced(&self) -> Option<Yes> {
+        if self.absent_heard {
+            return None;
+        }
+        let votes = |c: &&Candidate<'_>| {
+            self.counts(c) && self.electorate.voter(c.id, c.name).is_some_and(|v| v.votes > 0)
+        };
+        let current = self.members.iter().filter(votes).all(|c| has_met(c, &self.absent));
+        let linked = self.votes * 2 >= self.total && current && !tie_is_away(self.chain, self.members);
+        by_fencing((self.votes, self.total), &self.absent, &self.dead, linked)
+            .map(|why| Yes { exclusive: linked, why })
+    }
+
+    fn ping(&self, answer: &mut Verdict) -> Option<Yes> {
+        let reached = self.members.iter().any(|c| c.facts.pings_reached * 2 > c.facts.pings);
+        if !self.half() || self.absent_heard || !reached {
+            return None;
+        }
+        // Whatever answers: who has not met the others since its start does not go on without them (R15.7).
+        // They may have fenced it, for quorum of their own.
+        if !may_know(self.members, &self.absent, &self.dead) {
+            answer.why = wait_for_all(&self.absent);
+            return None;
+        }
+        Some(Yes { exclusive: false, why: "half of the votes and most ping nodes".into() })
+    }
+
+    fn two_nodes(&self, answer: &mut Verdict) -> Option<Yes> {
+        let two = self.electorate.voters.iter().filter(|v| v.votes > 0).count() == 2;
+        if !two || self.absent.len() != 1 || self.votes == 0 {
+            return None;
+        }
+        match two_nodes(self.members, &self.absent, self.absent_heard, &self.dead) {
+            Ok(why) => Some(Yes { exclusive: false, why: why.into() }),
+            Err(why) => {
+                (answer.why, answer.tie) = (why, true);
+                None
+            }
+        }
+    }
+
+    fn ignore(&self, answer: &mut Verdict) -> Option<Yes> {
+        if self.absent_heard {
+            answer.why = "an absent voter is still heard".into();
+            return None;
+        }
+        Some(Yes { exclusive: false, why: "quorum is not asked for by policy".into() })
+    }
 }
 
 /// R15.5: votes of absent voters confirmed dead are not needed any more; why a set with so many votes of so many may
