@@ -38,6 +38,8 @@ pub(super) struct Order {
 pub(super) struct Jobs {
     jobs: BTreeMap<u64, Job>,
     next: u64,
+    /// There is no view: nothing begins that was ordered in one (R14.2).
+    pub(super) held: bool,
 }
 
 #[derive(Debug)]
@@ -77,7 +79,7 @@ impl Jobs {
     /// When [`Jobs::wake`] has something to do.
     pub(super) fn deadline(&self) -> Option<Duration> {
         let due = |job: &Job| match job.phase {
-            Phase::Due(_, at) if self.is_free(&job.device) => Some(at),
+            Phase::Due(_, at) if !self.held && self.is_free(&job.device) => Some(at),
             Phase::Due(..) => Some(job.expires),
             Phase::Running(_) => None,
         };
@@ -149,7 +151,7 @@ impl Jobs {
             // First: a device that is free too late shoots nobody.
             if job.expires <= now {
                 answers.extend(self.end(number, TIMED_OUT, "the device was not free in time"));
-            } else if at <= now && self.is_free(&job.device) {
+            } else if at <= now && !self.held && self.is_free(&job.device) {
                 self.call(now, number, step, out);
             }
         }

@@ -230,6 +230,7 @@ impl Fencing {
             self.jobs.forget(|order| order.from == members.dc && !spared(order), LEFT_BEHIND);
             self.tell_history(members, out);
         }
+        self.jobs.held = members.is_none();
         let was_dc = self.members.as_ref().is_some_and(|m| m.dc == self.id);
         let is_dc = members.as_ref().is_none_or(|m| m.dc == self.id);
         self.members = members;

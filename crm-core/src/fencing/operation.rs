@@ -8,7 +8,7 @@ use ccm::group::Level;
 use ccm::seam::NodeId;
 use cib::{Cib, Element};
 
-use super::{Fencing, FencingAction, NO_DEVICE, Requester};
+use super::{FAILED, Fencing, FencingAction, LEFT_BEHIND, NO_DEVICE, Requester};
 use crate::message::{FenceRecord, Message};
 use crate::now::Now;
 
@@ -167,6 +167,14 @@ impl Fencing {
             self.finish(now, id, out);
             return;
         };
+        if self.suspended {
+            // The others may have gone on without this node: it is not the one to give orders (R6.3).
+            if let Some(operation) = self.operations.get_mut(&id) {
+                (operation.rc, operation.reason) = (FAILED, LEFT_BEHIND.to_owned());
+            }
+            self.finish(now, id, out);
+            return;
+        }
         let node = self.choose(&step, &operation.target, &operation.tried);
         let Some((name, node)) = node else {
             if step.must {

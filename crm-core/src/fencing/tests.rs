@@ -212,14 +212,15 @@ fn who_waited_too_long_is_not_shot_when_the_device_is_free() {
 #[test]
 fn a_node_that_lost_its_lease_says_so() {
     let mut cluster = Cluster::new();
-    cluster.fence("n3");
-    assert_eq!(cluster.runs.remove(0).0, 0);
+    // Not the target, which is the DC.
+    cluster.fence("n1");
+    assert_eq!(cluster.runs.remove(0).0, 1);
     // A device of one call at a time keeps the second order waiting.
-    cluster.fence("n2");
+    cluster.order("n1", "off");
     assert!(cluster.runs.is_empty());
-    cluster.step(0, FencingEvent::Suspended(true));
+    cluster.step(1, FencingEvent::Suspended(true));
     let asked: Vec<(usize, FenceAction)> = cluster.runs.iter().map(|run| (run.0, run.2.action)).collect();
-    assert_eq!(asked, [(2, FenceAction::Reboot)]);
+    assert_eq!(asked, [(2, FenceAction::Off)]);
 }
 
 /// An answer to an earlier start of the DC is none to the present one: their numbers differ.
@@ -453,4 +454,40 @@ fn access_is_given_back_to_a_node_that_has_joined_meanwhile() {
     assert!(cluster.ended.is_empty(), "{:?}", cluster.ended);
     cluster.exit(0, "");
     assert_eq!(cluster.ended.iter().map(|record| record.rc).collect::<Vec<_>>(), [0]);
+}
+
+/// A DC that was left behind asks nobody else: those who hear it no more may have another.
+#[test]
+fn who_was_left_behind_orders_nothing() {
+    let mut cluster = Cluster::new();
+    cluster.fence("n3");
+    let (node, ..) = cluster.runs[0];
+    assert_eq!(node, 0);
+    cluster.step(0, FencingEvent::Suspended(true));
+    cluster.exit(1, "");
+    assert!(cluster.runs.is_empty(), "{:?}", cluster.runs);
+    assert_eq!(cluster.ended.iter().map(|record| record.rc).collect::<Vec<_>>(), [FAILED]);
+}
+
+/// What was ordered in a view and has to wait begins in a view, or not at all.
+#[test]
+fn nothing_begins_between_two_views() {
+    let mut cluster = Cluster::new();
+    let device = "f1".to_owned();
+    let message = Message::Fence {
+        id: 9,
+        device,
+        target: "n3".into(),
+        action: "reboot".into(),
+        timeout_ms: 60_000,
+        delay_ms: 1000,
+    };
+    cluster.step(1, FencingEvent::Message { from: id(1), message });
+    cluster.step(1, FencingEvent::View(None));
+    cluster.now += Duration::from_secs(2);
+    cluster.step(1, FencingEvent::Wake);
+    assert!(cluster.runs.is_empty(), "{:?}", cluster.runs);
+    cluster.view(None);
+    cluster.step(1, FencingEvent::Wake);
+    assert_eq!(cluster.runs.len(), 1);
 }

@@ -205,9 +205,7 @@ impl Resources {
             self.demoted.remove(&this) || had == Some(true)
         };
         let again = again || self.moved(i, rsc, action);
-        // What was begun in the very step that ended the view was begun in it.
-        let view = self.views.get(&i).filter(|(_, ended)| ended.is_none_or(|at| at == now)).map(|(v, _)| v);
-        match view {
+        match self.view_of(now, i) {
             Some(view) if view.writable || (view.tie && self.has_fenced_enough(machines, i, view)) => Ok(()),
             Some(_) if again && self.may_recover(rsc, action) => Ok(()),
             Some(view) => Err(Violation::new(
@@ -222,6 +220,11 @@ impl Resources {
             )),
             None => Err(Violation::new("S4", format!("n{} begins to {action} {rsc} in no view", i + 1))),
         }
+    }
+
+    /// What is begun in the very step that ends a view is begun in it.
+    fn view_of(&self, now: Duration, i: usize) -> Option<&View> {
+        self.views.get(&i).filter(|(_, ended)| ended.is_none_or(|at| at == now)).map(|(view, _)| view)
     }
 
     /// Whether the policy without quorum lets a node go on with what it has: `freeze` with anything, promoted or not,
@@ -304,8 +307,7 @@ impl Resources {
             return Ok(());
         }
         let Some(victim) = machines.get(target).filter(|m| m.running()) else { return Ok(()) };
-        let view = machines.get(by).and_then(Machine::core).and_then(|c| c.controller().view());
-        let Some(view) = view else {
+        let Some(view) = self.view_of(now, by) else {
             return Err(Violation::new("S4", format!("n{} fences in no view", by + 1)));
         };
         if victim.agents.stop_failed || victim.paused(now) {
