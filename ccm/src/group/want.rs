@@ -203,11 +203,15 @@ impl Group {
             let members = self.view.as_ref().map(|v| v.members.as_slice()).unwrap_or_default();
             let mine = mask_of(members.iter().map(|m| m.id), &nodes);
             let leads = mask_where(&nodes, |n| n.info.dc && n.info.whole);
+            // Its edge is up and will fall: a node that has just died is no reason to leave one that lives.
+            let heard = self.edges.heard(self.now);
+            let silent = mask_where(&nodes, |n| n.id != me && !heard.contains(&n.id));
             let set = graph.best(root, |mask| {
                 let score = score_of(&nodes, mask, &electorate, &self.config.quorum).0;
                 // Last, the set with the lowest identities: of two sets as large as each other, the one with the
                 // lowest bit that is not in both.
-                (score, (mask & mine).count_ones(), mask & leads != 0, mask.reverse_bits())
+                let alive = Reverse((mask & silent).count_ones());
+                (score, alive, (mask & mine).count_ones(), mask & leads != 0, mask.reverse_bits())
             });
             let (score, flags) = score_of(&nodes, set, &electorate, &self.config.quorum);
             let ids: Vec<NodeId> = bits(set).filter_map(|i| nodes.get(i).map(|n| n.id)).collect();
