@@ -114,11 +114,11 @@ impl Controller {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use ccm::group::{Outcome, Visible};
+    use ccm::group::{Out, OutReason, Outcome, View, Visible};
     use cib::Cib;
 
     use super::super::ControllerEvent;
-    use super::super::testing::{DEADTIME, DONE, One, STAMP, id};
+    use super::super::testing::{DEADTIME, DONE, One, STAMP, gone, id, view};
     use super::*;
 
     /// What a member began or ended while there was no view is written before anything is planned: else the
@@ -195,5 +195,39 @@ mod tests {
         };
         member.give(ControllerEvent::Visible(Box::new(visible)));
         assert_eq!(member.said(), 1);
+    }
+
+    /// The DC alone, entering this view, has written what it had to write.
+    fn alone(view: View) -> One {
+        let mut dc = One::new(1);
+        dc.enter(View { members: view.members[..1].to_vec(), ..view });
+        dc.answer(&DONE);
+        dc
+    }
+
+    /// Who was left out while somebody heard it has a dead time to let go, unless it falls silent.
+    #[test]
+    fn an_excluded_node_is_waited_for_until_it_is_silent() {
+        let excluded = gone(2, OutReason::Excluded, Duration::from_secs(14));
+        let Out { id, inc, .. } = excluded;
+        let mut dc = alone(View { out: vec![excluded], ..view() });
+        assert_eq!((dc.plans(), dc.controller.deadline()), (0, Some(Duration::from_secs(14))));
+        dc.now += Duration::from_millis(100);
+        dc.give(ControllerEvent::Silent { id, inc });
+        assert_eq!(dc.plans(), 1);
+    }
+
+    /// Half of the votes fences the other half where it lost it, and lets it come where it did not.
+    #[test]
+    fn half_of_the_votes_waits_for_who_was_not_lost() {
+        let tied = || View { exclusive: false, writable: false, tie: true, ..view() };
+        let mut dc = alone(tied());
+        assert_eq!(dc.plans(), 0);
+        dc.now += DEADTIME;
+        dc.give(ControllerEvent::Wake);
+        assert_eq!(dc.plans(), 1);
+
+        let dc = alone(View { out: vec![gone(2, OutReason::Silent, Duration::from_secs(10))], ..tied() });
+        assert_eq!(dc.plans(), 1);
     }
 }

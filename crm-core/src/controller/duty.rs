@@ -145,7 +145,7 @@ impl Controller {
         let token = self.duty.next_plan;
         self.duty.planning = Some(token);
         let cib = self.cib();
-        let tie = self.is_tied() && now.mono >= self.tie_until;
+        let tie = self.view.as_ref().is_some_and(|v| v.tie && !v.writable);
         // For this plan only, whatever else speaks against it: later there may be somebody.
         let nobody = std::mem::take(&mut self.duty.nobody_to_fence);
         let assumes_quorum = tie && self.settings.stonith_enabled && !nobody;
@@ -158,11 +158,6 @@ impl Controller {
             ..Situation::default()
         };
         out.push(ControllerAction::Plan { token, cib, situation });
-    }
-
-    /// Half of the votes is here, and nothing decides who may write.
-    fn is_tied(&self) -> bool {
-        self.view.as_ref().is_some_and(|v| v.tie && !v.writable)
     }
 
     pub(super) fn planned(
@@ -206,8 +201,7 @@ impl Controller {
             let seconds = i64::try_from(at).unwrap_or(i64::MAX).saturating_sub(now.seconds()).max(0);
             now.mono + Duration::from_secs(u64::try_from(seconds).unwrap_or(0)) + Duration::from_millis(500)
         });
-        let by_tie = (self.is_tied() && now.mono < self.tie_until).then_some(self.tie_until);
-        self.duty.recheck = [by_interval, by_plan, by_tie].into_iter().flatten().min();
+        self.duty.recheck = [by_interval, by_plan].into_iter().flatten().min();
         self.duty.number += 1;
         let number = self.duty.number;
         let count = graph.synapses.len();

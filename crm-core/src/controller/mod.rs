@@ -100,8 +100,6 @@ pub struct Controller {
     completion: Completion,
     /// Excluded nodes have let go by then (R7.18).
     settled: Duration,
-    /// Before that, half of the votes does not fence the other half for quorum.
-    tie_until: Duration,
     /// After being cut off: who took over may be heard by then.
     hold_until: Duration,
     history: History,
@@ -157,7 +155,6 @@ impl Controller {
             complete: false,
             completion: Completion::default(),
             settled: Duration::ZERO,
-            tie_until: Duration::ZERO,
             hold_until: Duration::ZERO,
             history: History::default(),
             agents: Agents::default(),
@@ -369,7 +366,7 @@ impl Controller {
 
     // --- view, lease ---------------------------------------------------------------------------
 
-    /// When everybody who left this view has let go, or is to be fenced.
+    /// When everybody who is not in this view has let go, or is to be fenced.
     fn settled_at(&self, now: Now, view: &View) -> Duration {
         // A node that was started anew may still run what its former core started: it is about to join
         // and to be probed, and nothing of it is started elsewhere before that, or before it had time to.
@@ -377,7 +374,11 @@ impl Controller {
             OutReason::Restarted => out.settled_at.max(now.mono + self.config.deadtime),
             _ => out.settled_at,
         };
-        view.out.iter().map(settled).max().unwrap_or_default()
+        // Half of the votes fences the other half for quorum. Where nobody was lost, who is missing may be about to
+        // come: at a start, or because it has just been given its vote.
+        let tied = view.tie && !view.writable && self.settings.stonith_enabled;
+        let come = if tied && view.out.is_empty() { now.mono + self.config.deadtime } else { Duration::ZERO };
+        view.out.iter().map(settled).max().unwrap_or_default().max(come)
     }
 
     /// A node that was excluded while it was heard is silent now, like one that died.
@@ -404,10 +405,6 @@ impl Controller {
         // What could not be written while there was no view can be now.
         self.repair = self.repair.map(|_| now.mono);
         self.settled = self.settled_at(now, &view);
-        // Where nobody is lost, the voters that are missing are about to come, at a start or because they have just
-        // been given their vote.
-        let wait = if view.out.is_empty() { self.config.deadtime } else { Duration::ZERO };
-        self.tie_until = now.mono + wait;
         if view.members.len() >= self.config.configured {
             self.hold_until = Duration::ZERO;
         }

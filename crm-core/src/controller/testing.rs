@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use ccm::bus::BusAddress;
-use ccm::group::{Member, Outcome, View};
+use ccm::group::{Member, Out, OutReason, Outcome, View};
 use ccm::seam::{Incarnation, NodeId, Stamp, ViewId};
 use cib::Cib;
 use lrm::{AgentRef, CallId, OpResult, OpStatus};
@@ -22,6 +22,37 @@ pub fn id(n: u8) -> NodeId {
 
 fn inc(n: u8) -> Incarnation {
     Incarnation { generation: 1, boot: u64::from(n) }
+}
+
+/// Of n1, the DC, and n2, with quorum.
+pub fn view() -> View {
+    let member = |n: u8| Member {
+        id: id(n),
+        inc: inc(n),
+        name: format!("n{n}"),
+        born: ViewId::default(),
+        feature: "3.19.0".into(),
+        impaired: false,
+    };
+    View {
+        id: ViewId { epoch: 7, proposer: id(1), boot: 1 },
+        members: vec![member(1), member(2)],
+        joined: Vec::new(),
+        out: Vec::new(),
+        dc: id(1),
+        exclusive: true,
+        writable: true,
+        tie: false,
+        why: String::new(),
+        feature: "3.19.0".into(),
+        announce: false,
+        conflicts: Vec::new(),
+    }
+}
+
+/// One that was in the view before.
+pub fn gone(n: u8, reason: OutReason, settled_at: Duration) -> Out {
+    Out { id: id(n), name: format!("n{n}"), inc: inc(n), reason, settled_at }
 }
 
 pub struct One {
@@ -51,30 +82,14 @@ impl One {
 
     /// A view of n1, the DC, and n2.
     pub fn view(&mut self) {
-        let view = ViewId { epoch: 7, proposer: id(1), boot: 1 };
-        let member = |n: u8| Member {
-            id: id(n),
-            inc: inc(n),
-            name: format!("n{n}"),
-            born: ViewId::default(),
-            feature: "3.19.0".into(),
-            impaired: false,
-        };
-        self.give(ControllerEvent::View(Box::new(View {
-            id: view,
-            members: vec![member(1), member(2)],
-            joined: Vec::new(),
-            out: Vec::new(),
-            dc: id(1),
-            exclusive: true,
-            writable: true,
-            tie: false,
-            why: String::new(),
-            feature: "3.19.0".into(),
-            announce: false,
-            conflicts: Vec::new(),
-        })));
-        self.give(ControllerEvent::StatusComplete(view));
+        self.enter(view());
+    }
+
+    /// A view begins, and all is known.
+    pub fn enter(&mut self, view: View) {
+        let id = view.id;
+        self.give(ControllerEvent::View(Box::new(view)));
+        self.give(ControllerEvent::StatusComplete(id));
         self.give(ControllerEvent::Voided);
     }
 
