@@ -127,6 +127,14 @@ const KEPT: &[(u64, usize, Profile, World, u64, &str)] = &[
         60,
         "what was let go took the place of a result that nobody had seen, and the plan waited for it",
     ),
+    (
+        983_218,
+        6,
+        Profile::Hostile,
+        World::Whole,
+        60,
+        "two DCs ordered the same, and what became of the first order was taken for the answer to the second",
+    ),
 ];
 
 fn settings(seed: u64, nodes: usize, profile: Profile, seconds: u64) -> Settings {

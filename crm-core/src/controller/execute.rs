@@ -214,7 +214,8 @@ impl Controller {
                 message: Message::Done { key: key.clone(), ok: true, rc: rc::OK, reason: String::new() },
             });
         }
-        self.running.insert(operation_key, Running { key, fatal_start, answered: false });
+        let slot = slot(operation_key, request.interval_ms, &request.key);
+        self.running.insert(slot, Running { key, fatal_start, answered: false });
         out.push(ControllerAction::Submit(request));
     }
 
@@ -277,11 +278,11 @@ impl Controller {
             self.let_go_result(now, &result, out);
             return;
         }
-        let operation_key = result.operation_key();
+        let slot = slot(result.operation_key(), result.interval_ms, &result.key);
         let running = if result.status == OpStatus::Cancelled || result.interval_ms == 0 {
-            self.running.remove(&operation_key)
+            self.running.remove(&slot)
         } else {
-            let running = self.running.get_mut(&operation_key);
+            let running = self.running.get_mut(&slot);
             running.map(|r| std::mem::replace(r, Running { answered: true, ..r.clone() }))
         };
         self.say_result(&result, out);
@@ -322,7 +323,8 @@ impl Controller {
     /// resource, and nothing but the order that was given has changed.
     fn not_begun(&mut self, result: &OpResult, out: &mut Vec<ControllerAction>) {
         self.say_result(result, out);
-        if let Some(running) = self.running.remove(&result.operation_key()) {
+        let slot = slot(result.operation_key(), result.interval_ms, &result.key);
+        if let Some(running) = self.running.remove(&slot) {
             let reason = "Controller cannot attempt actions at this time".to_owned();
             self.answer_order(Message::Done { key: running.key, ok: false, rc: rc::ERROR, reason }, out);
         }
@@ -464,6 +466,12 @@ impl Controller {
     }
 }
 
+/// Under what an operation is remembered until it ends: its operation key, and the key of the order. Two DCs may have
+/// ordered the same, one after the other, and each waits for its own answer; a monitor that recurs is there once.
+pub(super) fn slot(operation_key: String, interval_ms: u64, key: &str) -> (String, String) {
+    (operation_key, if interval_ms == 0 { key.to_owned() } else { String::new() })
+}
+
 /// An operation that was ordered and has not ended.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Running {
@@ -479,5 +487,25 @@ fn show_ms(ms: u64) -> String {
         ms if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
         ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
         ms => format!("{ms}ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lrm::OpStatus;
+
+    use super::super::testing::{ORDER, One};
+
+    /// A DC and the one after it may have ordered the same: what becomes of one order says nothing about the other.
+    #[test]
+    fn each_of_two_orders_for_the_same_has_its_own_answer() {
+        let second = "7:2:0:02020202-0202-0202-0202-020202020202";
+        let mut member = One::new(2);
+        member.view();
+        member.running("start", ORDER);
+        member.running("start", second);
+        member.ended("start", ORDER);
+        member.reported("start", second, OpStatus::Invalid);
+        assert_eq!((member.refused(ORDER), member.refused(second)), (0, 1));
     }
 }

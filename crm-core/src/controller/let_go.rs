@@ -165,34 +165,21 @@ impl Controller {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    use super::super::ControllerEvent;
     use super::super::testing::{DEADTIME, ORDER, One};
-    use super::super::{ControllerEvent, execute::Running};
-    use super::*;
 
     /// The stop takes the place of the start's result: a plan that has not seen that one would wait for it.
     #[test]
     fn who_lets_go_tells_the_dc_that_what_it_ordered_is_over() {
         let mut member = One::new(2);
         member.view();
-        let key: Key = ORDER.parse().unwrap();
-        let running = Running { key: key.clone(), fatal_start: true, answered: false };
-        member.controller.running.insert("ip_start_0".into(), running);
+        member.running("start", ORDER);
         member.result();
         member.give(ControllerEvent::Carrier(false));
         member.now += DEADTIME / 2;
         member.give(ControllerEvent::Wake);
-        let told = |one: &One| {
-            let told = |a: &&ControllerAction| match a {
-                ControllerAction::Send { message: Message::Done { key: of, ok, .. }, .. } => {
-                    *of == key && !ok
-                }
-                _ => false,
-            };
-            one.done.iter().filter(told).count()
-        };
-        assert_eq!(told(&member), 0);
+        assert_eq!(member.refused(ORDER), 0);
         member.ended("stop", "3:-1:0:xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
-        assert_eq!(told(&member), 1);
+        assert_eq!(member.refused(ORDER), 1);
     }
 }

@@ -110,8 +110,8 @@ pub struct Controller {
     /// Part of our state may not be in the CIB: announce again at this time.
     repair: Option<Duration>,
     duty: Duty,
-    /// Operations of this node that were ordered and have not ended: operation key → transition key.
-    running: BTreeMap<String, Running>,
+    /// Operations of this node that were ordered and have not ended, see [`execute::slot`].
+    running: BTreeMap<(String, String), Running>,
     /// Orders whose results stand in the history, by resource: the last one, and those for monitors since.
     answered: BTreeMap<String, Vec<Key>>,
     /// Cancels that were ordered: what, and the key to confirm.
@@ -339,7 +339,8 @@ impl Controller {
         let mut status = self.duty.status();
         if !self.is_dc() {
             status.activity = if self.running.is_empty() { Activity::Idle } else { Activity::Executing };
-            status.running = self.running.keys().take(TransitionStatus::SHOWN).cloned().collect();
+            let keys = self.running.keys().map(|(operation, _)| operation.clone());
+            status.running = keys.take(TransitionStatus::SHOWN).collect();
             status.more = self.running.len() - status.running.len();
         } else if !self.complete {
             status.activity = Activity::Waiting;
@@ -506,7 +507,7 @@ impl Controller {
         if self.leaving == Leaving::Gone {
             return;
         }
-        for key in self.running.keys() {
+        for (key, _) in self.running.keys() {
             let text = format!("pending LRM operation at shutdown: {key}");
             out.push(ControllerAction::Log { level: Level::Error, target: CRMD, text });
         }

@@ -10,6 +10,7 @@ use ccm::seam::{Incarnation, NodeId, Stamp, ViewId};
 use cib::Cib;
 use lrm::{AgentRef, CallId, OpResult, OpStatus};
 
+use super::execute::{Running, slot};
 use super::{Controller, ControllerAction, ControllerConfig, ControllerEvent};
 use crate::message::Message;
 use crate::now::Now;
@@ -108,6 +109,10 @@ impl One {
 
     /// An operation for the resource `ip` has ended well.
     pub fn ended(&mut self, action: &str, key: &str) {
+        self.reported(action, key, OpStatus::Done);
+    }
+
+    pub fn reported(&mut self, action: &str, key: &str, status: OpStatus) {
         self.give(ControllerEvent::Reported(OpResult {
             call_id: CallId(3),
             rsc: "ip".into(),
@@ -116,7 +121,7 @@ impl One {
             interval_ms: 0,
             timeout_ms: 20_000,
             rc: 0,
-            status: OpStatus::Done,
+            status,
             expected_rc: 0,
             reason: String::new(),
             output: String::new(),
@@ -127,6 +132,23 @@ impl One {
             key: key.into(),
             params: Default::default(),
         }));
+    }
+
+    /// Answers that say that the order with this key is over, and was not carried out.
+    pub fn refused(&self, key: &str) -> usize {
+        let refused = |a: &&ControllerAction| match a {
+            ControllerAction::Send { message: Message::Done { key: of, ok, .. }, .. } => {
+                of.to_string() == key && !ok
+            }
+            _ => false,
+        };
+        self.done.iter().filter(refused).count()
+    }
+
+    /// An order for an operation of the resource `ip` is being carried out.
+    pub fn running(&mut self, action: &str, key: &str) {
+        let running = Running { key: key.parse().unwrap(), fatal_start: true, answered: false };
+        self.controller.running.insert(slot(format!("ip_{action}_0"), 0, key), running);
     }
 
     pub fn plans(&self) -> usize {
