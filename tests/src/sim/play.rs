@@ -430,8 +430,9 @@ impl Sim {
                 };
                 if matches!(action.as_str(), "off" | "reboot") {
                     self.reach("fence agent: power off");
+                    let ran = self.machines.get(victim).map(|m| m.agents.active.clone()).unwrap_or_default();
                     self.crash(victim)?;
-                    self.resources.power_taken(victim);
+                    self.resources.power_taken(victim, ran);
                     if action == "reboot" {
                         let later = Duration::from_millis(200 + self.chance.below(6000));
                         self.boots.push((self.now + later, victim));

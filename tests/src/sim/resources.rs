@@ -239,10 +239,10 @@ impl Resources {
         }
     }
 
-    /// Whether what begins here was ended at another member of the same view: `freeze` lets a side go on with what it
-    /// runs, and that is to move it too, off a node that leaves for example (Pacemaker 2.1.5 behaviour).
+    /// Whether what begins here was ended at another member of the same view, by its power if not otherwise: a side that
+    /// may go on with what it runs may move it too, off a node that leaves for example (Pacemaker 2.1.5 behaviour).
     fn moved(&mut self, to: usize, rsc: &str, action: &str) -> bool {
-        if self.policy != "freeze" {
+        if !self.may_recover(rsc, action) {
             return false;
         }
         let here = self.views.get(&to).map(|(view, _)| view.id);
@@ -265,10 +265,16 @@ impl Resources {
         self.fencing && votes * 2 > electorate.votes()
     }
 
-    /// The fencing device took the power of a machine.
-    pub fn power_taken(&mut self, target: usize) {
+    /// The fencing device took the power of a machine that ran this, some of it promoted.
+    pub fn power_taken(&mut self, target: usize, ran: BTreeMap<String, bool>) {
         self.powerless.insert(target);
         self.ordered.remove(&target);
+        for (rsc, promoted) in ran {
+            if promoted {
+                self.demoted.insert((target, rsc.clone()));
+            }
+            self.stopped.insert((target, rsc));
+        }
     }
 
     /// A view began at a node.
