@@ -23,6 +23,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    crm_core::policy::keep_memory();
     let mut words = std::env::args_os();
     let called_as = words.next().unwrap_or_default();
     let arguments: Vec<OsString> = words.collect();

@@ -46,6 +46,9 @@ pub fn parse_time(text: &str) -> Option<Duration> {
 
 /// Milliseconds of a number with a unit as [`parse_time`] reads it, up to 63 bits; `None` where it is none.
 pub fn parse_msec(text: &str) -> Option<i64> {
+    if let Some(ms) = usual_msec(text.as_bytes()) {
+        return Some(ms);
+    }
     let space = [' ', '\t', '\n', '\r', '\x0c'];
     let text = text.trim_start_matches(space);
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -65,6 +68,18 @@ pub fn parse_msec(text: &str) -> Option<i64> {
     // Only digits: what does not parse is too great.
     let value: i64 = whole.parse().unwrap_or(i64::MAX);
     Some(value.checked_mul(multiply).map_or(i64::MAX, |value| value / divide))
+}
+
+/// [`parse_msec`] of what nearly all of them are: some digits and `s`, `ms` or nothing.
+fn usual_msec(text: &[u8]) -> Option<i64> {
+    let digits = text.iter().take(12).take_while(|byte| byte.is_ascii_digit()).count();
+    let (number, unit) = text.split_at_checked(digits).filter(|(number, _)| !number.is_empty())?;
+    let value = number.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
+    match unit {
+        b"s" | b"" => Some(value * 1000),
+        b"ms" => Some(value),
+        _ => None,
+    }
 }
 
 /// Seconds of what follows the `P`. The reference takes a duration for a date, so that the first day and the
@@ -118,6 +133,11 @@ mod tests {
         for (text, ms) in [
             ("60s", Some(60_000)),
             ("60", Some(60_000)),
+            ("60ms", Some(60)),
+            ("60S", Some(60_000)),
+            ("60s ", Some(60_000)),
+            ("0000000000060s", Some(60_000)),
+            ("s", None),
             ("15min", Some(900_000)),
             ("10minutes", Some(600_000)),
             ("100msec", Some(100)),

@@ -27,7 +27,7 @@ mod words;
 
 pub use complaint::{Complaint, Complaints, Severity};
 pub use ledger::{Book, Ledger, NoLedger};
-pub use plan::{Plan, plan, plan_with};
+pub use plan::{Plan, keep_memory, plan, plan_with};
 
 /// What a plan depends on beside the CIB.
 #[derive(Debug, Clone, Default)]

@@ -81,6 +81,19 @@ pub fn plan_state_if<L: Ledger>(
     })
 }
 
+/// Bytes of a block that, freed once, keep the allocator from giving less than twice as much back to the system.
+const KEPT: usize = 4 << 20;
+
+/// For programs that plan often: what one plan needed stays with the process for the next one, up to some megabytes.
+///
+/// glibc gives free memory back to the system from a limit on that it derives from the largest block freed so far
+/// (mallopt(3), `M_TRIM_THRESHOLD`): 128 KiB at first, so that each plan would ask again, page by page, for what
+/// the one before had. A block that is freed untouched costs two calls and no memory. With other allocators it does
+/// nothing.
+pub fn keep_memory() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(KEPT)));
+}
+
 /// Bytes of stack for following colocations and orderings: each step of a chain is a few calls deep.
 const STACK: usize = 512 << 20;
 

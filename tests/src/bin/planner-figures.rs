@@ -19,7 +19,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clusters::{Cluster, Kind, Status};
-use crm_core::policy::{Situation, plan, simulate};
+use crm_core::policy::{Situation, keep_memory, plan, simulate};
 use everbeat_tests::binary;
 use everbeat_tests::spent::{self, Spent};
 use nix::time::ClockId;
@@ -162,6 +162,8 @@ fn used() -> io::Result<Duration> {
 
 /// Prints what reading, planning and executing on paper take of the processor in this process.
 fn time_plans(file: &Path) -> io::Result<()> {
+    // As the product does.
+    keep_memory();
     let text = std::fs::read_to_string(file)?;
     let situation = Situation { now: 1_700_100_000, ..Situation::default() };
     let (mut parses, mut plans, mut runs) = (Vec::new(), Vec::new(), Vec::new());

@@ -9,30 +9,33 @@ use crate::policy::state::rules::{self, Input, Notes};
 use crate::policy::state::status::discovery_word;
 use crate::policy::state::{Discovery, Location, Role, Variant};
 use crate::policy::values::{INFINITY, add_scores};
+use crate::policy::words;
 use cib::Element;
 
 impl<L: Ledger> Placer<'_, L> {
     /// One `rsc_location`.
     pub fn location(&mut self, e: &Element) {
         let id = e.id().unwrap_or("").to_owned();
-        if let Some(name) = e.attr("rsc") {
+        if let Some(name) = e.value(words::RSC) {
             match self.s.named(name) {
-                Named::Resource(r) => self.location_of(e, r, e.attr("role"), e.attr("score"), &[]),
+                Named::Resource(r) => {
+                    self.location_of(e, r, e.value(words::ROLE), e.value(words::SCORE), &[])
+                }
                 Named::Many(names) => {
                     for r in self.s.members_of(name, &names) {
-                        self.location_of(e, r, e.attr("role"), e.attr("score"), &[]);
+                        self.location_of(e, r, e.value(words::ROLE), e.value(words::SCORE), &[]);
                     }
                 }
                 Named::Nothing => self.s.unknown_name(&id, name),
             }
         }
-        if let Some(text) = e.attr("rsc-pattern") {
+        if let Some(text) = e.value(words::RSC_PATTERN) {
             self.pattern_location(e, &id, text);
         }
-        if e.attr("rsc").is_none() && e.attr("rsc-pattern").is_none() {
+        if e.value(words::RSC).is_none() && e.value(words::RSC_PATTERN).is_none() {
             for set in self.s.resource_sets(e) {
-                let role = set.role.as_deref().or(e.attr("role"));
-                let score = set.score.as_deref().or(e.attr("score"));
+                let role = set.role.as_deref().or(e.value(words::ROLE));
+                let score = set.score.as_deref().or(e.value(words::SCORE));
                 for r in self.s.members_or_complaint(&set) {
                     self.location_of(e, r, role, score, &[]);
                 }
@@ -58,8 +61,10 @@ impl<L: Ledger> Placer<'_, L> {
         };
         for r in self.s.top.clone() {
             match pattern.search(&self.s[r].id) {
-                Some(groups) if !inverted => self.location_of(e, r, e.attr("role"), e.attr("score"), &groups),
-                None if inverted => self.location_of(e, r, e.attr("role"), e.attr("score"), &[]),
+                Some(groups) if !inverted => {
+                    self.location_of(e, r, e.value(words::ROLE), e.value(words::SCORE), &groups)
+                }
+                None if inverted => self.location_of(e, r, e.value(words::ROLE), e.value(words::SCORE), &[]),
                 _ => {}
             }
         }
@@ -74,7 +79,7 @@ impl<L: Ledger> Placer<'_, L> {
         matches: &[String],
     ) {
         let id = e.id().unwrap_or("").to_owned();
-        let discovery = match e.attr("resource-discovery") {
+        let discovery = match e.value(words::RESOURCE_DISCOVERY) {
             None => Discovery::Always,
             Some(word) => discovery_word(word).unwrap_or_else(|| {
                 self.s.complaints.error(
@@ -99,7 +104,7 @@ impl<L: Ledger> Placer<'_, L> {
             Some(x @ (Role::Stopped | Role::Promoted)) => x,
             Some(_) => Role::Unknown,
         };
-        if let (Some(node), Some(score)) = (e.attr("node"), score) {
+        if let (Some(node), Some(score)) = (e.value(words::NODE), score) {
             let score = self.s.score(Some(score));
             let Some(n) = self.s.node_by_name(node) else { return };
             self.new_location(Location {
@@ -143,7 +148,7 @@ impl<L: Ledger> Placer<'_, L> {
     ) {
         let rule_id = rule.id().unwrap_or("").to_owned();
         // The role of the constraint around it says nothing (Pacemaker 2.1.5 behaviour).
-        let filter = match rule.attr("role") {
+        let filter = match rule.value(words::ROLE) {
             None => Role::Unknown,
             Some(text) => match Role::parse(text) {
                 Role::Unknown => {
@@ -158,11 +163,11 @@ impl<L: Ledger> Placer<'_, L> {
                 role => role,
             },
         };
-        let score_attribute = match (rule.attr("score"), rule.attr("score-attribute")) {
+        let score_attribute = match (rule.value(words::SCORE), rule.value(words::SCORE_ATTRIBUTE)) {
             (None, Some(a)) => Some(rules::expand_matches(a, matches).into_owned()),
             _ => None,
         };
-        let fixed = match (rule.attr("score"), &score_attribute) {
+        let fixed = match (rule.value(words::SCORE), &score_attribute) {
             (Some(s), _) => self.s.score(Some(s)),
             (None, Some(_)) => 0,
             (None, None) => {
@@ -174,7 +179,7 @@ impl<L: Ledger> Placer<'_, L> {
                 0
             }
         };
-        let or = rule.attr("boolean-op").is_some_and(|b| b.eq_ignore_ascii_case("or"));
+        let or = rule.value(words::BOOLEAN_OP).is_some_and(|b| b.eq_ignore_ascii_case("or"));
         let mut notes = Notes::default();
         let mut nodes = Vec::new();
         let root = self.s.root.clone();

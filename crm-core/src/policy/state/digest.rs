@@ -188,7 +188,7 @@ impl State {
 
     /// Compares a history entry with the configuration of today.
     pub fn compare_digest(&mut self, r: ResourceIx, node: NodeIx, entry: &Element) -> DigestMatch {
-        let interval = values::history_ms(entry.attr("interval"));
+        let interval = values::history_ms(entry.value(words::INTERVAL));
         self.compare_digest_of(r, node, entry, interval)
     }
 

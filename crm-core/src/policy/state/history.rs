@@ -92,7 +92,7 @@ impl<L: Ledger> Builder<'_, L> {
             }
         }
         for r in fillers {
-            let Some(name) = self.s[r].xml.attr("container").map(str::to_owned) else { continue };
+            let Some(name) = self.s[r].xml.value(words::CONTAINER).map(str::to_owned) else { continue };
             let Some(host) = self.s.find(&name) else { continue };
             if self.s[r].container.is_none() {
                 self.s[r].container = Some(host);
@@ -242,7 +242,7 @@ impl<L: Ledger> Builder<'_, L> {
             self.link_connection(r);
             self.s[n].shutdown = true;
         }
-        if xml.attr("container").is_some() {
+        if xml.value(words::CONTAINER).is_some() {
             self.s[r].flags.orphan_container_filler = true;
         }
         if self.s.options.stop_orphan_resources {

@@ -170,7 +170,7 @@ impl Entry<'_> {
     }
 
     fn exit_reason(&self) -> &str {
-        self.op.attr("exit-reason").unwrap_or("")
+        self.op.value(words::EXIT_REASON).unwrap_or("")
     }
 }
 
@@ -306,7 +306,7 @@ impl<L: Ledger> Builder<'_, L> {
             }
             "promote" => self.s[r].role = Role::Promoted,
             "migrate_to" if self.s[n].unclean => {
-                let target = e.op.attr("migrate_target").and_then(|t| self.s.node_by_name(t));
+                let target = e.op.value(words::MIGRATE_TARGET).and_then(|t| self.s.node_by_name(t));
                 if let Some(t) = target {
                     self.require_stop(r, t);
                 }
@@ -333,7 +333,7 @@ impl<L: Ledger> Builder<'_, L> {
                     "Pretending failed {} ({}{sep}{reason}) of {id} on {node} at {} succeeded",
                     e.task,
                     rc_text(e.rc),
-                    e.op.attr("last-rc-change").unwrap_or("unknown time"),
+                    e.op.value(words::LAST_RC_CHANGE).unwrap_or("unknown time"),
                 ),
             );
             self.success(n, r, e, e.expected, false, failure);
@@ -551,7 +551,7 @@ impl<L: Ledger> Builder<'_, L> {
                 format!(
                     "Unexpected result ({}{sep}{reason}) was recorded for {what} of {id} on {node} at {}",
                     rc_text(e.rc),
-                    e.op.attr("last-rc-change").unwrap_or("unknown time"),
+                    e.op.value(words::LAST_RC_CHANGE).unwrap_or("unknown time"),
                 ),
             );
             self.record_failed(n, r, e.op);
@@ -605,8 +605,8 @@ impl<L: Ledger> Builder<'_, L> {
         if !self.s[n].online {
             return;
         }
-        let key = op.attr("operation_key");
-        if self.s.failed_ops.iter().any(|f| f.node == n && f.op.attr("operation_key") == key) {
+        let key = op.value(words::OPERATION_KEY);
+        if self.s.failed_ops.iter().any(|f| f.node == n && f.op.value(words::OPERATION_KEY) == key) {
             return;
         }
         let resource = self.s[r].id.clone();

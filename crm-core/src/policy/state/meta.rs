@@ -58,8 +58,11 @@ impl<L: Ledger> Builder<'_, L> {
             table.insert(name, value);
         }
         let mut input = Input::new(&self.s.root, self.s.moment());
-        input.agent =
-            Some((xml.attr("class").unwrap_or(""), xml.attr("provider"), xml.attr("type").unwrap_or("")));
+        input.agent = Some((
+            xml.value(words::CLASS).unwrap_or(""),
+            xml.value(words::PROVIDER),
+            xml.value(words::TYPE).unwrap_or(""),
+        ));
         let health = &self.s.options.health;
         nvpairs::unpack(&xml, words::META_ATTRIBUTES, &input, health, Mode::Keep, &mut table, &mut notes);
         let mut at = self.s[r].parent;
@@ -115,7 +118,7 @@ impl<L: Ledger> Builder<'_, L> {
             ..Flags::default()
         };
         f.is_connection = is_connection_agent(&rsc.xml);
-        f.fence_device = rsc.xml.attr("class").is_some_and(|c| c.eq_ignore_ascii_case("stonith"));
+        f.fence_device = rsc.xml.value(words::CLASS).is_some_and(|c| c.eq_ignore_ascii_case("stonith"));
         f.notify = values::is_true(said.notify);
         f.promotable =
             parent_promotable || is_clone && (rsc.xml.name() == "master" || values::is_true(said.promotable));

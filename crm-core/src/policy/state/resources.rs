@@ -86,7 +86,7 @@ impl State {
     pub(super) fn parameters_can_vary(&self, r: ResourceIx) -> bool {
         let sets_vary = |e: &Element| {
             e.children_named("instance_attributes")
-                .any(|s| s.attr("id-ref").is_some() || s.child("rule").is_some())
+                .any(|s| s.value(words::ID_REF).is_some() || s.child("rule").is_some())
         };
         let mut at = Some(r);
         while let Some(ix) = at {
@@ -173,7 +173,7 @@ impl<L: Ledger> Builder<'_, L> {
         let _ = base;
         let xml = self.expand_template(e)?;
         let base = xml.id().unwrap_or("").to_owned();
-        let id = match xml.attr("clone") {
+        let id = match xml.value(words::CLONE) {
             Some(number) => format!("{base}:{number}"),
             None => base,
         };
@@ -291,7 +291,7 @@ impl<L: Ledger> Builder<'_, L> {
         let colocated = !off(self, "collocated", "group-collocated");
         self.s[r].kind = Kind::Group { colocated, ordered };
         let xml = self.s[r].xml.clone();
-        let number = xml.attr("clone");
+        let number = xml.value(words::CLONE);
         for member in xml.children_named("primitive") {
             let member = match number {
                 Some(n) => member.clone().with_attr("clone", n),

@@ -104,7 +104,7 @@ fn evaluate_nested(rule: &Element, input: &Input<'_>, notes: &mut Notes, depth: 
         return false; // a rule that refers to itself
     }
     let Some(rule) = expand(input.root, rule, notes) else { return true };
-    let or = rule.attr("boolean-op").is_some_and(|b| b.eq_ignore_ascii_case("or"));
+    let or = rule.value(words::BOOLEAN_OP).is_some_and(|b| b.eq_ignore_ascii_case("or"));
     let mut empty = true;
     for e in rule.children() {
         empty = false;
@@ -133,17 +133,17 @@ fn evaluate_nested(rule: &Element, input: &Input<'_>, notes: &mut Notes, depth: 
 
 fn rsc_expression(e: &Element, input: &Input<'_>) -> bool {
     let Some((class, provider, agent)) = input.agent else { return false };
-    e.attr("class").is_none_or(|c| c == class)
-        && e.attr("provider") == provider
-        && e.attr("type").is_none_or(|t| t == agent)
+    e.value(words::CLASS).is_none_or(|c| c == class)
+        && e.value(words::PROVIDER) == provider
+        && e.value(words::TYPE).is_none_or(|t| t == agent)
 }
 
 fn op_expression(e: &Element, input: &Input<'_>) -> bool {
     let Some((name, interval)) = input.operation else { return false };
-    if e.attr("name") != Some(name) {
+    if e.value(words::NAME) != Some(name) {
         return false;
     }
-    match e.attr("interval") {
+    match e.value(words::INTERVAL) {
         None => true,
         Some(text) => match values::parse_duration_ms(text) {
             Some(ms) => ms == u64::from(interval),
@@ -154,8 +154,8 @@ fn op_expression(e: &Element, input: &Input<'_>) -> bool {
 
 fn expression(e: &Element, input: &Input<'_>, notes: &mut Notes) -> bool {
     let id = e.id().unwrap_or("");
-    let operation = e.attr("operation");
-    let Some(attribute) = e.attr("attribute") else {
+    let operation = e.value(words::OPERATION);
+    let Some(attribute) = e.value(words::ATTRIBUTE) else {
         notes.complaints.error(
             "expression-attribute",
             id,
@@ -172,13 +172,13 @@ fn expression(e: &Element, input: &Input<'_>, notes: &mut Notes) -> bool {
         return false;
     };
     if attribute == "#role" {
-        return role_expression(operation, e.attr("value"), input.role);
+        return role_expression(operation, e.value(words::VALUE), input.role);
     }
     let Some(node) = input.node else { return false };
     let attribute = expand_matches(attribute, input.matches);
     let left = node.get(attribute.as_ref()).map(Text::as_str);
-    let right = e.attr("value").filter(|v| !v.is_empty());
-    let right = match (e.attr("value-source"), right) {
+    let right = e.value(words::VALUE).filter(|v| !v.is_empty());
+    let right = match (e.value(words::VALUE_SOURCE), right) {
         (Some(s), Some(v)) if s.eq_ignore_ascii_case("param") => match input.params {
             Some(table) => table.get(v).map(Text::as_str),
             None => Some(v),
@@ -196,7 +196,7 @@ fn expression(e: &Element, input: &Input<'_>, notes: &mut Notes) -> bool {
     }
     let equality = matches!(operation, "eq" | "ne");
     let order = match (left, right) {
-        (Some(l), Some(r)) => Some(compare(l, r, e.attr("type"), equality)),
+        (Some(l), Some(r)) => Some(compare(l, r, e.value(words::TYPE), equality)),
         (None, None) if equality => Some(Ordering::Equal),
         _ => None,
     };
@@ -302,7 +302,7 @@ fn date_expression(e: &Element, input: &Input<'_>, notes: &mut Notes) -> bool {
         end = Some(plus_duration(s, d));
     }
     let t = now.epoch;
-    match e.attr("operation").unwrap_or("in_range") {
+    match e.value(words::OPERATION).unwrap_or("in_range") {
         op if op.eq_ignore_ascii_case("in_range") => {
             if start.is_none() && end.is_none() {
                 return false;

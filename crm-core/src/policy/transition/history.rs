@@ -153,7 +153,7 @@ impl Work<'_> {
     pub fn check_deferred_parameters(&mut self) {
         for check in std::mem::take(&mut self.deferred) {
             let Deferred { resource, node, entry } = check;
-            let interval = values::history_ms(entry.attr("interval"));
+            let interval = values::history_ms(entry.value(words::INTERVAL));
             if self.parameters_changed(resource, node, &entry, interval)
                 && self.st.fail_count(node, resource, true, false, None).count != 0
             {
@@ -229,7 +229,7 @@ impl Work<'_> {
             task.as_str(),
             self.st[r].id,
             self.st[node].name,
-            op.attr("transition-magic").unwrap_or("(null)")
+            op.value(words::TRANSITION_MAGIC).unwrap_or("(null)")
         );
         self.st.remarks.push(remark);
     }
@@ -277,7 +277,8 @@ impl Work<'_> {
     ) {
         let cancel = self.cancel_action(r, task, interval, node);
         // Two entries may have run it: the first that is found names the call.
-        if let Some(call) = op.attr("call-id").filter(|_| self.actions[cancel].meta.get("call-id").is_none())
+        if let Some(call) =
+            op.value(words::CALL_ID).filter(|_| self.actions[cancel].meta.get("call-id").is_none())
         {
             self.actions[cancel].meta.set("call-id", call);
         }

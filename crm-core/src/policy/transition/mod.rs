@@ -70,7 +70,8 @@ pub struct Work<'s> {
 impl<'s> Work<'s> {
     pub fn new(st: &'s mut State) -> Self {
         Work {
-            actions: Actions::with_capacity(3 * st.resources.len()),
+            // Where nothing is probed, somewhat more than three for each.
+            actions: Actions::with_capacity(7 * st.resources.len() / 2),
             st,
             notifications: BTreeMap::new(),
             operations: Operations::default(),
