@@ -37,6 +37,10 @@ fn parse() -> Result<Arguments, String> {
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
+            "--help" | "-h" => {
+                println!("{USAGE}");
+                std::process::exit(0);
+            }
             "--no-shrink" => a.no_shrink = true,
             "--coverage" => a.coverage = true,
             "--seeds" | "--keep" | "--file" | "--print" => {
