@@ -55,6 +55,19 @@ pub fn constraints(
     situation: &Situation,
     resource: Option<&str>,
 ) -> Result<Vec<Reading>, super::Unknown> {
+    constraints_telling(cib, situation, resource, &mut |_| {})
+}
+
+/// [`constraints`]; `tell` hears, in words, what is being done: thousands of constraints take minutes.
+///
+/// # Errors
+/// There is no such resource.
+pub fn constraints_telling(
+    cib: &Cib,
+    situation: &Situation,
+    resource: Option<&str>,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Vec<Reading>, super::Unknown> {
     let scene = Scene::new(cib, situation);
     let wanted = match resource {
         Some(id) => Some(scene.find(id).ok_or_else(|| super::Unknown::Resource(id.to_owned()))?),
@@ -65,7 +78,7 @@ pub fn constraints(
     let concerned: Vec<&Element> =
         elements.iter().filter(|e| near.as_ref().is_none_or(|near| scene.concerns(e, near))).collect();
     let orders = scene.order_pairs(&elements);
-    let lints = lint::lint(&scene, &elements, &concerned, &orders);
+    let lints = lint::lint(&scene, &elements, &concerned, &orders, tell);
     let readings = concerned.iter().zip(lints).map(|(e, lints)| Reading {
         id: e.id().unwrap_or_default().to_owned(),
         kind: kind(e),

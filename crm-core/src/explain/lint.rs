@@ -32,12 +32,13 @@ const MANY: usize = 100;
 const SITUATIONS: usize = 10;
 
 /// What there is to say about each of some constraints, in their order; `all` are the configured ones, `orders` the pairs
-/// of those that order.
+/// of those that order. `tell` hears what is being done.
 pub(super) fn lint(
     scene: &Scene,
     all: &[Element],
     constraints: &[&Element],
     orders: &BTreeMap<String, Vec<OrderPair>>,
+    tell: &mut dyn FnMut(&str),
 ) -> Vec<Vec<Fact>> {
     let mut out: Vec<Vec<Fact>> = constraints.iter().map(|_| Vec::new()).collect();
     let homes = Neighbourhoods::new(scene, all, orders);
@@ -60,8 +61,10 @@ pub(super) fn lint(
     let said = |facts: &[Fact]| facts.iter().any(|f| matches!(f.code, "ignored" | "circular"));
     let open: Vec<&str> =
         constraints.iter().zip(&out).filter(|(_, facts)| !said(facts)).filter_map(|(e, _)| e.id()).collect();
-    let found = effects(scene, &homes, &open, all.len());
+    let found = effects(scene, &homes, &open, all.len(), tell);
+    tell("constraints without effect that others prop up");
     let propped = propped(scene, &homes, &strength, &found.never);
+    tell("orderings in whose place another one stands");
     let overruled = overruled(scene, &homes, all, &open, orders, || situations(scene, all.len()));
     for (e, facts) in constraints.iter().zip(&mut out) {
         let id = e.id().unwrap_or_default();
@@ -81,6 +84,7 @@ pub(super) fn lint(
             ));
         }
     }
+    tell("constraints that contradict each other");
     contradictions(scene, all, constraints, &homes, &mut out);
     out
 }
@@ -96,7 +100,13 @@ struct Effects {
 }
 
 /// Leaves constraints out of the plan of one situation after the other, as long as there are any without effect so far.
-fn effects(scene: &Scene, homes: &Neighbourhoods, ids: &[&str], all: usize) -> Effects {
+fn effects(
+    scene: &Scene,
+    homes: &Neighbourhoods,
+    ids: &[&str],
+    all: usize,
+    tell: &mut dyn FnMut(&str),
+) -> Effects {
     let situations = situations(scene, all);
     let mut found = Effects { now: BTreeSet::new(), never: BTreeSet::new(), situations: situations.len() };
     let mut idle: BTreeSet<&str> = ids.iter().copied().collect();
@@ -106,6 +116,11 @@ fn effects(scene: &Scene, homes: &Neighbourhoods, ids: &[&str], all: usize) -> E
             break;
         }
         tried += 1;
+        tell(&format!(
+            "situation {tried} of {}: {} without effect so far",
+            found.situations,
+            words::count(i64::try_from(idle.len()).unwrap_or(0), "constraint", "constraints")
+        ));
         let Some(mut trial) = Trial::new(document, &scene.situation, homes) else { continue };
         let asked: Vec<&str> = ids.iter().copied().filter(|id| idle.contains(id)).collect();
         idle = trial.idle(&asked);
@@ -361,7 +376,7 @@ fn contradictions(
     let asked = all.iter().filter_map(Element::id).filter(|id| homes.reaches(id, &near));
     let mut guilty: BTreeMap<&String, Vec<String>> = BTreeMap::new();
     for layer in homes.one_of_each(asked) {
-        let (without, _) = fresh.without(&layer);
+        let without = fresh.without(&layer);
         let after = Outcome::of(&without);
         for (resource, shown, home) in &idle {
             if after.nodes(resource).is_empty() {

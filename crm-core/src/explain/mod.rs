@@ -29,7 +29,7 @@ mod why;
 mod words;
 
 pub use cause::Cause;
-pub use constraints::{Reading, constraints};
+pub use constraints::{Reading, constraints, constraints_telling};
 pub use fact::Fact;
 pub use reasons::internal as is_internal;
 pub use remedy::{Remedy, Suggestion};
