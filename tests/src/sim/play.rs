@@ -167,6 +167,8 @@ impl Sim {
     /// may have taken that away.
     fn gather(&mut self) -> Result<bool, Violation> {
         let mut since = self.now;
+        // Who stood still until now has not noticed yet that its view is old.
+        self.until(since + DEADTIME, &|_| false)?;
         for _ in 0..60 {
             let outside = self.outside();
             if !outside.is_empty() {
