@@ -11,10 +11,9 @@
 //! different without all of them, nothing is without one. So a neighbourhood that comes to the same shows that all its
 //! constraints that were left out are idle, and one that does not, that the one is not, if it was one.
 //!
-//! A resource that would go elsewhere is put where it was before, so that the next one finds what it found then: the first
-//! one of a neighbourhood that would is the doing of the constraint of that neighbourhood, for without that one alone
-//! nothing would have been different until then. Such constraints are put aside, and the others are left out again. Where
-//! more than that binds neighbourhoods (guests, capacities), each constraint is left out by itself.
+//! If the assignment differs, the first resource that goes elsewhere is the doing of its own constraint, for until then
+//! nothing was different; that one is put aside, and the others are left out again. Where more than that binds
+//! neighbourhoods (guests, capacities), each constraint is left out by itself.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,63 +28,20 @@ use crate::policy::ix::{ActionIx, NodeIx, ResourceIx};
 use crate::policy::ledger::{Change, Ledger, Source};
 use crate::policy::plan::{plan_state, plan_state_if};
 use crate::policy::state::build::build;
-use crate::policy::state::{Assigned, Placement, State};
+use crate::policy::state::{Placement, State};
 use crate::policy::{Plan, Situation};
 
-/// Notes who was assigned where, in order; and may play a course again.
+/// Notes who was assigned where, in order.
 #[derive(Debug, Default)]
-struct Course<'a> {
-    taken: Way,
-    /// The course that is played again.
-    again: Option<&'a [(ResourceIx, Option<Assigned>)]>,
-    /// Resources that would have gone elsewhere.
-    strayed: Vec<ResourceIx>,
-    /// Another resource had its turn than then.
-    lost: bool,
-}
+struct Course(Assigned);
 
-/// Who was assigned where, in order.
-type Way = Vec<(ResourceIx, Option<Assigned>)>;
-
-fn node_of(target: Option<Assigned>) -> Option<NodeIx> {
-    target.map(|assigned| assigned.node)
-}
-
-impl<'a> Course<'a> {
-    fn again(way: &'a [(ResourceIx, Option<Assigned>)]) -> Self {
-        Course { again: Some(way), ..Course::default() }
-    }
-
-    /// Whether it went the way that was to be played again, by itself.
-    fn kept(&self) -> bool {
-        let whole = self.again.is_none_or(|way| way.len() == self.taken.len());
-        whole && !self.lost && self.strayed.is_empty()
-    }
-}
-
-impl Ledger for Course<'_> {
+impl Ledger for Course {
     const KEEPS: bool = false;
 
     fn note(&mut self, _: ResourceIx, _: NodeIx, _: Change, _: Source<'_>) {}
 
-    fn instead(&mut self, resource: ResourceIx, target: Option<Assigned>) -> Option<Assigned> {
-        let then = self.again.filter(|_| !self.lost).map(|way| way.get(self.taken.len()));
-        let target = match then {
-            None => target,
-            Some(Some((other, then))) if *other == resource => match node_of(*then) == node_of(target) {
-                true => target,
-                false => {
-                    self.strayed.push(resource);
-                    *then
-                }
-            },
-            Some(_) => {
-                self.lost = true;
-                target
-            }
-        };
-        self.taken.push((resource, target));
-        target
+    fn assigned(&mut self, resource: ResourceIx, node: Option<NodeIx>) {
+        self.0.push((resource, node));
     }
 }
 
@@ -277,6 +233,9 @@ impl Neighbourhoods {
     }
 }
 
+/// Who was assigned where, in order.
+type Assigned = Vec<(ResourceIx, Option<NodeIx>)>;
+
 /// What a plan comes to, neighbourhood by neighbourhood: two digests of each line, sorted.
 type Parts = BTreeMap<Option<ResourceIx>, Vec<(u64, u64)>>;
 
@@ -327,7 +286,7 @@ pub(super) struct Trial<'a> {
     start: State,
     pub plan: Plan,
     homes: &'a Neighbourhoods,
-    course: Way,
+    course: Assigned,
     parts: Parts,
     /// Nodes are chosen without regard to what they have already.
     by_name: bool,
@@ -343,13 +302,13 @@ impl<'a> Trial<'a> {
         let plan = plan_state(start.clone(), &mut course);
         let parts = parts(&plan, homes);
         let by_name = start.options.placement == Placement::Minimal;
-        Some(Trial { cib, start, plan, homes, course: course.taken, parts, by_name, plans: 1 })
+        Some(Trial { cib, start, plan, homes, course: course.0, parts, by_name, plans: 1 })
     }
 
-    /// The plan without some constraints.
-    pub(super) fn without(&mut self, ids: &[&str]) -> Plan {
+    /// The plan without some constraints, and in which order it assigned what.
+    pub(super) fn without(&mut self, ids: &[&str]) -> (Plan, Assigned) {
         let document = self.document_without(ids);
-        self.of(document).0
+        self.of(document)
     }
 
     fn document_without(&self, ids: &[&str]) -> Element {
@@ -362,13 +321,11 @@ impl<'a> Trial<'a> {
         document
     }
 
-    /// The plan with other constraints, or in another order; and whether it assigned all as before.
-    fn of(&mut self, document: Element) -> (Plan, bool) {
+    /// The plan with other constraints, or in another order.
+    fn of(&mut self, document: Element) -> (Plan, Assigned) {
         let state = self.state_of(document);
         let mut course = Course::default();
-        let plan = plan_state(state, &mut course);
-        let nodes = |way: &Way| -> Vec<_> { way.iter().map(|(r, target)| (*r, node_of(*target))).collect() };
-        (plan, nodes(&course.taken) == nodes(&self.course))
+        (plan_state(state, &mut course), course.0)
     }
 
     fn state_of(&mut self, document: Element) -> State {
@@ -379,13 +336,14 @@ impl<'a> Trial<'a> {
         state
     }
 
-    /// [`Trial::without`] for several constraints; or, where nodes are chosen for what they have already and some resources
-    /// go elsewhere, these.
-    fn without_several(&mut self, ids: &[&str]) -> Result<Plan, Vec<ResourceIx>> {
+    /// [`Trial::without`] for several constraints: without a plan where the assignment says all there is to know, which
+    /// is where it differs and nodes are chosen for what they have already.
+    fn without_several(&mut self, ids: &[&str]) -> (Option<Plan>, Assigned) {
         let state = self.state_of(self.document_without(ids));
-        let mut course = if self.by_name { Course::default() } else { Course::again(&self.course) };
-        let plan = plan_state_if(state, &mut course, |now| now.kept());
-        plan.ok_or(course.strayed)
+        let mut course = Course::default();
+        let (by_name, before) = (self.by_name, &self.course);
+        let plan = plan_state_if(state, &mut course, |now| by_name || now.0 == *before);
+        (plan, course.0)
     }
 
     /// Those of some constraints, each of another neighbourhood, with which `edit` does something that matters.
@@ -396,7 +354,7 @@ impl<'a> Trial<'a> {
     ) -> BTreeSet<&'b str> {
         let mut document = self.cib.root().clone();
         edit(&mut document, ids);
-        let (plan, kept) = self.of(document);
+        let (plan, course) = self.of(document);
         let now = parts(&plan, self.homes);
         if now == self.parts {
             return BTreeSet::new();
@@ -410,7 +368,7 @@ impl<'a> Trial<'a> {
             .keys()
             .chain(self.parts.keys())
             .any(|home| (home.is_none() || !theirs.contains(home)) && changed(home));
-        if leaks || !(self.by_name || kept) {
+        if leaks || !(self.by_name || course == self.course) {
             let (one, other) = ids.split_at(ids.len() / 2);
             let mut found = self.differing(one, edit);
             found.extend(self.differing(other, edit));
@@ -421,7 +379,7 @@ impl<'a> Trial<'a> {
 
     /// Whether nothing is different without all of them.
     pub(super) fn same_without(&mut self, ids: &[&str]) -> bool {
-        let plan = self.without(ids);
+        let (plan, _) = self.without(ids);
         parts(&plan, self.homes) == self.parts
     }
 
@@ -442,21 +400,21 @@ impl<'a> Trial<'a> {
                 }
                 return;
             }
-            let culprits: BTreeSet<Turn> = match self.without_several(&layer) {
-                Ok(plan) => {
-                    let parts = parts(&plan, self.homes);
-                    if let Some(doubtful) = self.settled(&layer, &parts, idle) {
-                        doubtful.into_iter().for_each(|some| self.idle_of_layer(some, idle));
-                        return;
-                    }
-                    BTreeSet::new()
-                }
-                Err(strayed) => {
-                    strayed.iter().filter_map(|r| self.homes.placed.of(*r)).map(Turn::Places).collect()
-                }
-            };
+            let (plan, course) = self.without_several(&layer);
+            let now = plan.map(|plan| parts(&plan, self.homes));
+            if let Some(parts) = now
+                && let Some(doubtful) = self.settled(&layer, &parts, idle)
+            {
+                doubtful.into_iter().for_each(|some| self.idle_of_layer(some, idle));
+                return;
+            }
+            let parting = self.course.iter().zip(&course).find(|(a, b)| a != b).map(|(a, b)| (a.0, b.0));
+            let culprit = parting
+                .filter(|(a, b)| a == b && !self.by_name)
+                .and_then(|(r, _)| self.homes.placed.of(r))
+                .map(Turn::Places);
             let before = layer.len();
-            layer.retain(|id| !culprits.contains(&self.homes.turn(id)));
+            layer.retain(|id| Some(self.homes.turn(id)) != culprit);
             if layer.len() == before {
                 let second = layer.split_off(before / 2);
                 self.idle_of_layer(second, idle);
@@ -539,21 +497,5 @@ mod tests {
             }
         }
         assert!(saved > 0, "no plan was saved");
-    }
-
-    /// However many resources go elsewhere without their constraints, one more plan shows all of them.
-    #[test]
-    fn all_that_go_elsewhere_are_found_at_once() {
-        let (kind, status) = (Kind::Primitives, Status::Fresh);
-        let cluster = Cluster { nodes: 8, resources: 200, kind, status, probed: false, seed: 1 };
-        let cib = Cib::parse(&clusters::cib(cluster)).unwrap();
-        let situation = Situation { now: 1_700_100_000, ..Situation::default() };
-        let scene = Scene::new(&cib, &situation);
-        let all = scene.constraint_elements();
-        let homes = Neighbourhoods::new(&scene, &all, &BTreeMap::new());
-        let ids: Vec<&str> = all.iter().filter_map(Element::id).collect();
-        let mut trial = Trial::new(cib.root().clone(), &situation, &homes).unwrap();
-        let needed = ids.len() - trial.idle(&ids).len();
-        assert!(needed > 20 && trial.plans <= 4, "{needed} constraints matter, {} plans", trial.plans);
     }
 }

@@ -376,7 +376,7 @@ fn contradictions(
     let asked = all.iter().filter_map(Element::id).filter(|id| homes.reaches(id, &near));
     let mut guilty: BTreeMap<&String, Vec<String>> = BTreeMap::new();
     for layer in homes.one_of_each(asked) {
-        let without = fresh.without(&layer);
+        let (without, _) = fresh.without(&layer);
         let after = Outcome::of(&without);
         for (resource, shown, home) in &idle {
             if after.nodes(resource).is_empty() {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::state::{Assigned, NodeIx, ResourceIx};
+use super::state::{NodeIx, ResourceIx};
 use super::values::{INFINITY, add_scores};
 
 /// What changed a score; names are borrowed while a plan is made, and owned where they are kept.
@@ -169,11 +169,6 @@ pub trait Ledger: Default + Send {
     fn shown(&mut self, _resource: ResourceIx, _node: NodeIx, _score: i32) {}
     /// `resource` got `chosen`, and this is what decided against `other`.
     fn choice(&mut self, _resource: ResourceIx, _chosen: NodeIx, _other: NodeIx, _step: Step) {}
-    /// `resource` is to have this node, or none; the answer is what it gets. Whoever plays a course again that another plan
-    /// took answers with that of it.
-    fn instead(&mut self, _resource: ResourceIx, target: Option<Assigned>) -> Option<Assigned> {
-        target
-    }
     /// `resource` has its node now, or is left without one.
     fn assigned(&mut self, _resource: ResourceIx, _node: Option<NodeIx>) {}
 }

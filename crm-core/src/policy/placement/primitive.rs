@@ -123,7 +123,6 @@ impl<L: Ledger> Placer<'_, L> {
             return any;
         }
         let mut target = target;
-        let role = self.s[r].next_role;
         if let Some(a) = target.filter(|_| !force) {
             let usable =
                 a.score >= 0 && (self.s.available_with(a.node, a.score) || self.s.is_guest_node(a.node));
@@ -131,12 +130,6 @@ impl<L: Ledger> Placer<'_, L> {
                 self.s[r].next_role = Role::Stopped;
                 target = None;
             }
-        }
-        let own = target;
-        target = self.ledger.instead(r, own);
-        if own.is_none() && target.is_some() {
-            // As if it had found its node by itself.
-            self.s[r].next_role = role;
         }
         self.unassign(r);
         self.s[r].flags.provisional = false;
