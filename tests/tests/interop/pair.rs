@@ -355,11 +355,18 @@ impl Pair {
                 && self.ours.foreign(false)
         });
         self.ours.lines.lock().unwrap().clear();
+        let begun = self.log().len();
         start_theirs_again(&self.lab);
         self.wait("theirs restarted", || {
             self.ours.logged("Heartbeat restart on node theirs")
                 && self.ours.logged("Status update for node theirs: status active")
                 && self.ours.foreign(true)
+        });
+        // It must have heard us before it can tell a restart of ours from a first start.
+        self.wait("ours seen there again", || {
+            self.log()
+                .get(begun..)
+                .is_some_and(|new| new.contains("Status update for node ours: status active"))
         });
         // Then ours.
         let begun = self.log().len();
