@@ -7,6 +7,7 @@ pub mod alone;
 pub mod binary;
 pub mod cluster;
 pub mod differ;
+pub mod drift;
 pub mod fleet;
 pub mod hosts;
 pub mod need;

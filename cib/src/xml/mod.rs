@@ -346,8 +346,14 @@ impl Element {
 
     /// Nodes of this element that `other` has not, and nodes that `other` has instead, by identity; what both share at the
     /// beginning and at the end is left out without being looked at.
-    pub(crate) fn changed_nodes<'a>(&'a self, other: &'a Element) -> (Vec<&'a Element>, Vec<&'a Element>) {
+    pub fn changed_nodes<'a>(&'a self, other: &'a Element) -> (Vec<&'a Element>, Vec<&'a Element>) {
         self.0.nodes.difference(&other.0.nodes)
+    }
+
+    /// Whether the two lists of [`Element::changed_nodes`] stand in the same places, one for one: nothing was put in,
+    /// taken out or moved.
+    pub fn same_places(&self, other: &Element) -> bool {
+        self.0.nodes.same_places(&other.0.nodes)
     }
 
     /// Where it began in the text it was parsed from.

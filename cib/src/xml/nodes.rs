@@ -194,6 +194,16 @@ impl Nodes {
         Nodes::Pieces(Box::new(Pieces { pieces, len }))
     }
 
+    /// Whether what [`Nodes::difference`] tells of both lists stands in the same places, one for one.
+    pub(super) fn same_places(&self, other: &Nodes) -> bool {
+        if let (Nodes::Pieces(one), Nodes::Pieces(two)) = (self, other)
+            && one.pieces.len() == two.pieces.len()
+        {
+            return one.pieces.iter().zip(&two.pieces).all(|(a, b)| a.len() == b.len());
+        }
+        self.len() == other.len()
+    }
+
     /// What the one list has and the other has not, apart from a common beginning and end, as far as it costs little:
     /// pieces that both share are not looked at.
     pub(super) fn difference<'a>(&'a self, other: &'a Nodes) -> (Vec<&'a Element>, Vec<&'a Element>) {
@@ -352,12 +362,23 @@ mod tests {
                     assert!(before != nodes);
                     let (gone, come) = before.difference(&nodes);
                     assert_eq!((gone.len(), come.len()), (1, 1));
+                    assert!(before.same_places(&nodes));
                     nodes.get_mut(at).unwrap().remove_attr("x");
                     assert!(before == nodes);
                 }
             }
         }
         assert!(matches!(nodes, Nodes::Pieces(_)), "the list grew long enough to be in pieces");
+        // One that goes from one piece to another.
+        let before = nodes.clone();
+        let moved = nodes.remove(0).unwrap();
+        nodes.push(moved);
+        assert_eq!(before.len(), nodes.len());
+        assert!(!before.same_places(&nodes));
+        let last = nodes.len() - 1;
+        let moved = nodes.remove(last).unwrap();
+        nodes.insert(0, moved);
+        assert!(before.same_places(&nodes));
         assert_eq!(nodes.remove(nodes.len()), None);
         nodes.retain(|node| node.name().ends_with('7'));
         assert!(nodes.iter().all(|node| node.name().ends_with('7')));

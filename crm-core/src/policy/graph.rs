@@ -101,6 +101,30 @@ pub struct Graph {
 }
 
 impl Graph {
+    /// The same graph with actions numbered from 1 in the order of their numbers: two plans that do the same in the
+    /// same order are equal then, however many actions they have thought of that need not be done.
+    pub fn renumbered(&self) -> Graph {
+        let actions = self.synapses.iter().map(|s| &*s.action).chain(&self.absent);
+        let mut known: Vec<ActionId> = actions.map(|action| action.id).collect();
+        known.sort_unstable();
+        known.dedup();
+        let number = |id: ActionId| {
+            let at = known.partition_point(|other| *other < id);
+            ActionId(u32::try_from(at).map_or(u32::MAX, |at| at.saturating_add(1)))
+        };
+        let action = |action: &GraphAction| GraphAction { id: number(action.id), ..action.clone() };
+        let synapse = |synapse: &Synapse| Synapse {
+            action: Arc::new(action(&synapse.action)),
+            inputs: synapse.inputs.iter().map(|id| number(*id)).collect(),
+            ..synapse.clone()
+        };
+        Graph {
+            synapses: self.synapses.iter().map(synapse).collect(),
+            absent: self.absent.iter().map(action).collect(),
+            ..self.clone()
+        }
+    }
+
     /// How long one action may take to be confirmed beyond its own time-out.
     pub fn delay(&self) -> Option<Duration> {
         super::values::parse_duration_ms(&self.cluster_delay).map(Duration::from_millis)

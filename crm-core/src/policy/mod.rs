@@ -9,6 +9,7 @@ pub mod complaint;
 pub mod dates;
 pub mod graph;
 mod graph_attributes;
+pub mod incremental;
 pub mod ix;
 pub mod ledger;
 pub mod placement;
@@ -26,6 +27,7 @@ pub mod values;
 mod words;
 
 pub use complaint::{Complaint, Complaints, Severity};
+pub use incremental::Planner;
 pub use ledger::{Book, Ledger, NoLedger};
 pub use plan::{Plan, keep_memory, plan, plan_with};
 

@@ -8,6 +8,7 @@ use super::Situation;
 use super::complaint::Complaint;
 use super::graph::Graph;
 use super::ledger::{Ledger, NoLedger};
+use super::placement::turns::Turns;
 use super::placement::{self, lines::ScoreLine};
 use super::state::{self, State};
 use super::transition::Work;
@@ -47,6 +48,13 @@ pub fn plan(cib: &Cib, situation: &Situation) -> Plan {
 /// [`plan`], with every change of a score noted in a ledger.
 pub fn plan_with<L: Ledger>(cib: &Cib, situation: &Situation, ledger: &mut L) -> Plan {
     plan_state(state::build::build(cib, situation, ledger), ledger)
+}
+
+/// [`plan`] that notes the turns of assignment, among those of resources that are not in the document.
+pub(super) fn plan_turns(cib: &Cib, situation: &Situation, turns: Turns) -> Plan {
+    let mut state = state::build::build(cib, situation, &mut NoLedger);
+    state.turns = Some(turns);
+    plan_state(state, &mut NoLedger)
 }
 
 /// Plans from a state that has been read already.

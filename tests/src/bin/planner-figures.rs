@@ -6,7 +6,7 @@
 //! Figures of ours are medians of five; so are the other's, but where one of its runs takes more than 4 s of
 //! CPU time that one has to do, and one that takes more than `CAP` seconds (60 if it is not set) is stopped.
 //! Without an installed `crm_simulate` there is one side only. Arguments choose rows: the first table's by their
-//! names, the second with `growth`.
+//! names, the second with `growth`; `changes` shows what plans take that go on from the last one.
 
 #![allow(clippy::indexing_slicing)]
 
@@ -18,7 +18,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use cib::{Cib, Element};
 use clusters::{Cluster, Kind, Status};
+use crm_core::policy::incremental::{How, Planner};
 use crm_core::policy::{Situation, keep_memory, plan, simulate};
 use everbeat_tests::binary;
 use everbeat_tests::spent::{self, Spent};
@@ -52,6 +54,7 @@ const WORKS: &[Work] = &[
     work("16 × 1000, one node lost, all probed", (16, 1000), Kind::Mixed, Status::NodeLost, true),
     work("16 × 1000, nothing to do", (16, 1000), Kind::Mixed, Status::Running, false),
     work("64 × 5000, one node lost", (64, 5000), Kind::Mixed, Status::NodeLost, false),
+    work("64 × 5000, nothing to do", (64, 5000), Kind::Mixed, Status::Running, false),
     work("64 × 5000, every probe", (64, 5000), Kind::Mixed, Status::Fresh, false),
 ];
 
@@ -75,6 +78,7 @@ fn main() -> io::Result<()> {
             None => Err(io::Error::other(format!("there is no work {name}"))),
         },
         ["--plan", file] => time_plans(Path::new(file)),
+        ["changes"] => changes(),
         names if names.iter().all(|name| *name == GROWS || WORKS.iter().any(|work| work.name == *name)) => {
             tables(&|name| names.contains(&name))
         }
@@ -195,6 +199,127 @@ fn own_plan(file: &Path) -> io::Result<[Duration; 3]> {
         [a, b, c] => Ok([*a, *b, *c].map(Duration::from_micros)),
         _ => Err(io::Error::other(format!("{text}{}", String::from_utf8_lossy(&output.stderr)))),
     }
+}
+
+/// A change, and how it is made.
+type Change = (&'static str, fn(&mut Element) -> Option<()>);
+
+/// The monitor of the first resource of a kind that runs on the fourth node fails there.
+fn fails(root: &mut Element, kind: &str) -> Option<()> {
+    let list = root.path(&["configuration", "resources"])?;
+    let of_kind = list.children().filter(|e| e.name() == kind);
+    let leaves = |e: &Element| {
+        e.descendants()
+            .chain([e])
+            .filter(|e| e.name() == "primitive")
+            .map(|e| e.id().map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+    let ids: Vec<_> = of_kind.flat_map(leaves).flatten().collect();
+    let list = root.child_mut("status")?.node_at_mut(3)?.child_mut("lrm")?.child_mut("lrm_resources")?;
+    let is_monitor = |op: &Element| op.attr("interval").is_some_and(|text| text != "0");
+    let runs =
+        |e: &Element| e.id().is_some_and(|id| ids.iter().any(|i| i == id)) && e.children().any(is_monitor);
+    let at = list.nodes().position(runs)?;
+    let op = list.node_at_mut(at)?.children_mut().find(|op| is_monitor(op))?;
+    op.set_attr("rc-code", "7");
+    op.set_attr("call-id", "100000");
+    Some(())
+}
+
+/// Changes of a cluster of 1000 that concern few of them.
+const CHANGES: &[Change] = &[
+    ("a monitor of a primitive fails", |root| fails(root, "primitive")),
+    ("a monitor of a group's member fails", |root| fails(root, "group")),
+    ("a monitor of a clone's instance fails", |root| fails(root, "clone")),
+    ("a fail count", |root| {
+        let id = root
+            .path(&["configuration", "resources"])?
+            .descendants()
+            .filter(|e| e.name() == "primitive")
+            .nth(500)?;
+        let pair = Element::of(
+            "nvpair",
+            &[("id", "f"), ("name", &format!("fail-count-{}#monitor_10000", id.id()?)), ("value", "1")],
+        );
+        let state = root.child_mut("status")?.node_at_mut(3)?;
+        let set = state.child_or_insert("transient_attributes").child_or_insert("instance_attributes");
+        set.push(pair);
+        Some(())
+    }),
+    ("a parameter", |root| {
+        let list = root.child_mut("configuration")?.child_mut("resources")?;
+        let at = list.nodes().position(|e| e.name() == "primitive")?;
+        let set = list.node_at_mut(at)?.child_or_insert("instance_attributes");
+        set.push(Element::of("nvpair", &[("id", "p"), ("name", "fake"), ("value", "2")]));
+        Some(())
+    }),
+    ("a new constraint", |root| {
+        let list = root.path(&["configuration", "resources"])?;
+        let id = list.children().find(|e| e.name() == "primitive")?.id()?.to_owned();
+        let words = [("id", "l"), ("rsc", id.as_str()), ("node", "node01"), ("score", "-50")];
+        root.child_mut("configuration")?.child_mut("constraints")?.push(Element::of("rsc_location", &words));
+        Some(())
+    }),
+    ("a new resource", |root| {
+        let words = [("id", "new"), ("class", "ocf"), ("provider", "heartbeat"), ("type", "Dummy")];
+        root.child_mut("configuration")?.child_mut("resources")?.push(Element::of("primitive", &words));
+        Some(())
+    }),
+    ("nothing but a version", |root| {
+        root.set_attr("num_updates", "77");
+        Some(())
+    }),
+];
+
+/// What a plan takes that goes on from the last one, beside one that is made from nothing.
+fn changes() -> io::Result<()> {
+    keep_memory();
+    let cluster = Cluster {
+        nodes: 16,
+        resources: 1000,
+        kind: Kind::Mixed,
+        status: Status::Running,
+        probed: false,
+        seed: 1,
+    };
+    let cib = Cib::parse(&clusters::cib(cluster)).map_err(io::Error::other)?;
+    let situation = Situation { now: 1_700_100_000, ..Situation::default() };
+    println!(
+        "| 16 × 1000, all running; what changes | from nothing | from the last plan | of it | resources | prepared in |"
+    );
+    println!("|---|---|---|---|---|---|");
+    for (name, change) in CHANGES {
+        let (mut whole, mut part, mut prepare, mut count) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        for _ in 0..RUNS {
+            let mut planner = Planner::default();
+            planner.decide(&cib, &situation);
+            let began = used()?;
+            planner.prepare();
+            prepare.push(used()? - began);
+            let mut root = cib.root().clone();
+            change(&mut root).ok_or_else(|| io::Error::other("the change cannot be made"))?;
+            let changed = Cib::from_root(root).map_err(io::Error::other)?;
+            let began = used()?;
+            let decision = planner.decide(&changed, &situation);
+            part.push(used()? - began);
+            let began = used()?;
+            let planned = plan(&changed, &situation);
+            whole.push(used()? - began);
+            match decision.how {
+                How::Part(resources) => count = resources,
+                How::Whole(why) => return Err(io::Error::other(why)),
+            }
+            if planned.graph.renumbered() != decision.graph.renumbered() {
+                return Err(io::Error::other("the plans differ"));
+            }
+        }
+        let [whole, part, prepare] = [whole, part, prepare].map(median);
+        let ratio = part.as_secs_f64() / whole.as_secs_f64();
+        let [whole, part, prepare] = [whole, part, prepare].map(seconds);
+        println!("| {name} | {whole} | {part} | {ratio:.3} | {count} | {prepare} |");
+    }
+    Ok(())
 }
 
 /// The second table, as an argument.

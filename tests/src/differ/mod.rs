@@ -28,7 +28,36 @@ use draw::{Draw, NOW, el};
 
 /// The CIB of a seed.
 pub fn generate(seed: u64) -> Element {
+    generate_by(Draw::new(seed))
+}
+
+/// The CIB of a seed without what joins resources in other ways than by constraints: no nodes within resources, no
+/// utilization, nobody to fence, no sets that are shared.
+pub fn generate_plain(seed: u64) -> Element {
     let mut d = Draw::new(seed);
+    let themes = &mut d.themes;
+    for off in [
+        &mut themes.remotes,
+        &mut themes.guests,
+        &mut themes.bundles,
+        &mut themes.utilization,
+        &mut themes.unfencing,
+        &mut themes.node_trouble,
+        &mut themes.meta,
+    ] {
+        *off = false;
+    }
+    let mut root = generate_by(d);
+    without_references(&mut root);
+    root
+}
+
+fn without_references(e: &mut Element) {
+    e.retain_children(|e| e.attr("id-ref").is_none());
+    e.children_mut().for_each(without_references);
+}
+
+fn generate_by(mut d: Draw) -> Element {
     let mut root = el(
         "cib",
         &[

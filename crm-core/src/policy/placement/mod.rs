@@ -21,6 +21,7 @@ mod pattern;
 mod primitive;
 mod promote;
 mod tickets;
+pub mod turns;
 mod utilization;
 
 use super::ix::{NodeIx, ResourceIx};
@@ -75,11 +76,8 @@ pub fn assign<L: Ledger>(state: &mut State, ledger: &mut L) {
             }
         }
     }
-    for r in &top {
-        if !p.s[*r].flags.is_connection || !p.s.have_remote_nodes {
-            p.assign(*r, None);
-        }
-    }
+    let others = top.into_iter().filter(|r| !p.s[*r].flags.is_connection || !p.s.have_remote_nodes);
+    p.turns(&others.collect::<Vec<_>>());
     p.capacities("Remaining");
 }
 

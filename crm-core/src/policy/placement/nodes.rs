@@ -41,6 +41,7 @@ impl State {
                     return by_capacity;
                 }
             }
+            self.load_decided.set(true);
             let by_load = self[a].assigned_count.cmp(&self[b].assigned_count);
             if by_load != Ordering::Equal {
                 return by_load;

@@ -100,6 +100,7 @@ impl<L: Ledger> Placer<'_, L> {
                     return at;
                 }
             }
+            self.chosen_by_load(r, best);
             best
         });
         let score = row.score(chosen).unwrap_or(-INFINITY);

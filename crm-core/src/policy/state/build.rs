@@ -85,6 +85,8 @@ pub fn build<L: Ledger>(cib: &Cib, situation: &Situation, ledger: &mut L) -> Sta
         has_twin_nodes: false,
         op_defaults: unique(&root, "op_defaults").cloned(),
         options,
+        turns: None,
+        load_decided: Default::default(),
         root: root.clone(),
     };
     let mut b = Builder { s: state, ledger, implicit: Vec::new(), stop_needed: Vec::new() };

@@ -2,7 +2,7 @@
 
 use super::build::Builder;
 use super::digest::DigestMatch;
-use super::history_op::{Entry, rc};
+use super::history_op::{Entry, rc, status};
 use super::{NodeIx, ResourceIx};
 use crate::policy::ledger::Ledger;
 use crate::policy::values;
@@ -17,6 +17,7 @@ impl<L: Ledger> Builder<'_, L> {
         let mut reason = None;
         let timeout = self.s[r].failure_timeout;
         if let (true, Some(changed)) = (timeout > 0, changed) {
+            self.s[r].flags.timed |= e.rc != e.expected || e.status != status::DONE;
             if self.s.now >= changed + timeout && !self.waits_for_fencing(r, e) {
                 expired = true;
             }

@@ -39,6 +39,9 @@ impl State {
             self[r].failure_timeout = 0;
         }
         let timeout = self[r].failure_timeout;
+        if out.count > 0 && timeout > 0 {
+            self[r].flags.timed = true;
+        }
         if effective && out.count > 0 && out.last > 0 && timeout > 0 && self.now > out.last + timeout {
             out.count = 0;
         }

@@ -31,6 +31,7 @@ mod unpack_options;
 
 use super::complaint::Complaints;
 pub use super::ix::{ColocationIx, LocationIx, NodeIx, ResourceIx};
+use super::placement::turns::Turns;
 use cib::{Element, Text};
 use indexmap::IndexMap;
 pub use node::{Assigned, Node, NodeKind};
@@ -40,6 +41,7 @@ pub use resource::{
 };
 pub use row::{Entry, Row};
 use rustc_hash::FxHashMap;
+use std::cell::Cell;
 pub use table::Table;
 
 /// Whether a resource is probed on a node; ordered by which of two settings wins.
@@ -222,6 +224,10 @@ pub struct State {
     pub(crate) node_ids: IndexMap<String, NodeIx>,
     /// Two nodes have one id.
     pub(crate) has_twin_nodes: bool,
+    /// The turns of assignment, noted where somebody asks for them.
+    pub(crate) turns: Option<Turns>,
+    /// The order of nodes depended on their loads.
+    pub(crate) load_decided: Cell<bool>,
     /// The whole document: operation defaults, constraints and history are read from it.
     pub root: Element,
 }

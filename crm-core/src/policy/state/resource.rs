@@ -147,6 +147,8 @@ pub enum Kind {
 pub struct Flags {
     /// Known from history only.
     pub orphan: bool,
+    /// It has a failure that ends by time: the plan may change without a change of the document.
+    pub timed: bool,
     pub managed: bool,
     /// Nothing is done about it until an administrator acts; set together with `managed = false`.
     pub blocked: bool,

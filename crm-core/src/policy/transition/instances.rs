@@ -19,7 +19,16 @@ impl Work<'_> {
             return self.instance_on(&instances, node, role, current);
         }
         let nodes = self.st.sorted_nodes(&self.st[of].table, None);
-        nodes.into_iter().find_map(|node| self.instance_on(&instances, node, role, current))
+        let mut found =
+            nodes.into_iter().filter_map(|node| self.instance_on(&instances, node, role, current));
+        let first = found.next();
+        if let Some(turns) = &self.st.turns
+            && found.next().is_some()
+        {
+            // Which of them comes first may depend on the loads of nodes.
+            turns.late.set(true);
+        }
+        first
     }
 
     fn instance_on(
