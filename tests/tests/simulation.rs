@@ -159,6 +159,8 @@ fn campaign(base: u64, seeds: u64, world: World) {
         Ok(total) => {
             let missing = runs.untried(&total);
             assert!(missing.is_empty(), "seeds from {base} never tried: {}", missing.join(", "));
+            let parts = total.reached.contains_key("plan: of a part");
+            assert!(parts || world == World::Agreement, "no plan went on from the one before");
         }
         Err(failure) => panic!("{failure}"),
     }

@@ -165,7 +165,7 @@ impl Controller {
         now: Now,
         token: u64,
         graph: Result<Graph, String>,
-        complaints: Vec<String>,
+        mut complaints: Vec<String>,
         out: &mut Vec<ControllerAction>,
     ) {
         if self.duty.planning != Some(token) {
@@ -176,6 +176,8 @@ impl Controller {
             // Something changed while it was made: make another one.
             return;
         }
+        // One plan finds them in another order than the next.
+        complaints.sort();
         if *self.duty.complaints != complaints {
             for complaint in &complaints {
                 self.log(Level::Warning, "crm_core::policy", complaint.clone(), out);

@@ -19,7 +19,7 @@
 //!    [`CoreEvent::Persisted`].
 //! 2. [`CoreAction::Persist`]: make the record durable, then say so; never more than one is outstanding.
 //! 3. [`CoreAction::Spawn`]: answer with [`CoreEvent::Exited`] exactly once.
-//! 4. [`CoreAction::Plan`]: call [`make_plan`], anywhere, and answer with [`CoreEvent::Planned`].
+//! 4. [`CoreAction::Plan`]: have a [`PlanMaker`] make it, in another thread, and answer with [`CoreEvent::Planned`].
 //! 5. [`CoreEvent::Wake`] at [`Core::deadline`], never much later.
 //! 6. [`CoreAction::Status`]: [`Core::status`] has changed; publish it when convenient.
 
@@ -47,7 +47,7 @@ use crate::fencing::{Fencing, FencingEvent};
 use crate::now::Now;
 
 pub use interface::{CoreAction, CoreConfig, CoreEvent, EXIT_AGAIN, EXIT_STAY_DOWN, Planned};
-pub use plan::make_plan;
+pub use plan::{PlanMaker, make_plan};
 use work::read_facts;
 
 /// One node.

@@ -6,32 +6,75 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use cib::{Cib, dialect};
 
 use super::Planned;
-use crate::policy::{self, Situation};
+#[cfg(test)]
+use crate::policy;
+use crate::policy::incremental::How;
+use crate::policy::{Planner, Situation};
 
-/// Makes a plan of a CIB. Pure, and possibly long: call it outside of the core's thread.
-///
-/// A document in an older language is planned in the newest, as Pacemaker's scheduler and all tools that plan do; the
-/// cluster's own stays as it is. One that cannot be brought there, and a configuration that brings the policy engine
-/// down, makes no plan, and says so: the cluster keeps what runs, and goes on when the configuration changes.
-pub fn make_plan(cib: &Cib, situation: &Situation) -> Planned {
-    let cib = match in_newest_language(cib) {
-        Ok(cib) => cib,
-        Err(why) => return no_plan(why),
-    };
-    match catch_unwind(AssertUnwindSafe(|| policy::plan(&cib, situation))) {
-        Ok(plan) => Planned {
-            complaints: plan.complaints.iter().map(ToString::to_string).collect(),
-            graph: Ok(plan.graph),
-        },
-        Err(panic) => {
-            let what = panic
-                .downcast_ref::<&str>()
-                .map(|s| (*s).to_owned())
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "unknown".to_owned());
-            no_plan(format!("the policy engine failed on this configuration: {what}"))
+/// Makes one plan after the other, each from the last one where that is certain to give the same
+/// ([`incremental`](crate::policy::incremental)). Possibly long: use it outside of the core's thread.
+#[derive(Debug, Default)]
+pub struct PlanMaker {
+    planner: Planner,
+    how: Option<How>,
+}
+
+impl PlanMaker {
+    /// Makes a plan of a CIB.
+    ///
+    /// A document in an older language is planned in the newest, as Pacemaker's scheduler and all tools that plan do;
+    /// the cluster's own stays as it is. One that cannot be brought there, and a configuration that brings the policy
+    /// engine down, makes no plan, and says so: the cluster keeps what runs, and goes on when the configuration
+    /// changes.
+    pub fn make(&mut self, cib: &Cib, situation: &Situation) -> Planned {
+        let cib = match in_newest_language(cib) {
+            Ok(cib) => cib,
+            Err(why) => return no_plan(why),
+        };
+        match catch_unwind(AssertUnwindSafe(|| self.planner.decide(&cib, situation))) {
+            Ok(decision) => {
+                tracing::debug!(target: "crm_core::policy", "{}", decision.how);
+                self.how = Some(decision.how);
+                Planned {
+                    complaints: decision.complaints.iter().map(ToString::to_string).collect(),
+                    graph: Ok(decision.graph),
+                }
+            }
+            Err(panic) => {
+                let what = panic
+                    .downcast_ref::<&str>()
+                    .map(|s| (*s).to_owned())
+                    .or_else(|| panic.downcast_ref::<String>().cloned())
+                    .unwrap_or_else(|| "unknown".to_owned());
+                no_plan(format!("the policy engine failed on this configuration: {what}"))
+            }
         }
     }
+
+    /// How the last plan was come by.
+    pub fn how(&self) -> Option<&How> {
+        self.how.as_ref()
+    }
+
+    /// One that goes on from its last plan unless more than one of `share` resources is concerned.
+    pub fn with_share(share: usize) -> PlanMaker {
+        PlanMaker { planner: Planner::with_share(share), how: None }
+    }
+
+    /// Lets go of the last plan, and of the document it was made of: who is no longer the DC needs neither.
+    pub fn forget(&mut self) {
+        self.planner.forget();
+    }
+
+    /// Makes what the next plan can use, while nobody waits.
+    pub fn prepare(&mut self) {
+        self.planner.prepare();
+    }
+}
+
+/// A plan made from nothing. Pure.
+pub fn make_plan(cib: &Cib, situation: &Situation) -> Planned {
+    PlanMaker::default().make(cib, situation)
 }
 
 fn no_plan(why: String) -> Planned {

@@ -228,6 +228,7 @@ impl NodeBuilder {
             inputs: inputs.clone(),
             received,
             status: status_out,
+            planner: Default::default(),
             state,
             warned: Default::default(),
             links_shown: 0,

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ccm::group::Level;
@@ -16,7 +16,7 @@ use super::agents::Agents;
 use super::disk::Disk;
 use super::{NodeEnd, identity};
 use crate::client::{ClientRequest, Outcome, RequestError};
-use crate::core::{Core, CoreAction, CoreEvent};
+use crate::core::{Core, CoreAction, CoreEvent, PlanMaker};
 use crate::now::Now;
 use crate::status::{NodeStatus, PeerLink};
 
@@ -50,6 +50,8 @@ pub(super) struct Run {
     pub inputs: Sender<Input>,
     pub received: Receiver<Input>,
     pub status: watch::Sender<Arc<NodeStatus>>,
+    /// Goes on from its last plan.
+    pub planner: Arc<Mutex<PlanMaker>>,
     /// Where `hb_generation` lies.
     pub state: PathBuf,
     pub warned: BTreeSet<String>,
@@ -189,9 +191,12 @@ impl Run {
 
     fn plan(&self, token: u64, cib: cib::Cib, situation: crate::policy::Situation) {
         let inputs = self.inputs.clone();
+        let planner = Arc::clone(&self.planner);
         let spawned = std::thread::Builder::new().name("planner".to_owned()).spawn(move || {
-            let plan = crate::core::make_plan(&cib, &situation);
+            let mut planner = planner.lock().unwrap_or_else(PoisonError::into_inner);
+            let plan = planner.make(&cib, &situation);
             let _ = inputs.send(Input::Event(Box::new(CoreEvent::Planned { token, plan })));
+            planner.prepare();
         });
         if let Err(error) = spawned {
             let plan = crate::core::Planned {
@@ -224,6 +229,11 @@ impl Run {
         }
         for (from, cause, count) in report.refused {
             status.refused.insert(format!("{from}: {cause}"), count);
+        }
+        if status.dc.as_ref() != Some(&status.name)
+            && let Ok(mut planner) = self.planner.try_lock()
+        {
+            planner.forget();
         }
         // Only what the cluster agreed on is shown on disk.
         if status.view.is_some() {

@@ -14,7 +14,8 @@ use ccm::seam::{Incarnation, LinkCommand, NodeId, Record, ViewId};
 use ccm::wire::{Keys, Method};
 use cib::Element;
 use cib::disk::{CibStore, Failure, MemoryStore};
-use crm_core::core::{Core, CoreConfig, make_plan};
+use crm_core::core::{Core, CoreConfig, PlanMaker, Planned, make_plan};
+use crm_core::policy::incremental::How;
 use lrm::ExecId;
 
 use super::agents::{Agents, Job, Running as Operation};
@@ -70,6 +71,8 @@ pub enum Wish {
     Operation { rsc: String, action: String, had: Option<bool> },
     /// The node has ended and its machine runs on: its resources are stopped or lost.
     Ended(i32),
+    /// A plan was made, of a part of the cluster or of all of it, and what it has else than one made from nothing.
+    Planned { part: bool, same: Result<(), String> },
 }
 
 /// A machine with its disk, which outlives what runs on it.
@@ -94,6 +97,7 @@ pub struct Machine {
     /// Tokens of the changes in each document that this disk holds as the loser of a merge.
     pub backups: Vec<BTreeSet<u64>>,
     pub agents: Agents,
+    planner: PlanMaker,
     pub ping: bool,
     /// Since when nothing was wrong with the machine itself.
     pub well_since: Option<Duration>,
@@ -131,6 +135,7 @@ impl Machine {
             all_paused: Duration::ZERO,
             backups: Vec::new(),
             agents: Agents::default(),
+            planner: small_planner(),
             ping: true,
             well_since: None,
             sent: Vec::new(),
@@ -216,6 +221,7 @@ impl Machine {
     pub fn start(&mut self, now: Duration) {
         // What ended by itself lets go of its disk.
         self.running = None;
+        self.planner = small_planner();
         self.generation += 1;
         self.inc = Incarnation { generation: self.generation, boot: self.chance.next() };
         let Some((store, loaded)) = self.open(self.disk.clone()) else {
@@ -550,7 +556,14 @@ impl Machine {
                     }
                 }
                 Deed::Plan { token, cib, situation } => {
-                    let plan = make_plan(&cib, &situation);
+                    let plan = self.planner.make(&cib, &situation);
+                    let part = matches!(self.planner.how(), Some(How::Part(1..)));
+                    let same = same_plan(&make_plan(&cib, &situation), &plan);
+                    self.wishes.push(Wish::Planned { part, same });
+                    // Nothing is drawn for it: what a seed stands for does not change.
+                    if token % 2 == 0 {
+                        self.planner.prepare();
+                    }
                     self.agents.plan(now, &mut self.chance, token, plan);
                 }
                 Deed::Again(known) => {
@@ -574,6 +587,22 @@ impl Machine {
         self.well_since = None;
         self.wishes.push(Wish::Ended(code));
     }
+}
+
+/// Goes on from its last plan however much of a cluster of a few resources is concerned.
+fn small_planner() -> PlanMaker {
+    PlanMaker::with_share(1)
+}
+
+/// A plan that went on from the last one is the one that is made from nothing, whatever its actions' numbers.
+fn same_plan(whole: &Planned, made: &Planned) -> Result<(), String> {
+    let plain = |plan: &Planned| {
+        let mut complaints = plan.complaints.clone();
+        complaints.sort();
+        (plan.graph.as_ref().map(|graph| graph.renumbered()).map_err(Clone::clone), complaints)
+    };
+    let (whole, made) = (plain(whole), plain(made));
+    if whole == made { Ok(()) } else { Err(format!("from nothing {whole:?}, from the last one {made:?}")) }
 }
 
 /// Name of the ping node.

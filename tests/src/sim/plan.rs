@@ -232,7 +232,9 @@ pub const TRIED: [&str; 36] = [
 ];
 
 /// What a long run of whole cores must have tried beside that.
-pub const TRIED_WHOLE: [&str; 5] = [
+pub const TRIED_WHOLE: [&str; 7] = [
+    "plan: of a part",
+    "plan: of everything",
     "fault: agent fails",
     "fault: agent hangs",
     "fault: resource dies",

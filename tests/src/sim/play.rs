@@ -442,6 +442,10 @@ impl Sim {
                 }
                 self.feed(i, |m, now| m.fenced(now, exec, 0))
             }
+            Wish::Planned { part, same } => {
+                self.reach(if part { "plan: of a part" } else { "plan: of everything" });
+                same.map_err(|text| Violation::new("plan", format!("n{}: {text}", i + 1)))
+            }
             Wish::Ended(code) => {
                 self.note(|| format!("n{} ends with {code}", i + 1));
                 self.reach(match code {
