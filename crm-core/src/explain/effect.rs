@@ -11,6 +11,10 @@
 //! different without all of them, nothing is without one. So a neighbourhood that comes to the same shows that all its
 //! constraints that were left out are idle, and one that does not, that the one is not, if it was one.
 //!
+//! Where resources touch each other by constraints and loads alone ([`Alone`]), a constraint is left out by itself, of a
+//! plan of nothing but its neighbourhood: many small plans instead of a few large ones. The rest is for clusters of other
+//! kinds, and for neighbourhoods that are a large part of their cluster.
+//!
 //! If the assignment differs, the first resource that goes elsewhere is the doing of its own constraint, for until then
 //! nothing was different; that one is put aside, and the others are left out again. Where more than that binds
 //! neighbourhoods (guests, capacities), each constraint is left out by itself.
@@ -21,11 +25,13 @@ use std::hash::{Hash, Hasher};
 
 use cib::{Cib, Element};
 
+use super::alone::Alone;
 use super::constraints::OrderPair;
 use super::outcome::{self, Outcome};
 use super::scene::Scene;
 use crate::policy::ix::{ActionIx, NodeIx, ResourceIx};
 use crate::policy::ledger::{Change, Ledger, Source};
+use crate::policy::placement::turns::Turns;
 use crate::policy::plan::{plan_state, plan_state_if};
 use crate::policy::state::build::build;
 use crate::policy::state::{Placement, State};
@@ -237,7 +243,7 @@ impl Neighbourhoods {
 type Assigned = Vec<(ResourceIx, Option<NodeIx>)>;
 
 /// What a plan comes to, neighbourhood by neighbourhood: two digests of each line, sorted.
-type Parts = BTreeMap<Option<ResourceIx>, Vec<(u64, u64)>>;
+pub(super) type Shares = BTreeMap<Option<ResourceIx>, Vec<(u64, u64)>>;
 
 fn digest(thing: &impl Hash) -> (u64, u64) {
     let (mut a, mut b) = (DefaultHasher::new(), DefaultHasher::new());
@@ -248,14 +254,18 @@ fn digest(thing: &impl Hash) -> (u64, u64) {
 }
 
 /// The plan's outcome and its canonical graph ([`outcome::same`]), by neighbourhood.
-fn parts(plan: &Plan, homes: &Neighbourhoods) -> Parts {
-    let mut parts = Parts::new();
+fn parts(plan: &Plan, homes: &Neighbourhoods) -> Shares {
+    shares(plan, |r| homes.of(r))
+}
+
+pub(super) fn shares(plan: &Plan, home_of: impl Fn(ResourceIx) -> Option<ResourceIx>) -> Shares {
+    let mut parts = Shares::new();
     let st = &plan.state;
     let shown: BTreeMap<&str, ResourceIx> =
         outcome::all(st).filter(|r| st[*r].is_primitive()).map(|r| (outcome::printed(st, r), r)).collect();
     for (id, places) in &Outcome::of(plan).places {
         let places: Vec<_> = places.iter().map(|(node, role)| (node, *role as u8)).collect();
-        let home = shown.get(id.as_str()).and_then(|r| homes.of(*r));
+        let home = shown.get(id.as_str()).and_then(|r| home_of(*r));
         parts.entry(home).or_default().push(digest(&(id, places)));
     }
     let synapses = &plan.graph.synapses;
@@ -272,12 +282,21 @@ fn parts(plan: &Plan, homes: &Neighbourhoods) -> Parts {
         inputs.dedup();
         let action = &synapse.action;
         let ix = ActionIx(action.id.0.saturating_sub(1));
-        let home = plan.actions[ix].resource.and_then(|r| homes.of(r));
+        let home = plan.actions[ix].resource.and_then(&home_of);
         let line = digest(&(names.get(&action.id.0), &action.attributes, inputs));
         parts.entry(home).or_default().push(line);
     }
     parts.values_mut().for_each(|lines| lines.sort_unstable());
     parts
+}
+
+/// Takes constraints out of a document.
+fn remove(document: &mut Element, ids: &[&str]) {
+    let list = document.child_mut("configuration").and_then(|c| c.child_mut("constraints"));
+    if let Some(list) = list {
+        let gone: BTreeSet<&str> = ids.iter().copied().collect();
+        list.retain_children(|e| !e.id().is_some_and(|id| gone.contains(id)));
+    }
 }
 
 /// A situation of the cluster, read once, and its plan.
@@ -287,7 +306,9 @@ pub(super) struct Trial<'a> {
     pub plan: Plan,
     homes: &'a Neighbourhoods,
     course: Assigned,
-    parts: Parts,
+    parts: Shares,
+    /// The parts that the cluster falls into, where it does.
+    alone: Option<Alone>,
     /// Nodes are chosen without regard to what they have already.
     by_name: bool,
     /// Plans made.
@@ -298,11 +319,13 @@ impl<'a> Trial<'a> {
     pub(super) fn new(document: Element, situation: &Situation, homes: &'a Neighbourhoods) -> Option<Self> {
         let cib = Cib::from_root(document).ok()?;
         let mut course = Course::default();
-        let start = build(&cib, situation, &mut course);
+        let mut start = build(&cib, situation, &mut course);
+        start.turns = Some(Turns::default());
         let plan = plan_state(start.clone(), &mut course);
         let parts = parts(&plan, homes);
         let by_name = start.options.placement == Placement::Minimal;
-        Some(Trial { cib, start, plan, homes, course: course.0, parts, by_name, plans: 1 })
+        let alone = Alone::new(&cib, situation, &plan);
+        Some(Trial { cib, start, plan, homes, course: course.0, parts, alone, by_name, plans: 1 })
     }
 
     /// The plan without some constraints, and in which order it assigned what.
@@ -313,11 +336,7 @@ impl<'a> Trial<'a> {
 
     fn document_without(&self, ids: &[&str]) -> Element {
         let mut document = self.cib.root().clone();
-        let list = document.child_mut("configuration").and_then(|c| c.child_mut("constraints"));
-        if let Some(list) = list {
-            let gone: BTreeSet<&str> = ids.iter().copied().collect();
-            list.retain_children(|e| !e.id().is_some_and(|id| gone.contains(id)));
-        }
+        remove(&mut document, ids);
         document
     }
 
@@ -352,6 +371,27 @@ impl<'a> Trial<'a> {
         ids: &[&'b str],
         edit: &dyn Fn(&mut Element, &[&str]),
     ) -> BTreeSet<&'b str> {
+        let mut found = BTreeSet::new();
+        let mut left = Vec::new();
+        for id in ids {
+            let same = self.alone.as_mut().and_then(|alone| alone.same(&[id], &|part| edit(part, &[id])));
+            match same {
+                Some(true) => {}
+                Some(false) => drop(found.insert(*id)),
+                None => left.push(*id),
+            }
+        }
+        if !left.is_empty() {
+            found.extend(self.differing_together(&left, edit));
+        }
+        found
+    }
+
+    fn differing_together<'b>(
+        &mut self,
+        ids: &[&'b str],
+        edit: &dyn Fn(&mut Element, &[&str]),
+    ) -> BTreeSet<&'b str> {
         let mut document = self.cib.root().clone();
         edit(&mut document, ids);
         let (plan, course) = self.of(document);
@@ -370,8 +410,8 @@ impl<'a> Trial<'a> {
             .any(|home| (home.is_none() || !theirs.contains(home)) && changed(home));
         if leaks || !(self.by_name || course == self.course) {
             let (one, other) = ids.split_at(ids.len() / 2);
-            let mut found = self.differing(one, edit);
-            found.extend(self.differing(other, edit));
+            let mut found = self.differing_together(one, edit);
+            found.extend(self.differing_together(other, edit));
             return found;
         }
         ids.iter().copied().filter(|id| changed(&self.homes.home(id))).collect()
@@ -379,6 +419,9 @@ impl<'a> Trial<'a> {
 
     /// Whether nothing is different without all of them.
     pub(super) fn same_without(&mut self, ids: &[&str]) -> bool {
+        if let Some(same) = self.alone.as_mut().and_then(|alone| alone.same(ids, &|part| remove(part, ids))) {
+            return same;
+        }
         let (plan, _) = self.without(ids);
         parts(&plan, self.homes) == self.parts
     }
@@ -386,7 +429,15 @@ impl<'a> Trial<'a> {
     /// Those of the constraints without which, each by itself, the plan would be the same.
     pub(super) fn idle<'b>(&mut self, ids: &[&'b str]) -> BTreeSet<&'b str> {
         let mut idle = BTreeSet::new();
-        for layer in self.homes.layers(ids.iter().copied()) {
+        let mut left = Vec::new();
+        for id in ids {
+            match self.alone.as_mut().and_then(|alone| alone.same(&[id], &|part| remove(part, &[id]))) {
+                Some(true) => drop(idle.insert(*id)),
+                Some(false) => {}
+                None => left.push(*id),
+            }
+        }
+        for layer in self.homes.layers(left) {
             self.idle_of_layer(layer, &mut idle);
         }
         idle
@@ -427,7 +478,7 @@ impl<'a> Trial<'a> {
     fn settled<'b>(
         &self,
         layer: &[&'b str],
-        now: &Parts,
+        now: &Shares,
         idle: &mut BTreeSet<&'b str>,
     ) -> Option<[Vec<&'b str>; 2]> {
         let mut by_home: BTreeMap<Option<ResourceIx>, Vec<&'b str>> = BTreeMap::new();
@@ -485,8 +536,14 @@ mod tests {
             let ids: Vec<&str> = all.iter().filter_map(Element::id).collect();
             assert!(ids.len() > 15);
             let mut trial = Trial::new(cib.root().clone(), &situation, &homes).unwrap();
+            let parts = trial.alone.is_some();
+            assert_eq!(parts, status != Status::NodeLost, "{status:?}");
+            let in_parts = trial.idle(&ids);
+            trial.alone = None;
+            let before = trial.plans;
             let together = trial.idle(&ids);
-            saved += (ids.len() + 1).saturating_sub(trial.plans);
+            saved += ids.len().saturating_sub(trial.plans - before);
+            assert_eq!(in_parts, together, "{status:?}");
             for id in &ids {
                 // As the plan of a document that never had it.
                 let mut root = cib.root().clone();

@@ -5,6 +5,7 @@
 //! [`what_if`] plays through what would happen. Every answer is a structure; sentences ([`text`]), JSON and XML ([`Tree`])
 //! are made from it. Nothing here changes a decision, and nothing reads a clock or a file.
 
+mod alone;
 mod candidates;
 mod cause;
 pub mod constraints;
