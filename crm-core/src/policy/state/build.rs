@@ -261,7 +261,10 @@ impl State {
                         && self.node_order.iter().any(|m| self[*m].id == node.id && row.contains(*m));
                 if !hidden && !known {
                     row.insert(n, node.score, node.discovery);
-                    ledger.note(r, n, Change::Enter(node.score), Source::NodeDefault);
+                    // For each node of each resource: the one place where calls for nothing would count.
+                    if L::KEEPS {
+                        ledger.note(r, n, Change::Enter(node.score), Source::NodeDefault);
+                    }
                 }
             }
             self[r].table = row;
