@@ -62,6 +62,17 @@ fn merged_turns(
     Ok(all)
 }
 
+/// Whether a list has this sentence, whomever it names.
+pub(super) fn said(list: &[Complaint], complaint: &Complaint) -> bool {
+    list.iter().any(|other| other.code == complaint.code && other.text == complaint.text)
+}
+
+/// Whether a sentence names this.
+fn names(text: &str, id: &str) -> bool {
+    let words = text.split(|c: char| !(c.is_alphanumeric() || "-_.:".contains(c)));
+    words.map(|word| word.trim_end_matches(['.', ':'])).any(|word| word == id)
+}
+
 /// Each sentence is said once: one that the old part said and the new one does not say may still be said by another,
 /// unless it names a resource of the part.
 fn merged_complaints(
@@ -72,22 +83,22 @@ fn merged_complaints(
     map: &Map,
 ) -> Result<Vec<Complaint>, Why> {
     let own = |complaint: &Complaint| {
-        let first = complaint.ids.first().map(|id| plain(id));
-        first.is_some_and(|id| {
+        let named = complaint.ids.first().filter(|id| names(&complaint.text, id));
+        named.map(|id| plain(id)).is_some_and(|id| {
             let top = map.top(id).and_then(|top| map.id(top));
             top.is_some_and(|top| ids.contains(top)) || ids.contains(id)
         })
     };
     let mut kept = Vec::with_capacity(whole.len() + new.len());
     for complaint in whole {
-        if !old.contains(&complaint) || new.contains(&complaint) {
+        if !said(old, &complaint) || said(&new, &complaint) {
             kept.push(complaint);
         } else if !own(&complaint) {
             return Err(Why::Ambiguous);
         }
     }
     for complaint in new {
-        if !kept.contains(&complaint) {
+        if !said(&kept, &complaint) {
             kept.push(complaint);
         }
     }

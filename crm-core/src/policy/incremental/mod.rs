@@ -44,6 +44,7 @@ use super::placement::turns::{Placed, Rank, Turns};
 use super::plan::{deep, plan_turns};
 use difference::Difference;
 use map::Map;
+use merge::said;
 use others::{Others, is_of};
 use piece::Piece;
 
@@ -304,7 +305,7 @@ impl Last {
         if actions(&whole.graph) != actions(&part.graph) {
             return Err(Why::Differs("the actions"));
         }
-        if !part.complaints.iter().all(|complaint| whole.complaints.contains(complaint)) {
+        if !part.complaints.iter().all(|complaint| said(&whole.complaints, complaint)) {
             return Err(Why::Differs("the complaints"));
         }
         Ok(())

@@ -92,7 +92,8 @@ impl Names {
         self.of.get(name).or_else(|| self.of.get(plain(name))).copied()
     }
 
-    /// The resources that a constraint means by a name: a resource, those of a template, or those of a tag.
+    /// The resources that a constraint means by a name: a resource, those of a template, or those of a tag. Whether all
+    /// are known.
     pub fn meant(&self, name: &str, tags: Option<&Element>, into: &mut Vec<Top>) -> bool {
         let found = |name: &str, into: &mut Vec<Top>| {
             into.extend(self.top(name));
@@ -100,14 +101,14 @@ impl Names {
             into.extend(made.into_iter().flatten());
             self.top(name).is_some() || made.is_some()
         };
-        let direct = found(name, into);
+        let mut known = found(name, into);
         let tagged = tags.into_iter().flat_map(|t| t.children_named("tag")).filter(|t| t.id() == Some(name));
-        let mut any = direct;
-        for reference in tagged.flat_map(|tag| tag.children_named("obj_ref")) {
-            any = true;
-            found(reference.id().unwrap_or_default(), into);
+        for (at, reference) in tagged.flat_map(|tag| tag.children_named("obj_ref")).enumerate() {
+            // What is no resource now may be one that only a history knows.
+            let there = found(reference.id().unwrap_or_default(), into);
+            known = there && (known || at == 0);
         }
-        any
+        known
     }
 }
 

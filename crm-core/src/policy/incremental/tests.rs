@@ -224,6 +224,22 @@ fn fence_devices_are_never_left_out() {
     assert!(keys(&decision).contains(&"a_start_0".to_owned()), "{:?}", keys(&decision));
 }
 
+/// It joins with whoever has that history, and means something else once the history is gone.
+#[test]
+fn a_constraint_on_what_only_a_history_knows_is_unclear() {
+    let constraint = "<rsc_colocation id='x' rsc='t' with-rsc='b' score='INFINITY'/>";
+    let tags = "<tags><tag id='t'><obj_ref id='a'/><obj_ref id='ghost'/></tag></tags>";
+    let cib = edited(&cluster(STICKY, constraint), &["configuration"], |configuration| {
+        configuration.push(Element::parse(tags).unwrap());
+    });
+    let cib = edited(&cib, &["status"], |status| {
+        let list =
+            status.node_at_mut(0).unwrap().child_mut("lrm").unwrap().child_mut("lrm_resources").unwrap();
+        list.push(Element::parse(&history("ghost", false)).unwrap());
+    });
+    assert!(matches!(after(&cib, &failed(&cib, 0, "a")).how, How::Whole(Why::Unclear(_))));
+}
+
 #[test]
 fn nothing_but_a_version_costs_nothing() {
     let cib = failed(&cluster("", ""), 0, "a");
