@@ -6,8 +6,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use cib::{Cib, dialect};
 
 use super::Planned;
-#[cfg(test)]
-use crate::policy;
 use crate::policy::incremental::How;
 use crate::policy::{Planner, Situation};
 
@@ -97,6 +95,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::policy;
 
     /// One node that is there, one resource, and this in `<crm_config>`.
     fn cluster(schema: &str, options: &str) -> Cib {

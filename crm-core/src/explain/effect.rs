@@ -365,22 +365,32 @@ impl<'a> Trial<'a> {
         (plan, course.0)
     }
 
+    /// Of each constraint that can be looked at in a plan of its neighbourhood alone: whether the plan is the same when
+    /// this is done to it. And the others.
+    fn alone<'b>(
+        &mut self,
+        ids: &[&'b str],
+        edit: &dyn Fn(&mut Element, &[&str]),
+    ) -> (Vec<(&'b str, bool)>, Vec<&'b str>) {
+        let (mut told, mut left) = (Vec::new(), Vec::new());
+        for id in ids {
+            match self.alone.as_mut().and_then(|alone| alone.same(&[id], &|part| edit(part, &[id]))) {
+                Some(same) => told.push((*id, same)),
+                None => left.push(*id),
+            }
+        }
+        (told, left)
+    }
+
     /// Those of some constraints, each of another neighbourhood, with which `edit` does something that matters.
     pub(super) fn differing<'b>(
         &mut self,
         ids: &[&'b str],
         edit: &dyn Fn(&mut Element, &[&str]),
     ) -> BTreeSet<&'b str> {
-        let mut found = BTreeSet::new();
-        let mut left = Vec::new();
-        for id in ids {
-            let same = self.alone.as_mut().and_then(|alone| alone.same(&[id], &|part| edit(part, &[id])));
-            match same {
-                Some(true) => {}
-                Some(false) => drop(found.insert(*id)),
-                None => left.push(*id),
-            }
-        }
+        let (told, left) = self.alone(ids, edit);
+        let mut found: BTreeSet<&str> =
+            told.into_iter().filter(|(_, same)| !same).map(|(id, _)| id).collect();
         if !left.is_empty() {
             found.extend(self.differing_together(&left, edit));
         }
@@ -428,15 +438,8 @@ impl<'a> Trial<'a> {
 
     /// Those of the constraints without which, each by itself, the plan would be the same.
     pub(super) fn idle<'b>(&mut self, ids: &[&'b str]) -> BTreeSet<&'b str> {
-        let mut idle = BTreeSet::new();
-        let mut left = Vec::new();
-        for id in ids {
-            match self.alone.as_mut().and_then(|alone| alone.same(&[id], &|part| remove(part, &[id]))) {
-                Some(true) => drop(idle.insert(*id)),
-                Some(false) => {}
-                None => left.push(*id),
-            }
-        }
+        let (told, left) = self.alone(ids, &remove);
+        let mut idle = told.into_iter().filter(|(_, same)| *same).map(|(id, _)| id).collect();
         for layer in self.homes.layers(left) {
             self.idle_of_layer(layer, &mut idle);
         }

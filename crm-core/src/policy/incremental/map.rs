@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cib::Element;
+use cib::{Cib, Element};
 
 use super::Why;
 use super::difference::Difference;
@@ -11,7 +11,9 @@ use super::excerpt::excerpt;
 use super::histories::Histories;
 use super::links::{Links, resources_of};
 use super::names::{Names, Top, has_date, plain};
-use crate::policy::placement::turns::{Rank, Turn};
+use crate::policy::Situation;
+use crate::policy::placement::turns::{Placed, Rank, Turn, Turns};
+use crate::policy::plan::{Plan, plan_turns};
 
 /// The resources, constraints and histories of one version of the document. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -147,9 +149,25 @@ impl Map {
     }
 
     /// The document with these resources alone; names that are no resource's are looked for in histories.
-    pub fn excerpt(&self, root: &Element, ids: &BTreeSet<String>) -> Element {
+    fn excerpt(&self, root: &Element, ids: &BTreeSet<String>) -> Element {
         let tops: BTreeSet<Top> = ids.iter().filter_map(|id| self.top(id)).collect();
         let strangers = ids.iter().filter(|id| self.top(id).is_none()).cloned().collect();
         excerpt(root, &self.names, &self.links, &self.histories, &tops, &strangers)
+    }
+
+    /// The plan of these resources among the turns of all others, with the document of the part edited before.
+    pub fn plan(
+        &self,
+        root: &Element,
+        ids: &BTreeSet<String>,
+        others: Vec<Placed>,
+        situation: &Situation,
+        edit: impl FnOnce(&mut Element),
+    ) -> Result<Plan, Why> {
+        let mut document = self.excerpt(root, ids);
+        edit(&mut document);
+        let places = ids.iter().filter_map(|id| Some((id.clone(), self.top(id)?))).collect();
+        let cib = Cib::from_root(document).map_err(|_| Why::Section("the document".to_owned()))?;
+        Ok(plan_turns(&cib, situation, Turns::among(others, places)))
     }
 }

@@ -34,14 +34,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use cib::{Cib, Element};
-use rustc_hash::FxHashMap;
 use thiserror::Error;
 
 use super::Situation;
 use super::complaint::Complaint;
 use super::graph::Graph;
-use super::placement::turns::{Placed, Rank, Turns};
-use super::plan::{deep, plan_turns};
+use super::placement::turns::{Rank, Turns};
+use super::plan::{Plan, deep, plan_turns};
 use difference::Difference;
 use map::Map;
 use merge::said;
@@ -111,7 +110,8 @@ pub struct Decision {
 /// Plans one version of a document after the other.
 #[derive(Debug)]
 pub struct Planner {
-    last: Option<Last>,
+    /// The last plan, or why nothing can go on from it.
+    last: Result<Last, Why>,
     /// A change that concerns more than one of so many resources is planned as a whole.
     share: usize,
 }
@@ -137,12 +137,12 @@ struct Last {
 impl Planner {
     /// A planner that plans as a whole what concerns more than one of `share` resources: a matter of time alone.
     pub fn with_share(share: usize) -> Planner {
-        Planner { last: None, share }
+        Planner { last: Err(Why::First), share }
     }
 
     /// Lets go of the last plan: the next one is made from nothing.
     pub fn forget(&mut self) {
-        self.last = None;
+        self.last = Err(Why::First);
     }
 
     /// Decides what has to be done, as [`plan`](super::plan()) does.
@@ -152,24 +152,25 @@ impl Planner {
 
     fn decide_here(&mut self, cib: &Cib, situation: &Situation) -> Decision {
         // Taken: if planning panics, the next plan begins from nothing.
-        let part = match self.last.take() {
-            Some(last) => self.part(last, cib.root(), situation),
-            None => Err(Why::First),
-        };
-        let (last, decision) = match part {
+        let last = std::mem::replace(&mut self.last, Err(Why::First));
+        match last.and_then(|last| self.part(last, cib.root(), situation)) {
             Ok((last, resources)) => {
                 let decision = last.decision(How::Part(resources));
-                (Some(last), decision)
+                self.last = Ok(last);
+                decision
             }
-            Err(why) => whole(cib, situation, why),
-        };
-        self.last = last;
-        decision
+            Err(why) => {
+                let plan = plan_turns(cib, situation, Turns::default());
+                let (graph, complaints) = (plan.graph.clone(), plan.complaints.clone());
+                self.last = Last::of(cib.root(), situation, plan);
+                Decision { graph, complaints, how: How::Whole(why) }
+            }
+        }
     }
 
     /// Makes what the next plan of a part needs, while there is time.
     pub fn prepare(&mut self) {
-        if let Some(last) = &mut self.last
+        if let Ok(last) = &mut self.last
             && last.map.is_none()
         {
             last.map = Some(Map::of(&last.root));
@@ -195,35 +196,14 @@ impl Planner {
             return Err(Why::Much(ids.len(), after.count()));
         }
         let others = Others::of(&mut last, &ids, &before, &after)?;
-        let old = piece(&ids, &last.root, &before, &last.situation, others.before())?;
+        let old = Piece::of(before.plan(&last.root, &ids, others.before(), &last.situation, |_| {})?)?;
         last.confirms(&old, &ids)?;
-        let new = piece(&ids, root, &after, situation, others.after())?;
+        let new = Piece::of(after.plan(root, &ids, others.after(), situation, |_| {})?)?;
         let count = ids.len();
         let (piece, ranks) = last.piece.with(old, new, &ids, &others, (&before, &after))?;
         let (root, situation) = (root.clone(), situation.clone());
         Ok((Last { root, situation, piece, ranks: Some(ranks), map: Some(Ok(after)) }, count))
     }
-}
-
-fn whole(cib: &Cib, situation: &Situation, why: Why) -> (Option<Last>, Decision) {
-    let plan = plan_turns(cib, situation, Turns::default());
-    let decision = |graph: &Graph, complaints: &[Complaint]| Decision {
-        graph: graph.clone(),
-        complaints: complaints.to_vec(),
-        how: How::Whole(why),
-    };
-    if situation.scores {
-        return (None, decision(&plan.graph, &plan.complaints));
-    }
-    let (graph, complaints) = (plan.graph.clone(), plan.complaints.clone());
-    let last = Piece::of(plan).ok().map(|piece| Last {
-        root: cib.root().clone(),
-        situation: situation.clone(),
-        piece,
-        ranks: None,
-        map: None,
-    });
-    (last, decision(&graph, &complaints))
 }
 
 /// The names of everything that has to be planned anew, but for what constraints join with it.
@@ -259,21 +239,15 @@ fn concerned(
     Ok(ids)
 }
 
-/// The plan of an excerpt.
-fn piece(
-    ids: &BTreeSet<String>,
-    root: &Element,
-    map: &Map,
-    situation: &Situation,
-    others: Vec<Placed>,
-) -> Result<Piece, Why> {
-    let places: FxHashMap<String, u32> =
-        ids.iter().filter_map(|id| Some((id.clone(), map.top(id)?))).collect();
-    let cib = Cib::from_root(map.excerpt(root, ids)).map_err(|_| Why::First)?;
-    Piece::of(plan_turns(&cib, situation, Turns::among(others, places)))
-}
-
 impl Last {
+    fn of(root: &Element, situation: &Situation, plan: Plan) -> Result<Last, Why> {
+        if situation.scores {
+            return Err(Why::Situation);
+        }
+        let (root, situation) = (root.clone(), situation.clone());
+        Ok(Last { root, situation, piece: Piece::of(plan)?, ranks: None, map: None })
+    }
+
     fn decision(&self, how: How) -> Decision {
         Decision { graph: self.piece.graph.clone(), complaints: self.piece.complaints.clone(), how }
     }

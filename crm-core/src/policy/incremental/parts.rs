@@ -3,17 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cib::{Cib, Element};
-use rustc_hash::FxHashMap;
+use cib::Element;
 
 use super::Why;
 use super::map::Map;
-use super::names::plain;
 use super::others::is_of;
 use super::piece::{plain_cluster, special, turns_of};
 use crate::policy::Situation;
-use crate::policy::placement::turns::{Placed, Rank, Turn, Turns};
-use crate::policy::plan::{Plan, plan_turns};
+use crate::policy::placement::turns::{Placed, Rank, Turn};
+use crate::policy::plan::Plan;
 
 /// A document that falls into parts: what is done to the constraints of a part is seen in a plan of that part, as long
 /// as the part still puts the same load on the nodes; and where it does not, the part's own plan is another one.
@@ -72,13 +70,8 @@ impl Parts {
         let mut ids = ids.clone();
         ids.extend(self.always.iter().cloned());
         while self.map.join(&mut ids) {}
-        let mut document = self.map.excerpt(&self.root, &ids);
-        edit(&mut document);
         let turns = self.ranks.iter().zip(&self.turns).filter(|(_, turn)| !is_of(turn, &ids));
         let others: Vec<Placed> = turns.map(|(rank, turn)| (*rank, Arc::clone(turn))).collect();
-        let places: FxHashMap<String, u32> =
-            ids.iter().filter_map(|id| Some((plain(id).to_owned(), self.map.top(id)?))).collect();
-        let cib = Cib::from_root(document).map_err(|_| Why::First)?;
-        Ok(plan_turns(&cib, &self.situation, Turns::among(others, places)))
+        self.map.plan(&self.root, &ids, others, &self.situation, edit)
     }
 }
